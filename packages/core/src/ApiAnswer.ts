@@ -1,0 +1,175 @@
+/**
+ * What an answer of the API means: a value, or a failure with the knowledge whether another try may help.
+ *
+ * | answer | meaning | tried again |
+ * | --- | --- | --- |
+ * | 2xx that decodes | the value | |
+ * | 2xx that does not | `MalformedResponse` | once |
+ * | 3xx | `MalformedResponse`: the key must not follow to another place | no |
+ * | 401, 402, 403 | `NotAuthorized` | no |
+ * | 429 | `RateLimited` | yes, obeying the server's hint |
+ * | 408, 425, 500, 502, 503, 504 | `ApiUnavailable` | yes |
+ * | other 4xx | `RequestRejected` | no |
+ * | other 5xx | `ApiUnavailable` | no |
+ */
+import type { Headers, HttpClientError } from "@effect/platform"
+import { Clock, type Duration, Effect, Option, ParseResult, Predicate, Schema } from "effect"
+import {
+  type ApiError,
+  ApiUnavailable,
+  MalformedResponse,
+  NotAuthorized,
+  RateLimited,
+  RequestRejected
+} from "./BatchError.js"
+import * as BatchHttp from "./BatchHttp.js"
+import * as RetryPolicy from "./RetryPolicy.js"
+import { JsonObject, maskJson, maskText } from "./Secret.js"
+
+/** An answer with its whole body. */
+export interface ApiAnswer {
+  readonly status: number
+  readonly headers: Headers.Headers
+  readonly text: string
+}
+
+/** A failed attempt at a call. */
+export type Failure<E = never> = RetryPolicy.Failure<E | ApiError>
+
+/** Decodes a 2xx; anything else becomes a failure. `refusal` says what a 4xx means for this call. */
+export const interpret = <A, E>(
+  answer: ApiAnswer,
+  schema: Schema.Schema<A, JsonObject>,
+  refusal: (answer: ApiAnswer) => E | ApiError
+): Effect.Effect<A, Failure<E>> =>
+  answer.status >= 200 && answer.status < 300
+    ? Schema.decodeUnknown(Schema.parseJson(schema))(answer.text).pipe(
+        Effect.mapError((error) => malformed(answer, describe(answer, error)))
+      )
+    : Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.fail(fault(answer, refusal, now)))
+
+const fault = <E>(
+  answer: ApiAnswer,
+  refusal: (answer: ApiAnswer) => E | ApiError,
+  now: number
+): Failure<E> => {
+  const { status } = answer
+  const hint = RetryPolicy.retryAfter(status, answer.headers, now)
+  if (status === 429) {
+    return {
+      retry: "Throttled",
+      hint,
+      error: (attempts, retryAfter) => new RateLimited({ retryAfter, attempts })
+    }
+  }
+  if (status >= 500 || RetryPolicy.isRetryableStatus(status)) {
+    const detail = `it answered HTTP ${status}${Option.match(said(answer), { onNone: () => "", onSome: (text) => `: ${text}` })}`
+    return {
+      retry: RetryPolicy.isRetryableStatus(status) ? "Transient" : "Never",
+      hint,
+      error: (attempts) =>
+        new ApiUnavailable({ reason: "Server", status: Option.some(status), attempts, detail })
+    }
+  }
+  if (status >= 400) return final(refusal(answer))
+  const target = answer.headers["location"]
+  const host = target !== undefined && URL.canParse(target) ? ` to ${new URL(target).origin}` : ""
+  return final(
+    new MalformedResponse({
+      status: Option.some(status),
+      detail: `HTTP ${status} redirects${host}; is the base URL right?`
+    })
+  )
+}
+
+/** What a 4xx means that has no meaning of its own for a call. */
+export const refused = (answer: ApiAnswer): NotAuthorized | RequestRejected => {
+  const detail = Option.getOrElse(said(answer), () => `HTTP ${answer.status}`)
+  const reason = ({ 401: "InvalidKey", 402: "InsufficientCredits", 403: "NotOnPlan" } as const)[answer.status]
+  return reason === undefined
+    ? new RequestRejected({ status: answer.status, detail, metadata: Option.map(metadata(answer), maskJson) })
+    : new NotAuthorized({ reason, detail })
+}
+
+/** A failure that no retry can mend. */
+export const final = <E>(error: E): RetryPolicy.Failure<E> => ({
+  retry: "Never",
+  hint: Option.none(),
+  error: () => error
+})
+
+/** The connection failed before the answer was whole. */
+export const unreachable = (error: HttpClientError.HttpClientError): Failure => {
+  const { detail, retryable } = BatchHttp.explain(error)
+  return {
+    retry: retryable ? "Transient" : "Never",
+    hint: Option.none(),
+    error: (attempts) => new ApiUnavailable({ reason: "Network", status: Option.none(), attempts, detail })
+  }
+}
+
+/** The attempt took longer than it may. */
+export const timedOut = (limit: Duration.Duration): Failure => ({
+  retry: "Timeout",
+  hint: Option.none(),
+  error: (attempts) =>
+    new ApiUnavailable({
+      reason: "Timeout",
+      status: Option.none(),
+      attempts,
+      detail: `no complete answer within ${limit}`
+    })
+})
+
+const malformed = (answer: ApiAnswer, detail: string): Failure => ({
+  retry: "Once",
+  hint: Option.none(),
+  error: () => new MalformedResponse({ status: Option.some(answer.status), detail })
+})
+
+const describe = (answer: ApiAnswer, error: ParseResult.ParseError): string => {
+  const text = answer.text.trimStart()
+  if (text === "") return `HTTP ${answer.status} with an empty body`
+  if (text.startsWith("<")) return `HTTP ${answer.status} with a web page instead of JSON`
+  if (!text.startsWith("{")) return `HTTP ${answer.status} with a body that is no JSON object`
+  const issue = ParseResult.ArrayFormatter.formatErrorSync(error)[0]
+  const at = issue === undefined || issue.path.length === 0 ? "" : `${issue.path.map(String).join(".")}: `
+  return excerpt(`HTTP ${answer.status}, ${at}${issue?.message ?? "unreadable"}`)
+}
+
+/** Bodies of errors are documented for 402 only; take `{"error":{"message"}}`, `{"message"}`, `{"detail"}`, text. */
+const ErrorBody = Schema.parseJson(JsonObject)
+
+const body = (answer: ApiAnswer): Option.Option<JsonObject> => Schema.decodeOption(ErrorBody)(answer.text)
+
+const inner = (json: JsonObject): unknown => json["error"] ?? json
+
+const metadata = (answer: ApiAnswer): Option.Option<unknown> =>
+  body(answer).pipe(
+    Option.map(inner),
+    Option.filter(Predicate.hasProperty("metadata")),
+    Option.flatMapNullable((error) => error.metadata)
+  )
+
+/** What the API says of an error, in one line, if it says anything. */
+export const said = (answer: ApiAnswer): Option.Option<string> =>
+  body(answer).pipe(
+    Option.map(inner),
+    Option.flatMap((error) =>
+      Predicate.isString(error)
+        ? Option.some(error)
+        : Option.firstSomeOf(["message", "detail", "type"].map((name) => textField(error, name)))
+    ),
+    Option.orElse(() => (/^\s*(<|$)/u.test(answer.text) ? Option.none() : Option.some(answer.text))),
+    Option.map(excerpt)
+  )
+
+const textField = (value: unknown, name: string): Option.Option<string> =>
+  Predicate.hasProperty(value, name) && Predicate.isString(value[name]) && value[name] !== ""
+    ? Option.some(value[name])
+    : Option.none()
+
+const excerpt = (text: string): string => {
+  const line = maskText(text).replace(/\s+/gu, " ").trim()
+  return line.length > 300 ? `${line.slice(0, 299)}…` : line
+}

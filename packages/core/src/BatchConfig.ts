@@ -1,0 +1,218 @@
+/**
+ * Every figure the package works with: its name, its default, its bounds and the environment variable that sets it.
+ *
+ * @example
+ * import { Redacted } from "effect"
+ * import { BatchConfig } from "@org/batch-core"
+ *
+ * const inCode = BatchConfig.layer({ apiKey: Redacted.make("…"), poll: { maxDelay: "1 minute" } })
+ * const fromEnvironment = BatchConfig.layerConfig()
+ */
+import {
+  Config,
+  ConfigError,
+  ConfigProvider,
+  Context,
+  Duration,
+  Effect,
+  Either,
+  Layer,
+  Option,
+  Redacted
+} from "effect"
+import * as DurationText from "./DurationText.js"
+
+const checked = <A>(
+  name: string,
+  dflt: A,
+  parse: (text: string) => Either.Either<A, string>
+): Config.Config<A> =>
+  Config.string(name).pipe(
+    Config.mapOrFail((text) => Either.mapLeft(parse(text), (reason) => ConfigError.InvalidData([], reason))),
+    Config.withDefault(dflt)
+  )
+
+const duration = (
+  name: string,
+  dflt: Duration.DurationInput,
+  options: { readonly atLeast?: Duration.DurationInput } = {}
+): Config.Config<Duration.Duration> =>
+  checked(name, Duration.decode(dflt), (text) =>
+    Either.filterOrLeft(
+      DurationText.parse(text),
+      Duration.greaterThanOrEqualTo(options.atLeast ?? 0),
+      (actual) =>
+        `${Duration.format(actual)} is too short: it must be at least ${Duration.format(options.atLeast ?? 0)}`
+    )
+  )
+
+const quantity = (
+  name: string,
+  dflt: number,
+  bounds: { readonly min: number; readonly max: number; readonly fraction?: boolean }
+): Config.Config<number> =>
+  checked(name, dflt, (text) => {
+    const value = text.trim() === "" ? Number.NaN : Number(text)
+    return value >= bounds.min && value <= bounds.max && (bounds.fraction === true || Number.isInteger(value))
+      ? Either.right(value)
+      : Either.left(
+          `${text} must be a ${bounds.fraction === true ? "" : "whole "}number from ${bounds.min} to ${bounds.max}`
+        )
+  })
+
+/** The cadence of polling: the first of the three clocks. */
+const poll = Config.all({
+  /** First pause between two polls. */
+  initialDelay: duration("INITIAL_DELAY", "2 seconds", { atLeast: "1 millis" }),
+  /** Growth of the pause from poll to poll. */
+  factor: quantity("FACTOR", 1.5, { min: 1, max: 10, fraction: true }),
+  /** Longest pause between two polls, until `slowAfter`. */
+  maxDelay: duration("MAX_DELAY", "30 seconds", { atLeast: "1 millis" }),
+  /** How long a wait must last before pauses may grow up to `slowMaxDelay`. */
+  slowAfter: duration("SLOW_AFTER", "1 hour"),
+  /** Longest pause between two polls of a long wait. */
+  slowMaxDelay: duration("SLOW_MAX_DELAY", "60 seconds", { atLeast: "1 millis" }),
+  /** Shortest pause between two polls, whatever the jitter says. */
+  minDelay: duration("MIN_DELAY", "1 second", { atLeast: "1 millis" }),
+  /** Longest pause that a server may ask for during a wait. */
+  maxHint: duration("MAX_HINT", "1 hour"),
+  /** Unknown states in a row before a wait fails. */
+  unknownStatusLimit: quantity("UNKNOWN_STATUS_LIMIT", 5, { min: 1, max: 1000 })
+}).pipe(Config.nested("BATCH_POLL"))
+
+/** The retry of one request and the timeout of one attempt: the second and the third clock. */
+const retry = Config.all({
+  /** Retries of one request. */
+  limit: quantity("LIMIT", 3, { min: 0, max: 100 }),
+  /** First pause before a retry; full jitter, doubled each time. */
+  baseDelay: duration("BASE_DELAY", "500 millis"),
+  /** Longest pause before a retry. */
+  maxDelay: duration("MAX_DELAY", "8 seconds"),
+  /** First pause before a retry of a 429. */
+  throttledBaseDelay: duration("THROTTLED_BASE_DELAY", "1 second"),
+  /** Longest pause before a retry of a 429. */
+  throttledMaxDelay: duration("THROTTLED_MAX_DELAY", "30 seconds"),
+  /** Longest pause that a server may ask for; beyond it the call fails as `RateLimited`. */
+  maxRetryAfter: duration("MAX_RETRY_AFTER", "120 seconds"),
+  /** Longest time for one attempt, its body included. */
+  attemptTimeout: duration("ATTEMPT_TIMEOUT", "30 seconds", { atLeast: "1 millis" }),
+  /** Retry tokens that all calls of one key share. */
+  budget: quantity("BUDGET", 500, { min: 0, max: 1_000_000 }),
+  /** Tokens that a retry takes. */
+  cost: quantity("COST", 5, { min: 0, max: 1_000_000 }),
+  /** Tokens that a retry after a timeout takes. */
+  timeoutCost: quantity("TIMEOUT_COST", 10, { min: 0, max: 1_000_000 })
+}).pipe(Config.nested("BATCH_RETRY"))
+
+/** How bytes are brought to disk. */
+const transfer = Config.all({
+  /** Longest silence of the file host while we want bytes. */
+  idleTimeout: duration("IDLE_TIMEOUT", "30 seconds", { atLeast: "1 millis" }),
+  /** Retries without durable progress. */
+  retries: quantity("RETRIES", 5, { min: 0, max: 1000 }),
+  /** Connections at the start. */
+  initialConnections: quantity("INITIAL_CONNECTIONS", 4, { min: 1, max: 64 }),
+  /** Connections at most. */
+  maxConnections: quantity("MAX_CONNECTIONS", 16, { min: 1, max: 64 }),
+  /** How long before its expiry a link is renewed. */
+  refreshBefore: duration("REFRESH_BEFORE", "5 minutes"),
+  /** Fresh links without progress before the results count as expired. */
+  maxRefreshes: quantity("MAX_REFRESHES", 3, { min: 1, max: 100 }),
+  /** Temporary redirects followed for one request. */
+  maxRedirects: quantity("MAX_REDIRECTS", 3, { min: 0, max: 20 }),
+  /** Bytes gathered for one write. */
+  blockBytes: quantity("BLOCK_BYTES", 1_048_576, { min: 4096, max: 67_108_864 }),
+  /** Bytes written before they are synced to the disk. */
+  syncBytes: quantity("SYNC_BYTES", 8_388_608, { min: 4096, max: 1_073_741_824 }),
+  /** Longest time before written bytes are synced to the disk. */
+  syncInterval: duration("SYNC_INTERVAL", "1 second"),
+  /** Longest line of a result, in bytes without its line feed. */
+  maxLineBytes: quantity("MAX_LINE_BYTES", 67_108_864, { min: 1024, max: 536_870_888 })
+}).pipe(Config.nested("BATCH_TRANSFER"))
+
+/** Where the API lives unless told otherwise. */
+export const defaultBaseUrl = "https://api.crustdata.com"
+
+const parseBaseUrl = (text: string): Either.Either<string, string> => {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^https?:$/u.test(url.protocol)) {
+    return Either.left(`${JSON.stringify(text)} is no base URL: write it as https://host[:port][/path]`)
+  }
+  if (url.username !== "" || url.password !== "" || url.search !== "") {
+    return Either.left("must not contain a user, a password or a query: the key has a setting of its own")
+  }
+  return Either.right(url.href.replace(/[/#]+$/u, ""))
+}
+
+const parseApiKey = (key: string): Either.Either<Option.Option<Redacted.Redacted<string>>, string> =>
+  key.trim() === ""
+    ? Either.right(Option.none())
+    : /^[\x21-\x7e]+$/u.test(key.trim())
+      ? Either.right(Option.some(Redacted.make(key.trim())))
+      : Either.left("contains spaces, line breaks or other characters that no API key has")
+
+const settings = Config.all({
+  /** Root of the API, without a trailing slash. */
+  baseUrl: checked("CRUSTDATA_BASE_URL", defaultBaseUrl, (text) =>
+    text.trim() === "" ? Either.right(defaultBaseUrl) : parseBaseUrl(text.trim())
+  ),
+  /** Sent as `Authorization: Bearer …` to `baseUrl` and to nothing else. An empty one is none. */
+  apiKey: checked("CRUSTDATA_API_KEY", Option.none(), parseApiKey),
+  poll,
+  retry,
+  transfer
+})
+
+/** All settings, decoded. */
+export type Settings = Config.Config.Success<typeof settings>
+
+/** Durations as `Duration` or as text (`"1 minute"`, `"90s"`), never as a bare number, whose unit nobody sees. */
+type Inputs<Group> = {
+  readonly [Name in keyof Group]?:
+    (Group[Name] extends Duration.Duration ? Duration.Duration | string : Group[Name]) | undefined
+}
+
+/** Any subset of the settings; the others take their defaults. */
+export interface Options {
+  readonly baseUrl?: string | undefined
+  readonly apiKey?: Redacted.Redacted<string> | undefined
+  readonly poll?: Inputs<Settings["poll"]> | undefined
+  readonly retry?: Inputs<Settings["retry"]> | undefined
+  readonly transfer?: Inputs<Settings["transfer"]> | undefined
+}
+
+/** The settings that everything else reads. */
+export class BatchConfig extends Context.Tag("@org/batch-core/BatchConfig")<BatchConfig, Settings>() {}
+
+/** Reads and checks settings given in code. `ConfigError` names the setting, as its variable, and the reason. */
+export const make = (options: Options = {}): Effect.Effect<Settings, ConfigError.ConfigError> =>
+  ConfigProvider.fromMap(new Map(variables(options))).load(settings)
+
+/** The settings from code. */
+export const layer = (options: Options = {}): Layer.Layer<BatchConfig, ConfigError.ConfigError> =>
+  Layer.effect(BatchConfig, make(options))
+
+/**
+ * The settings from the environment: `CRUSTDATA_BASE_URL`, `CRUSTDATA_API_KEY`, and a variable
+ * `BATCH_<GROUP>_<NAME>` for each figure, such as `BATCH_POLL_MAX_DELAY=1m`.
+ */
+export const layerConfig = (): Layer.Layer<BatchConfig, ConfigError.ConfigError> =>
+  Layer.effect(BatchConfig, settings)
+
+const variables = (options: Options): ReadonlyArray<readonly [string, string]> => [
+  ...variable("CRUSTDATA_BASE_URL", options.baseUrl),
+  ...variable("CRUSTDATA_API_KEY", options.apiKey && Redacted.value(options.apiKey)),
+  ...[options.poll, options.retry, options.transfer].flatMap((group, index) =>
+    Object.entries(group ?? {}).flatMap(([name, value]) =>
+      variable(
+        `BATCH_${["POLL", "RETRY", "TRANSFER"][index]}_${name.replace(/[A-Z]/gu, "_$&").toUpperCase()}`,
+        value
+      )
+    )
+  )
+]
+
+const variable = (name: string, value: unknown): ReadonlyArray<readonly [string, string]> => {
+  if (value === undefined) return []
+  return [[name, Duration.isDuration(value) ? `${Duration.toMillis(value)}ms` : String(value)]]
+}

@@ -1,0 +1,246 @@
+/**
+ * The public failures: one class for each thing a caller does next. None carries a secret, so each may be logged,
+ * printed or encoded with its schema as it is.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { Batch, BatchClient } from "@org/batch-core"
+ *
+ * const program = (id: Batch.BatchId) =>
+ *   BatchClient.status(id).pipe(
+ *     Effect.catchTag("BatchNotFound", (error) => Effect.logWarning(error.message)),
+ *     Effect.catchTag("RateLimited", (error) => Effect.logWarning(`try again in ${error.retryAfter}`))
+ *   )
+ */
+import { Duration, Option, Schema } from "effect"
+import { Batch, BatchId, BatchStatus } from "./Batch.js"
+
+const OptionalInt = Schema.optionalWith(Schema.Int, { as: "Option" })
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
+const seconds = (duration: Duration.Duration): string => `${Math.ceil(Duration.toSeconds(duration))} s`
+
+/** 401, 402 or 403 of the API, or no key at all. Another key, more credits or another plan is needed. */
+export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", {
+  reason: Schema.Literal("InvalidKey", "InsufficientCredits", "NotOnPlan"),
+  /** What the API said, or what is missing. */
+  detail: Schema.String
+}) {
+  override get message(): string {
+    const what = {
+      InvalidKey: "the API key was not accepted",
+      InsufficientCredits: "the account has no credits left for this",
+      NotOnPlan: "the account's plan does not include this"
+    }[this.reason]
+    return `${what}: ${this.detail}`
+  }
+}
+
+/** 400 or 422 of the API: the request itself is wrong, and the same request will be refused again. */
+export class RequestRejected extends Schema.TaggedError<RequestRejected>()("RequestRejected", {
+  status: Schema.Int,
+  detail: Schema.String,
+  /** What the API adds to help, for example `available_fields`. */
+  metadata: Schema.optionalWith(Schema.Unknown, { as: "Option" })
+}) {
+  override get message(): string {
+    return `the API refused the request (HTTP ${this.status}): ${this.detail}`
+  }
+}
+
+/** 404 of the API: this account has no such batch. */
+export class BatchNotFound extends Schema.TaggedError<BatchNotFound>()("BatchNotFound", {
+  batchId: BatchId
+}) {
+  override get message(): string {
+    return `the API knows no batch ${this.batchId} for this account`
+  }
+}
+
+/** 429 beyond our patience. `retryAfter` is what the server asked for, or our own last pause. */
+export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
+  /** Encoded in milliseconds. */
+  retryAfter: Schema.DurationFromMillis,
+  attempts: Schema.Int
+}) {
+  override get message(): string {
+    return `the API is limiting this account's requests (HTTP 429, ${plural(this.attempts, "attempt")}): try again in ${seconds(this.retryAfter)}`
+  }
+}
+
+/** The API could not be reached, or answered 5xx, after all retries. */
+export class ApiUnavailable extends Schema.TaggedError<ApiUnavailable>()("ApiUnavailable", {
+  reason: Schema.Literal("Network", "Timeout", "Server"),
+  status: OptionalInt,
+  attempts: Schema.Int,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `the API could not be asked (${plural(this.attempts, "attempt")}): ${this.detail}`
+  }
+}
+
+/** An answer that is not the API's: a proxy's page, another service, or a shape that we cannot read. */
+export class MalformedResponse extends Schema.TaggedError<MalformedResponse>()("MalformedResponse", {
+  status: OptionalInt,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `the answer is not the batch API's: ${this.detail}`
+  }
+}
+
+/** The job ended `failed`. It will not change any more; submit a new one. */
+export class BatchFailed extends Schema.TaggedError<BatchFailed>()("BatchFailed", {
+  batch: Batch,
+  errorMessage: Schema.String
+}) {
+  override get message(): string {
+    return `batch ${this.batch.batchId} failed upstream: ${this.errorMessage}`
+  }
+}
+
+/** Results were asked of a job that is still running. */
+export class BatchNotCompleted extends Schema.TaggedError<BatchNotCompleted>()("BatchNotCompleted", {
+  batchId: BatchId,
+  status: BatchStatus
+}) {
+  override get message(): string {
+    return `batch ${this.batchId} is still ${this.status}: there are no results yet`
+  }
+}
+
+/** One poll or one failed request of a wait, for the transcript. */
+export const WaitEvent = Schema.Struct({
+  /** Milliseconds since the wait began. */
+  at: Schema.Number,
+  /** The state the API answered with, or the tag of the request's failure. */
+  outcome: Schema.String,
+  /** `result_count` at that moment, if there was an answer. */
+  resultCount: Schema.optionalWith(Schema.Int, { as: "Option" })
+})
+
+/** The deadline passed while the job was running. Nothing is cancelled: wait again to go on. */
+export class WaitTimeout extends Schema.TaggedError<WaitTimeout>()("WaitTimeout", {
+  batchId: BatchId,
+  /** The last state known; none when no request was ever answered. */
+  lastStatus: Schema.OptionFromNullOr(BatchStatus),
+  counts: Schema.Struct({
+    resultCount: Schema.Int,
+    entitiesRequested: Schema.Int,
+    entitiesFulfilled: Schema.Int
+  }),
+  /** Encoded in milliseconds. */
+  elapsed: Schema.DurationFromMillis,
+  /** Answered status requests. */
+  polls: Schema.Int,
+  /** The last polls and failures, oldest first, at most 50. */
+  transcript: Schema.Array(WaitEvent)
+}) {
+  override get message(): string {
+    const last = Option.match(this.lastStatus, {
+      onNone: () => `never answered; the last failure was ${this.transcript.at(-1)?.outcome ?? "none"}`,
+      onSome: (status) => `last seen ${status} with ${plural(this.counts.resultCount, "result")}`
+    })
+    return `batch ${this.batchId} was still running after ${seconds(this.elapsed)} and ${plural(this.polls, "poll")} (${last}); the job itself goes on`
+  }
+}
+
+/** There is nothing to fetch, or no longer the same thing. */
+export class ResultsUnavailable extends Schema.TaggedError<ResultsUnavailable>()("ResultsUnavailable", {
+  reason: Schema.Literal("NoLink", "Missing", "Expired", "Changed"),
+  batchId: BatchId,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    const what = {
+      NoLink: "the API gives no download link",
+      Missing: "the results file is not there",
+      Expired: "the download link has expired and a fresh one did not help",
+      Changed: "the results file was replaced during the download"
+    }[this.reason]
+    return `${what}: ${this.detail}`
+  }
+}
+
+/** The bytes would not come. What has arrived is kept. */
+export class TransferFailed extends Schema.TaggedError<TransferFailed>()("TransferFailed", {
+  reason: Schema.Literal("Transport", "Stalled", "Protocol", "Server"),
+  /** The results file by its name, without its link. */
+  file: Schema.String,
+  status: OptionalInt,
+  attempts: Schema.Int,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.file} could not be downloaded (${plural(this.attempts, "attempt")}): ${this.detail}`
+  }
+}
+
+/** The bytes came, and they are wrong. They are never published under the name that was asked for. */
+export class ResultsCorrupt extends Schema.TaggedError<ResultsCorrupt>()("ResultsCorrupt", {
+  reason: Schema.Literal("Gzip", "RowCount", "Length", "Encoding"),
+  file: Schema.String,
+  expected: Schema.String,
+  actual: Schema.String
+}) {
+  override get message(): string {
+    const what = {
+      Gzip: "is no sound gzip file",
+      RowCount: "has the wrong number of rows",
+      Length: "has the wrong length",
+      Encoding: "is not what was promised"
+    }[this.reason]
+    return `${this.file} ${what}: expected ${this.expected}, got ${this.actual}`
+  }
+}
+
+/** Our own disk. What was there before is untouched. */
+export class StorageError extends Schema.TaggedError<StorageError>()("StorageError", {
+  reason: Schema.Literal("NoSpace", "Denied", "Exists", "Unwritable"),
+  path: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    const what = {
+      NoSpace: "the disk is full",
+      Denied: "no permission",
+      Exists: "the destination exists already",
+      Unwritable: "the destination cannot be written"
+    }[this.reason]
+    return `${this.path}: ${what} (${this.detail})`
+  }
+}
+
+/** One line that is no record. */
+export class RecordInvalid extends Schema.TaggedError<RecordInvalid>()("RecordInvalid", {
+  /** Counted from 1. */
+  line: Schema.Int,
+  /** Of the line's first byte in the decompressed file. */
+  offset: Schema.Int,
+  /** The line's beginning, at most 120 characters. */
+  excerpt: Schema.String
+}) {
+  override get message(): string {
+    return `line ${this.line} (byte ${this.offset}) is no record: ${this.excerpt}`
+  }
+}
+
+/** What a single call of the API can fail with, whatever the call. */
+export type ApiError = NotAuthorized | RequestRejected | RateLimited | ApiUnavailable | MalformedResponse
+
+/** What asking for one batch can fail with. */
+export type StatusError = ApiError | BatchNotFound
+
+/** What waiting can fail with before the job has ended. */
+export type WatchError = NotAuthorized | RequestRejected | BatchNotFound | MalformedResponse | WaitTimeout
+
+/** What waiting for a completed job can fail with. */
+export type AwaitError = WatchError | BatchFailed
+
+/** What bringing one file to disk can fail with. */
+export type TransferError = StatusError | ResultsUnavailable | TransferFailed | ResultsCorrupt | StorageError
+
+/** Every failure of this package. */
+export type BatchError = TransferError | AwaitError | BatchNotCompleted | RecordInvalid

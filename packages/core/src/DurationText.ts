@@ -1,0 +1,30 @@
+/**
+ * Durations as people write them on a command line, in an environment variable or in a query string.
+ *
+ * @example
+ * import { DurationText } from "@org/batch-core"
+ *
+ * DurationText.parse("1m30s") // Either.right(Duration.seconds(90))
+ * DurationText.parse("soon")  // Either.left("\"soon\" is no duration: write it as 500ms, 30s, 1m30s or 2h")
+ */
+import { Duration, Either } from "effect"
+
+const millisPerUnit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+const part =
+  /(\d+(?:\.\d+)?)\s*(?:(ms|milli(?:second)?s?)|(s|sec(?:ond)?s?)|(m|min(?:ute)?s?)|(h|hours?)|(d|days?))(?![a-z])\s*/giy
+
+/** Reads `500ms`, `30s`, `1m30s`, `2h`, `1 day`; a number alone counts seconds. `Left` says how to write it. */
+export const parse = (text: string): Either.Either<Duration.Duration, string> => {
+  const trimmed = text.trim()
+  if (/^\d+(?:\.\d+)?$/u.test(trimmed)) return Either.right(Duration.seconds(Number(trimmed)))
+  const matches = [...trimmed.matchAll(part)]
+  const read = matches.reduce((length, match) => length + match[0].length, 0)
+  if (matches.length === 0 || read !== trimmed.length) {
+    return Either.left(`${JSON.stringify(text)} is no duration: write it as 500ms, 30s, 1m30s or 2h`)
+  }
+  return Either.right(Duration.millis(matches.reduce((sum, match) => sum + millisOf(match), 0)))
+}
+
+const millisOf = ([, amount, ms, s, m, h]: RegExpExecArray): number =>
+  Number(amount) * millisPerUnit[ms ? "ms" : s ? "s" : m ? "m" : h ? "h" : "d"]

@@ -1,0 +1,67 @@
+/**
+ * What was delivered, and the proof. Encoded, a receipt has the field names that `interface.md` promises; it never
+ * contains a link.
+ *
+ * @example
+ * import { Schema } from "effect"
+ * import { Receipt } from "@org/batch-core"
+ *
+ * const fromFile = Schema.decode(Schema.parseJson(Receipt.Receipt))
+ */
+import { Schema } from "effect"
+import { BatchId, BatchStatus } from "./Batch.js"
+
+/** How the rows are stored: `jsonl.gz` keeps the bytes as delivered, `jsonl` is decompressed. */
+export const Format = Schema.Literal("jsonl.gz", "jsonl")
+
+/** How the rows are stored: `jsonl.gz` keeps the bytes as delivered, `jsonl` is decompressed. */
+export type Format = typeof Format.Type
+
+/** One file as it was fetched: the merged file, or a part. */
+export class Part extends Schema.Class<Part>("ReceiptPart")({
+  index: Schema.NonNegativeInt,
+  /** Compressed bytes, as delivered. */
+  bytes: Schema.NonNegativeInt,
+  /** Lines. */
+  records: Schema.NonNegativeInt,
+  /** The version of the object that was fetched; empty when the server named none. */
+  etag: Schema.String,
+  /** Of the compressed bytes, in hexadecimal. */
+  sha256: Schema.String,
+  /** Where it lies, when parts are kept separate. */
+  output: Schema.optionalWith(Schema.String, { as: "Option" })
+}) {}
+
+/** What was delivered, and the proof. */
+export class Receipt extends Schema.Class<Receipt>("Receipt")({
+  batchId: Schema.propertySignature(BatchId).pipe(Schema.fromKey("batch_id")),
+  status: BatchStatus,
+  /** The file, or the folder of the parts; `-` for standard output. */
+  output: Schema.String,
+  format: Format,
+  /** Of the file at `output`; of all parts together when they are kept separate. */
+  bytes: Schema.NonNegativeInt,
+  /** Lines delivered. */
+  records: Schema.NonNegativeInt,
+  /** Of the file at `output`, in hexadecimal; of all parts in order when they are kept separate. */
+  sha256: Schema.String,
+  /** Lines that the API announced. */
+  resultCount: Schema.propertySignature(Schema.NonNegativeInt).pipe(Schema.fromKey("result_count")),
+  entitiesRequested: Schema.propertySignature(Schema.NonNegativeInt).pipe(
+    Schema.fromKey("entities_requested")
+  ),
+  entitiesFulfilled: Schema.propertySignature(Schema.NonNegativeInt).pipe(
+    Schema.fromKey("entities_fulfilled")
+  ),
+  /** Whether `records` equals `result_count`. */
+  complete: Schema.Boolean,
+  /** What was fetched: the merged file, the parts, or nothing because the result is empty. */
+  source: Schema.Literal("merged", "parts", "none"),
+  parts: Schema.Array(Part),
+  /** Compressed bytes that an earlier run had already brought. */
+  resumedBytes: Schema.propertySignature(Schema.NonNegativeInt).pipe(Schema.fromKey("resumed_bytes")),
+  retries: Schema.NonNegativeInt,
+  urlRefreshes: Schema.propertySignature(Schema.NonNegativeInt).pipe(Schema.fromKey("url_refreshes")),
+  startedAt: Schema.propertySignature(Schema.DateTimeUtc).pipe(Schema.fromKey("started_at")),
+  finishedAt: Schema.propertySignature(Schema.DateTimeUtc).pipe(Schema.fromKey("finished_at"))
+}) {}

@@ -1,0 +1,93 @@
+/**
+ * What all calls of one account share, so that many fibers together behave like one polite client: a gate that one
+ * 429 closes for everybody, a limiter learnt from `x-ratelimit-*`, and a budget of retries.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { BatchConfig, Throttle } from "@org/batch-core"
+ *
+ * const program = Effect.gen(function* () {
+ *   const { retry } = yield* BatchConfig.BatchConfig
+ *   const throttle = yield* Throttle.make(retry)
+ *   yield* throttle.close("10 seconds") // the next `enter`, of any fiber, waits that long
+ *   yield* throttle.enter
+ * })
+ */
+import type { Headers } from "@effect/platform"
+import { Clock, Duration, Effect, Random, Ref } from "effect"
+import type { Settings } from "./BatchConfig.js"
+
+/** The account's shared state; make one for each key. */
+export interface Throttle {
+  /** Waits until the gate is open and the limiter has room, then takes a place. */
+  readonly enter: Effect.Effect<void>
+  /** Closes the gate for everybody, for at most `maxRetryAfter`. A shorter closure never shortens a longer one. */
+  readonly close: (pause: Duration.DurationInput) => Effect.Effect<void>
+  /** Learns from `x-ratelimit-remaining` and `x-ratelimit-reset` (seconds until capacity) of any answer. */
+  readonly observe: (headers: Headers.Headers) => Effect.Effect<void>
+  /** Takes tokens from the retry budget; `false` when there are too few. */
+  readonly withdraw: (tokens: number) => Effect.Effect<boolean>
+  /** Gives tokens back after a success, up to the budget's size. */
+  readonly deposit: (tokens: number) => Effect.Effect<void>
+}
+
+interface State {
+  readonly closedUntil: number
+  readonly windowEnds: number
+  readonly remaining: number
+}
+
+/** An open gate, an unknown limit and a full budget. */
+export const make = (retry: Settings["retry"]): Effect.Effect<Throttle> =>
+  Effect.gen(function* () {
+    const state = yield* Ref.make<State>({
+      closedUntil: 0,
+      windowEnds: 0,
+      remaining: Number.POSITIVE_INFINITY
+    })
+    const budget = yield* Ref.make(retry.budget)
+    const bounded = (pause: Duration.Duration) => Duration.toMillis(Duration.min(pause, retry.maxRetryAfter))
+
+    const enter: Effect.Effect<void> = Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const opensAt = yield* Ref.modify(state, (current) => {
+        const opens = Math.max(current.closedUntil, current.remaining > 0 ? 0 : current.windowEnds)
+        return opens > now ? [opens, current] : [opens, { ...current, remaining: left(current, now) - 1 }]
+      })
+      if (opensAt <= now) return
+      const spread = Duration.toMillis(retry.throttledBaseDelay) * (yield* Random.next)
+      yield* Effect.sleep(Duration.millis(opensAt - now + spread))
+      yield* enter
+    })
+
+    return {
+      enter,
+      close: (pause) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          Ref.update(state, (current) => ({
+            ...current,
+            closedUntil: Math.max(current.closedUntil, now + bounded(Duration.decode(pause)))
+          }))
+        ),
+      observe: (headers) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const remaining = count(headers["x-ratelimit-remaining"])
+          const reset = count(headers["x-ratelimit-reset"])
+          if (remaining === undefined || reset === undefined) return Effect.void
+          return Ref.update(state, (current) => ({
+            ...current,
+            remaining: Math.min(remaining, left(current, now)),
+            windowEnds: now + bounded(Duration.seconds(reset))
+          }))
+        }),
+      withdraw: (tokens) =>
+        Ref.modify(budget, (held) => (held < tokens ? [false, held] : [true, held - tokens])),
+      deposit: (tokens) => Ref.update(budget, (held) => Math.min(retry.budget, held + tokens))
+    }
+  })
+
+const left = (state: State, now: number): number =>
+  state.windowEnds > now ? state.remaining : Number.POSITIVE_INFINITY
+
+const count = (text: string | undefined): number | undefined =>
+  text !== undefined && /^\d+$/u.test(text.trim()) ? Number(text) : undefined

@@ -1,0 +1,17 @@
+/**
+ * Status, waiting, download and verification of Crustdata batch jobs as composable typed effects.
+ *
+ * @packageDocumentation
+ */
+export * as Batch from "./Batch.js"
+export * as BatchConfig from "./BatchConfig.js"
+export * as BatchError from "./BatchError.js"
+export * as DurationText from "./DurationText.js"
+export * as Secret from "./Secret.js"
+export * as BatchClient from "./BatchClient.js"
+export * as BatchHttp from "./BatchHttp.js"
+export * as BatchPoll from "./BatchPoll.js"
+export * as RetryPolicy from "./RetryPolicy.js"
+export * as Throttle from "./Throttle.js"
+export * as Receipt from "./Receipt.js"
+export * as Retrieval from "./Retrieval.js"
