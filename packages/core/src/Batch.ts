@@ -12,7 +12,7 @@
  * })
  */
 import { DateTime, Option, ParseResult, Predicate, Redacted, Schema } from "effect"
-import { JsonObject, maskJson, SecretJson, SecretUrl } from "./Secret.js"
+import { JsonObject, MaskedText, maskJson, SecretJson, SecretUrl } from "./Secret.js"
 
 /** The id of a batch job, a UUID. */
 export const BatchId = Schema.UUID.pipe(Schema.brand("BatchId")).annotations({
@@ -28,7 +28,7 @@ export type BatchId = typeof BatchId.Type
 export const knownStatuses = ["pending", "processing", "completed", "failed"] as const
 
 /** The state of a job. The set is open: an unknown state is carried along, never an error of decoding. */
-export const BatchStatus = Schema.NonEmptyString.annotations({ identifier: "BatchStatus" })
+export const BatchStatus = MaskedText.pipe(Schema.nonEmptyString()).annotations({ identifier: "BatchStatus" })
 
 /** The state of a job. The set is open: an unknown state is carried along, never an error of decoding. */
 export type BatchStatus = (typeof knownStatuses)[number] | (string & {})
@@ -41,17 +41,22 @@ export const isKnown = (status: BatchStatus): boolean => knownStatuses.some((kno
 
 const Count = Schema.NonNegativeInt.pipe(Schema.optionalWith({ nullable: true, default: () => 0 }))
 
-const Text = Schema.String.pipe(Schema.optionalWith({ nullable: true, default: () => "" }))
+const Text = MaskedText.pipe(Schema.optionalWith({ nullable: true, default: () => "" }))
+
+const iso = /^(\d{4}-\d\d-\d\d)(?:[t ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(?:z|([+-]\d\d):?(\d\d)?)?)?$/iu
+
+const instant = (text: string): Option.Option<DateTime.Utc> =>
+  Option.fromNullable(iso.exec(text)).pipe(
+    Option.flatMap(([, date, time = "00:00", hours = "+00", minutes = "00"]) =>
+      DateTime.make(`${date}T${time}${hours}:${minutes}`)
+    ),
+    Option.map(DateTime.toUtc)
+  )
 
 /** ISO 8601 with or without a fraction; without an offset it is UTC; what cannot be read is absent, never an error. */
 const Timestamp = Schema.transform(Schema.Unknown, Schema.OptionFromSelf(Schema.DateTimeUtcFromSelf), {
   strict: true,
-  decode: (value) =>
-    Predicate.isString(value)
-      ? DateTime.make(/(?:Z|[+-]\d\d:?\d\d)$/iu.test(value) ? value : `${value}Z`).pipe(
-          Option.map(DateTime.toUtc)
-        )
-      : Option.none(),
+  decode: (value) => (Predicate.isString(value) ? instant(value) : Option.none()),
   encode: Option.match({ onNone: () => null, onSome: DateTime.formatIso })
 }).pipe(Schema.optionalWith({ default: () => Option.none<DateTime.Utc>() }))
 
@@ -78,7 +83,7 @@ export class Batch extends Schema.Class<Batch>("Batch")({
   /** When the job ended. */
   completedAt: Timestamp.pipe(Schema.fromKey("completed_at")),
   /** Why the job failed, in the upstream's words. */
-  errorMessage: Schema.String.pipe(
+  errorMessage: MaskedText.pipe(
     Schema.optionalWith({ nullable: true, as: "Option" }),
     Schema.fromKey("error_message")
   ),
@@ -96,9 +101,12 @@ export class Batch extends Schema.Class<Batch>("Batch")({
   raw: SecretJson.pipe(Schema.optionalWith({ default: () => Redacted.make<JsonObject>({}) }))
 }) {}
 
+const withoutBlanks = (json: JsonObject): JsonObject =>
+  Object.fromEntries(Object.entries(json).filter(([, value]) => value !== ""))
+
 /**
- * The wire form: any JSON object with a `batch_id` and a `status`. Missing or null counts are 0, except that a
- * completed job must say its `result_count`, since completeness is proven against it.
+ * The wire form: any JSON object with a `batch_id` and a `status`. An empty text is an absent one. Missing or null
+ * counts are 0, except that a completed job must say its `result_count`, since completeness is proven against it.
  */
 export const FromJson: Schema.Schema<Batch, JsonObject> = Schema.compose(
   Schema.transformOrFail(JsonObject, JsonObject, {
@@ -108,7 +116,7 @@ export const FromJson: Schema.Schema<Batch, JsonObject> = Schema.compose(
         ? ParseResult.fail(
             new ParseResult.Type(ast, json["result_count"], "Expected a completed job to have a result_count")
           )
-        : ParseResult.succeed({ ...json, raw: json }),
+        : ParseResult.succeed({ ...withoutBlanks(json), raw: json }),
     encode: ({ raw, ...known }) =>
       ParseResult.succeed(Predicate.isRecord(raw) && "batch_id" in raw ? raw : known)
   }),

@@ -186,7 +186,7 @@ export class BatchConfig extends Context.Tag("@org/batch-core/BatchConfig")<Batc
 
 /** Reads and checks settings given in code. `ConfigError` names the setting, as its variable, and the reason. */
 export const make = (options: Options = {}): Effect.Effect<Settings, ConfigError.ConfigError> =>
-  ConfigProvider.fromMap(new Map(variables(options))).load(settings)
+  ConfigProvider.fromMap(new Map(variables(options)), { pathDelim: "_" }).load(settings)
 
 /** The settings from code. */
 export const layer = (options: Options = {}): Layer.Layer<BatchConfig, ConfigError.ConfigError> =>

@@ -14,8 +14,13 @@
  */
 import { Duration, Option, Schema } from "effect"
 import { Batch, BatchId, BatchStatus } from "./Batch.js"
+import { MaskedJson, MaskedText, maskText } from "./Secret.js"
 
 const OptionalInt = Schema.optionalWith(Schema.Int, { as: "Option" })
+
+/** A message is made of other people's words, so it is masked as a whole. */
+const shown = (parts: TemplateStringsArray, ...words: ReadonlyArray<unknown>): string =>
+  maskText(String.raw({ raw: parts }, ...words))
 
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
@@ -25,7 +30,7 @@ const seconds = (duration: Duration.Duration): string => `${Math.ceil(Duration.t
 export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", {
   reason: Schema.Literal("InvalidKey", "InsufficientCredits", "NotOnPlan"),
   /** What the API said, or what is missing. */
-  detail: Schema.String
+  detail: MaskedText
 }) {
   override get message(): string {
     const what = {
@@ -33,19 +38,19 @@ export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAutho
       InsufficientCredits: "the account has no credits left for this",
       NotOnPlan: "the account's plan does not include this"
     }[this.reason]
-    return `${what}: ${this.detail}`
+    return shown`${what}: ${this.detail}`
   }
 }
 
 /** 400 or 422 of the API: the request itself is wrong, and the same request will be refused again. */
 export class RequestRejected extends Schema.TaggedError<RequestRejected>()("RequestRejected", {
   status: Schema.Int,
-  detail: Schema.String,
+  detail: MaskedText,
   /** What the API adds to help, for example `available_fields`. */
-  metadata: Schema.optionalWith(Schema.Unknown, { as: "Option" })
+  metadata: Schema.optionalWith(MaskedJson, { as: "Option" })
 }) {
   override get message(): string {
-    return `the API refused the request (HTTP ${this.status}): ${this.detail}`
+    return shown`the API refused the request (HTTP ${this.status}): ${this.detail}`
   }
 }
 
@@ -54,18 +59,18 @@ export class BatchNotFound extends Schema.TaggedError<BatchNotFound>()("BatchNot
   batchId: BatchId
 }) {
   override get message(): string {
-    return `the API knows no batch ${this.batchId} for this account`
+    return shown`the API knows no batch ${this.batchId} for this account`
   }
 }
 
-/** 429 beyond our patience. `retryAfter` is what the server asked for, or our own last pause. */
+/** 429, or a pause asked for, beyond our patience. `retryAfter` is what the server asked for, or our own last pause. */
 export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
   /** Encoded in milliseconds. */
   retryAfter: Schema.DurationFromMillis,
   attempts: Schema.Int
 }) {
   override get message(): string {
-    return `the API is limiting this account's requests (HTTP 429, ${plural(this.attempts, "attempt")}): try again in ${seconds(this.retryAfter)}`
+    return shown`the API is limiting this account's requests (${plural(this.attempts, "attempt")}): try again in ${seconds(this.retryAfter)}`
   }
 }
 
@@ -74,30 +79,38 @@ export class ApiUnavailable extends Schema.TaggedError<ApiUnavailable>()("ApiUna
   reason: Schema.Literal("Network", "Timeout", "Server"),
   status: OptionalInt,
   attempts: Schema.Int,
-  detail: Schema.String
+  detail: MaskedText,
+  /** The pause that the server asked for, if it did. Encoded in milliseconds. */
+  retryAfter: Schema.optionalWith(Schema.DurationFromMillis, { as: "Option" }).pipe(
+    Schema.withConstructorDefault(() => Option.none<Duration.Duration>())
+  )
 }) {
   override get message(): string {
-    return `the API could not be asked (${plural(this.attempts, "attempt")}): ${this.detail}`
+    const pause = Option.match(this.retryAfter, {
+      onNone: () => "",
+      onSome: (asked) => `; it asks to be tried again in ${seconds(asked)}`
+    })
+    return shown`the API could not be asked (${plural(this.attempts, "attempt")}): ${this.detail}${pause}`
   }
 }
 
 /** An answer that is not the API's: a proxy's page, another service, or a shape that we cannot read. */
 export class MalformedResponse extends Schema.TaggedError<MalformedResponse>()("MalformedResponse", {
   status: OptionalInt,
-  detail: Schema.String
+  detail: MaskedText
 }) {
   override get message(): string {
-    return `the answer is not the batch API's: ${this.detail}`
+    return shown`the answer is not the batch API's: ${this.detail}`
   }
 }
 
 /** The job ended `failed`. It will not change any more; submit a new one. */
 export class BatchFailed extends Schema.TaggedError<BatchFailed>()("BatchFailed", {
   batch: Batch,
-  errorMessage: Schema.String
+  errorMessage: MaskedText
 }) {
   override get message(): string {
-    return `batch ${this.batch.batchId} failed upstream: ${this.errorMessage}`
+    return shown`batch ${this.batch.batchId} failed upstream: ${this.errorMessage}`
   }
 }
 
@@ -107,7 +120,7 @@ export class BatchNotCompleted extends Schema.TaggedError<BatchNotCompleted>()("
   status: BatchStatus
 }) {
   override get message(): string {
-    return `batch ${this.batchId} is still ${this.status}: there are no results yet`
+    return shown`batch ${this.batchId} is still ${this.status}: there are no results yet`
   }
 }
 
@@ -116,7 +129,7 @@ export const WaitEvent = Schema.Struct({
   /** Milliseconds since the wait began. */
   at: Schema.Number,
   /** The state the API answered with, or the tag of the request's failure. */
-  outcome: Schema.String,
+  outcome: MaskedText,
   /** `result_count` at that moment, if there was an answer. */
   resultCount: Schema.optionalWith(Schema.Int, { as: "Option" })
 })
@@ -143,7 +156,7 @@ export class WaitTimeout extends Schema.TaggedError<WaitTimeout>()("WaitTimeout"
       onNone: () => `never answered; the last failure was ${this.transcript.at(-1)?.outcome ?? "none"}`,
       onSome: (status) => `last seen ${status} with ${plural(this.counts.resultCount, "result")}`
     })
-    return `batch ${this.batchId} was still running after ${seconds(this.elapsed)} and ${plural(this.polls, "poll")} (${last}); the job itself goes on`
+    return shown`batch ${this.batchId} was still running after ${seconds(this.elapsed)} and ${plural(this.polls, "poll")} (${last}); the job itself goes on`
   }
 }
 
@@ -151,7 +164,7 @@ export class WaitTimeout extends Schema.TaggedError<WaitTimeout>()("WaitTimeout"
 export class ResultsUnavailable extends Schema.TaggedError<ResultsUnavailable>()("ResultsUnavailable", {
   reason: Schema.Literal("NoLink", "Missing", "Expired", "Changed"),
   batchId: BatchId,
-  detail: Schema.String
+  detail: MaskedText
 }) {
   override get message(): string {
     const what = {
@@ -160,7 +173,7 @@ export class ResultsUnavailable extends Schema.TaggedError<ResultsUnavailable>()
       Expired: "the download link has expired and a fresh one did not help",
       Changed: "the results file was replaced during the download"
     }[this.reason]
-    return `${what}: ${this.detail}`
+    return shown`${what}: ${this.detail}`
   }
 }
 
@@ -168,22 +181,24 @@ export class ResultsUnavailable extends Schema.TaggedError<ResultsUnavailable>()
 export class TransferFailed extends Schema.TaggedError<TransferFailed>()("TransferFailed", {
   reason: Schema.Literal("Transport", "Stalled", "Protocol", "Server"),
   /** The results file by its name, without its link. */
-  file: Schema.String,
+  file: MaskedText,
   status: OptionalInt,
   attempts: Schema.Int,
-  detail: Schema.String
+  detail: MaskedText
 }) {
   override get message(): string {
-    return `${this.file} could not be downloaded (${plural(this.attempts, "attempt")}): ${this.detail}`
+    return shown`${this.file} could not be downloaded (${plural(this.attempts, "attempt")}): ${this.detail}`
   }
 }
 
 /** The bytes came, and they are wrong. They are never published under the name that was asked for. */
 export class ResultsCorrupt extends Schema.TaggedError<ResultsCorrupt>()("ResultsCorrupt", {
   reason: Schema.Literal("Gzip", "RowCount", "Length", "Encoding"),
-  file: Schema.String,
-  expected: Schema.String,
-  actual: Schema.String
+  file: MaskedText,
+  expected: MaskedText,
+  actual: MaskedText,
+  /** Where the data is kept for a look, if it is. */
+  kept: Schema.optionalWith(MaskedText, { as: "Option" })
 }) {
   override get message(): string {
     const what = {
@@ -192,15 +207,19 @@ export class ResultsCorrupt extends Schema.TaggedError<ResultsCorrupt>()("Result
       Length: "has the wrong length",
       Encoding: "is not what was promised"
     }[this.reason]
-    return `${this.file} ${what}: expected ${this.expected}, got ${this.actual}`
+    const kept = Option.match(this.kept, {
+      onNone: () => "",
+      onSome: (path) => `; what came is kept as ${path}`
+    })
+    return shown`${this.file} ${what}: expected ${this.expected}, got ${this.actual}${kept}`
   }
 }
 
 /** Our own disk. What was there before is untouched. */
 export class StorageError extends Schema.TaggedError<StorageError>()("StorageError", {
   reason: Schema.Literal("NoSpace", "Denied", "Exists", "Unwritable"),
-  path: Schema.String,
-  detail: Schema.String
+  path: MaskedText,
+  detail: MaskedText
 }) {
   override get message(): string {
     const what = {
@@ -209,7 +228,7 @@ export class StorageError extends Schema.TaggedError<StorageError>()("StorageErr
       Exists: "the destination exists already",
       Unwritable: "the destination cannot be written"
     }[this.reason]
-    return `${this.path}: ${what} (${this.detail})`
+    return shown`${this.path}: ${what} (${this.detail})`
   }
 }
 
@@ -220,10 +239,10 @@ export class RecordInvalid extends Schema.TaggedError<RecordInvalid>()("RecordIn
   /** Of the line's first byte in the decompressed file. */
   offset: Schema.Int,
   /** The line's beginning, at most 120 characters. */
-  excerpt: Schema.String
+  excerpt: MaskedText
 }) {
   override get message(): string {
-    return `line ${this.line} (byte ${this.offset}) is no record: ${this.excerpt}`
+    return shown`line ${this.line} (byte ${this.offset}) is no record: ${this.excerpt}`
   }
 }
 

@@ -8,8 +8,11 @@
  *
  * const fromFile = Schema.decode(Schema.parseJson(Receipt.Receipt))
  */
-import { Schema } from "effect"
+import { FileSystem } from "@effect/platform"
+import { Effect, Option, Schema } from "effect"
 import { BatchId, BatchStatus } from "./Batch.js"
+import { StorageError } from "./BatchError.js"
+import * as Storage from "./Storage.js"
 
 /** How the rows are stored: `jsonl.gz` keeps the bytes as delivered, `jsonl` is decompressed. */
 export const Format = Schema.Literal("jsonl.gz", "jsonl")
@@ -26,8 +29,8 @@ export class Part extends Schema.Class<Part>("ReceiptPart")({
   records: Schema.NonNegativeInt,
   /** The version of the object that was fetched; empty when the server named none. */
   etag: Schema.String,
-  /** Of the compressed bytes, in hexadecimal. */
-  sha256: Schema.String,
+  /** Of the compressed bytes, in hexadecimal, when parts are kept separate. */
+  sha256: Schema.optionalWith(Schema.String, { as: "Option" }),
   /** Where it lies, when parts are kept separate. */
   output: Schema.optionalWith(Schema.String, { as: "Option" })
 }) {}
@@ -65,3 +68,34 @@ export class Receipt extends Schema.Class<Receipt>("Receipt")({
   startedAt: Schema.propertySignature(Schema.DateTimeUtc).pipe(Schema.fromKey("started_at")),
   finishedAt: Schema.propertySignature(Schema.DateTimeUtc).pipe(Schema.fromKey("finished_at"))
 }) {}
+
+/** Where the receipt of an output lies: beside it. */
+export const pathOf = (output: string): string => `${output.replace(/[/\\]+$/u, "")}.receipt.json`
+
+const Json = Schema.parseJson(Receipt, { space: 2 })
+
+/** Writes a receipt beside its output, whole or not at all. */
+export const write = (receipt: Receipt): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const path = pathOf(receipt.output)
+    const text = yield* Effect.orDie(Schema.encode(Json)(receipt))
+    yield* Effect.flatMap(FileSystem.FileSystem, (fs) =>
+      fs.writeFileString(`${path}.partial`, `${text}\n`)
+    ).pipe(Effect.mapError(Storage.explain(path)))
+    yield* Storage.rename(`${path}.partial`, path)
+  })
+
+/** The receipt beside an output, if there is one. One that cannot be read is a `StorageError`, not an absence. */
+export const read = (
+  output: string
+): Effect.Effect<Option.Option<Receipt>, StorageError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const path = pathOf(output)
+    const fs = yield* FileSystem.FileSystem
+    if (!(yield* Effect.mapError(fs.exists(path), Storage.explain(path)))) return Option.none()
+    const text = yield* Effect.mapError(fs.readFileString(path), Storage.explain(path))
+    return yield* Schema.decode(Json)(text).pipe(
+      Effect.asSome,
+      Effect.mapError(() => new StorageError({ reason: "Unwritable", path, detail: "it is no receipt" }))
+    )
+  })

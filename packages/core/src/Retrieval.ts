@@ -5,66 +5,41 @@
  * import { type Batch, Retrieval } from "@org/batch-core"
  *
  * const program = (id: Batch.BatchId) =>
- *   Retrieval.get(id, { deadline: "30 minutes", output: `${id}.jsonl.gz`, format: "jsonl.gz" })
+ *   Retrieval.get(id, { deadline: "30 minutes", output: `${id}.jsonl.gz` })
  */
-import type { FileSystem, Path } from "@effect/platform"
-import type { Duration, Effect } from "effect"
+import { type FileSystem, Path } from "@effect/platform"
+import { DateTime, type Duration, Effect, Option, Stream } from "effect"
+import * as Assembly from "./Assembly.js"
 import type { Batch, BatchId } from "./Batch.js"
-import type { BatchClient } from "./BatchClient.js"
-import type { BatchConfig } from "./BatchConfig.js"
-import type {
-  AwaitError,
-  BatchFailed,
-  BatchNotCompleted,
+import { BatchClient, status } from "./BatchClient.js"
+import { BatchConfig } from "./BatchConfig.js"
+import {
+  type AwaitError,
+  type BatchFailed,
+  type BatchNotCompleted,
   ResultsCorrupt,
-  StorageError,
-  TransferError
+  type StorageError,
+  type TransferError
 } from "./BatchError.js"
 import type { BatchHttp } from "./BatchHttp.js"
-import type { Notice } from "./BatchPoll.js"
-import type { Format, Receipt } from "./Receipt.js"
+import * as BatchPoll from "./BatchPoll.js"
+import type { Emit, Event } from "./Event.js"
+import * as GzipLines from "./GzipLines.js"
+import * as Proof from "./Proof.js"
+import * as Receipt from "./Receipt.js"
+import * as ResultLink from "./ResultLink.js"
+import * as ResultPlan from "./ResultPlan.js"
+import * as Storage from "./Storage.js"
+import * as Throttle from "./Throttle.js"
 
-/** Something worth showing. Counters never go back, except when a replaced file is started over (`Restarted`). */
-export type Event =
-  /** The answer to a poll. */
-  | { readonly _tag: "Status"; readonly batch: Batch }
-  /** Something that did not end the wait. */
-  | { readonly _tag: "Notice"; readonly notice: Notice }
-  /** What will be fetched; `resumedBytes` are here already. */
-  | {
-      readonly _tag: "Planned"
-      readonly batch: Batch
-      readonly source: "merged" | "parts" | "none"
-      readonly files: number
-    }
-  /** After each block: compressed bytes of all files so far, of `totalBytes` once all sizes are known, and proven rows. */
-  | {
-      readonly _tag: "Progress"
-      readonly bytes: number
-      readonly totalBytes: number | undefined
-      readonly resumedBytes: number
-      readonly records: number
-    }
-  /** A file is fetched again from where it stopped, after a pause. */
-  | {
-      readonly _tag: "Retrying"
-      readonly file: string
-      readonly detail: string
-      readonly delay: Duration.Duration
-    }
-  /** A link had expired, or was about to, and a fresh one is in use. */
-  | { readonly _tag: "LinkRefreshed" }
-  /** The object was replaced upstream, so its file is fetched from its first byte again. */
-  | { readonly _tag: "Restarted"; readonly file: string }
-  /** Accepted, although rows and `result_count` disagree, because `allowIncomplete` was set. */
-  | { readonly _tag: "Incomplete"; readonly records: number; readonly resultCount: number }
+export type { Event } from "./Event.js"
 
 /** Where the result goes and in which form. */
 export interface DownloadOptions {
   /** The file to write; with `parts` the folder. Its name appears only when the result is complete and verified. */
   readonly output: string
   /** Default `jsonl.gz`. */
-  readonly format?: Format | undefined
+  readonly format?: Receipt.Format | undefined
   /** Keep the part files separate, as `<batch-id>.part-000.jsonl.gz` … in the folder `output`. */
   readonly parts?: boolean | undefined
   /** Connections at most, 1 to 64; default from `BatchConfig`. */
@@ -92,35 +67,244 @@ export type Needs = BatchClient | BatchConfig | BatchHttp | FileSystem.FileSyste
 export type DownloadError = TransferError | BatchFailed | BatchNotCompleted
 
 /** What `get` can fail with. */
-export type GetError = AwaitError | TransferError
+export type GetError = AwaitError | DownloadError
 
 /** Fetches the results of a job that is completed already. */
-export declare const download: (
+export const download = Effect.fn("Retrieval.download")(function* (
   batchId: BatchId,
   options: DownloadOptions
-) => Effect.Effect<Receipt, DownloadError, Needs>
+): Effect.fn.Return<Receipt.Receipt, DownloadError, Needs> {
+  yield* checkDestinations(options, [])
+  return yield* deliver(yield* status(batchId), options)
+})
 
 /** Waits for the job, then fetches its results: the main job. */
-export declare const get: (batchId: BatchId, options: GetOptions) => Effect.Effect<Receipt, GetError, Needs>
+export const get = Effect.fn("Retrieval.get")(function* (
+  batchId: BatchId,
+  options: GetOptions
+): Effect.fn.Return<Receipt.Receipt, GetError, Needs> {
+  yield* checkDestinations(options, [])
+  const emit = options.onEvent ?? silent
+  const last = yield* BatchPoll.watch(batchId, {
+    deadline: options.deadline,
+    onNotice: (notice) => emit({ _tag: "Notice", notice })
+  }).pipe(
+    Stream.tap((batch) => emit({ _tag: "Status", batch })),
+    Stream.runLast
+  )
+  return yield* deliver(
+    yield* Option.match(last, { onNone: () => status(batchId), onSome: Effect.succeed }),
+    options
+  )
+})
 
-/** What `verify` found. */
-export interface Verification {
-  readonly file: string
-  readonly bytes: number
-  readonly records: number
-  readonly sha256: string
-  /** The receipt beside the file, if there is one. */
-  readonly receipt: Receipt | undefined
+const silent: Emit = () => Effect.void
+
+/** What one run works with. */
+interface Run {
+  readonly batch: Batch
+  readonly plan: ResultPlan.ResultPlan
+  readonly options: DownloadOptions
+  readonly format: Receipt.Format
+  readonly emit: Emit
+  readonly path: Path.Path
+  readonly startedAt: DateTime.Utc
 }
 
-/**
- * Reads a file (or the folder of the parts) again and compares it with the receipt beside it, offline. Without a
- * receipt, what the file itself proves is checked: gzip structure, CRCs, no cut-off last line.
- */
-export declare const verify: (
-  file: string
-) => Effect.Effect<
-  Verification,
-  ResultsCorrupt | StorageError,
-  BatchConfig | FileSystem.FileSystem | Path.Path
->
+const deliver = (
+  batch: Batch,
+  options: DownloadOptions
+): Effect.Effect<Receipt.Receipt, DownloadError, Needs> =>
+  Effect.gen(function* () {
+    const plan = yield* ResultPlan.make(batch, { parts: options.parts ?? false })
+    const emit = options.onEvent ?? silent
+    const startedAt = yield* DateTime.now
+    const run: Run = {
+      batch,
+      plan,
+      options,
+      emit,
+      startedAt,
+      path: yield* Path.Path,
+      format: options.format ?? "jsonl.gz"
+    }
+    yield* checkDestinations(options, plan.files)
+    yield* Storage.makeFolder(
+      options.parts === true ? options.output : run.path.dirname(run.path.resolve(options.output))
+    )
+    yield* emit({ _tag: "Planned", batch, source: plan.source, files: plan.files.length })
+    const receipt = plan.source === "none" ? yield* deliverNothing(run) : yield* deliverRows(run)
+    if (options.receipt === true) yield* Receipt.write(receipt)
+    return receipt
+  })
+
+/** Nothing is asked for that could not be written in the end. */
+const checkDestinations = (
+  options: DownloadOptions,
+  files: ReadonlyArray<ResultPlan.PlannedFile>
+): Effect.Effect<void, StorageError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const replace = options.force ?? false
+    const targets =
+      options.parts === true ? files.map(({ name }) => path.join(options.output, name)) : [options.output]
+    yield* Effect.forEach(targets, (target) => Storage.checkDestination(target, { replace }), {
+      discard: true
+    })
+  })
+
+/** An empty result is a success without a request: one empty gzip member, or an empty file; no part files. */
+const deliverNothing = (
+  run: Run
+): Effect.Effect<Receipt.Receipt, StorageError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const bytes =
+      run.options.parts === true || run.format === "jsonl" ? new Uint8Array(0) : GzipLines.emptyMember
+    if (run.options.parts !== true) {
+      const partial = partialOf(run.options.output)
+      yield* Effect.scoped(
+        Effect.flatMap(Storage.open(partial, "w"), (file) =>
+          Effect.zipRight(Storage.writeAt(file, partial, 0, bytes), Storage.sync(file, partial))
+        )
+      )
+      yield* Storage.publish({ from: partial, to: run.options.output, replace: run.options.force ?? false })
+    }
+    return yield* makeReceipt(
+      run,
+      { files: [], bytes: bytes.length, records: 0, retries: 0, sha256: Proof.sha256(bytes) },
+      0
+    )
+  })
+
+/** Fetches, proves and publishes. What was replaced upstream or damaged on the way is fetched once more. */
+const deliverRows = (run: Run): Effect.Effect<Receipt.Receipt, TransferError, Needs> =>
+  Effect.gen(function* () {
+    const { baseUrl, retry, transfer } = yield* BatchConfig
+    const client = yield* BatchClient
+    const throttle = yield* Throttle.make(retry)
+    const links = yield* ResultLink.make(run.batch, {
+      client,
+      transfer,
+      allowHttp: new URL(baseUrl).protocol === "http:",
+      onRefresh: run.emit({ _tag: "LinkRefreshed" })
+    })
+    const concurrency = run.options.concurrency ?? transfer.maxConnections
+    const assemble = Effect.scoped(
+      Assembly.assemble({
+        files: run.plan.files,
+        links,
+        throttle,
+        concurrency: Math.min(concurrency, transfer.initialConnections),
+        pathOf: (file) => spoolOf(run, file),
+        inflateTo: run.format === "jsonl" ? partialOf(run.options.output) : undefined,
+        emit: run.emit
+      })
+    )
+    const assembled = yield* assemble.pipe(
+      Effect.catchIf(isCurable, (error) =>
+        Effect.zipRight(run.emit({ _tag: "Restarted", detail: error.message }), assemble)
+      ),
+      Effect.catchTag("ResultsCorrupt", (error) => keep(run, error))
+    )
+    yield* checkCount(run, assembled)
+    yield* publish(run, assembled)
+    return yield* makeReceipt(run, assembled, yield* links.refreshes)
+  })
+
+/** Another version of the object, or bytes that were damaged: a fresh start may bring whole ones. */
+const isCurable = (error: TransferError): boolean =>
+  (error._tag === "ResultsUnavailable" && error.reason === "Changed") ||
+  (error._tag === "ResultsCorrupt" && error.reason !== "RowCount")
+
+const partialOf = (output: string): string => `${output}.partial`
+
+const spoolOf = (run: Run, file: ResultPlan.PlannedFile): string => {
+  if (run.options.parts === true) return partialOf(run.path.join(run.options.output, file.name))
+  return run.format === "jsonl" ? partialOf(`${run.options.output}.gz`) : partialOf(run.options.output)
+}
+
+const checkCount = (
+  run: Run,
+  { records }: Assembly.Assembled
+): Effect.Effect<void, ResultsCorrupt, FileSystem.FileSystem> => {
+  const { resultCount } = run.batch
+  if (records === resultCount) return Effect.void
+  if (run.options.allowIncomplete === true) return run.emit({ _tag: "Incomplete", records, resultCount })
+  const error = new ResultsCorrupt({
+    reason: "RowCount",
+    file: `${run.batch.batchId}.jsonl.gz`,
+    expected: `${resultCount} rows (result_count)`,
+    actual: `${records} rows in the ${run.plan.source === "merged" ? "merged file" : `${run.plan.files.length} part files`}`,
+    kept: Option.none()
+  })
+  return keep(run, error)
+}
+
+/** Keeps what is wrong for a look, under a name that nobody takes for the result. */
+const keep = (run: Run, error: ResultsCorrupt): Effect.Effect<never, ResultsCorrupt, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const kept = [...new Set(run.plan.files.map((file) => spoolOf(run, file)))].map((partial) => ({
+      partial,
+      corrupt: partial.replace(/partial$/u, "corrupt")
+    }))
+    const moved = yield* Effect.partition(kept, ({ corrupt, partial }) => Storage.rename(partial, corrupt))
+    if (run.format === "jsonl") yield* Effect.ignore(Storage.remove(partialOf(run.options.output)))
+    const first = moved[0].length === 0 ? Option.fromNullable(kept[0]?.corrupt) : Option.none()
+    return yield* new ResultsCorrupt({ ...error, kept: first })
+  })
+
+const publish = (
+  run: Run,
+  { files }: Assembly.Assembled
+): Effect.Effect<void, StorageError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const replace = run.options.force ?? false
+    if (run.options.parts === true) {
+      yield* Effect.forEach(
+        files,
+        ({ path }) => Storage.publish({ from: path, to: finalOf(path), replace }),
+        { discard: true }
+      )
+      return
+    }
+    yield* Storage.publish({ from: partialOf(run.options.output), to: run.options.output, replace })
+    if (run.format === "jsonl") yield* Storage.remove(partialOf(`${run.options.output}.gz`))
+  })
+
+const finalOf = (partial: string): string => partial.replace(/\.partial$/u, "")
+
+const makeReceipt = (
+  run: Run,
+  { bytes, files, records, retries, sha256 }: Assembly.Assembled,
+  urlRefreshes: number
+): Effect.Effect<Receipt.Receipt> =>
+  Effect.map(
+    DateTime.now,
+    (finishedAt) =>
+      new Receipt.Receipt({
+        batchId: run.batch.batchId,
+        status: run.batch.status,
+        output: run.options.output,
+        format: run.format,
+        bytes,
+        records,
+        sha256,
+        resultCount: run.batch.resultCount,
+        entitiesRequested: run.batch.entitiesRequested,
+        entitiesFulfilled: run.batch.entitiesFulfilled,
+        complete: records === run.batch.resultCount,
+        source: run.plan.source,
+        parts: files.map(
+          (file) =>
+            new Receipt.Part({
+              ...file,
+              output: run.options.parts === true ? Option.some(finalOf(file.path)) : Option.none()
+            })
+        ),
+        resumedBytes: 0,
+        retries,
+        urlRefreshes,
+        startedAt: run.startedAt,
+        finishedAt
+      })
+  )

@@ -20,14 +20,21 @@ export type JsonObject = typeof JsonObject.Type
 
 /** Replaces the query string, the fragment and the user of a URL by `***`; host and path stay readable. */
 export const maskUrl = (url: string): string =>
-  url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/iu, "$1***@").replace(/[?#].+$/su, "?***")
+  url.replace(/^([a-z][a-z0-9+.-]*:(?:\\?\/){2})[^/?#\\]*@/iu, "$1***@").replace(/[?#].+$/su, "?***")
 
-/** Masks every URL inside a free text, such as an error message of a server or of a socket. */
-export const maskText = (text: string): string => text.replace(/https?:\/\/[^\s"'<>\\]+/giu, maskUrl)
+/** A link in a text: an apostrophe is lawful in it, and some writers of JSON escape its slashes. */
+const link = /https?:(?:\\?\/){2}(?:[^\s"<>\\]|\\\/)+/giu
+
+/** What signs a link, wherever it stands: behind a bare path, in XML, encoded inside another link. */
+const signature =
+  /((?:x-[a-z]+-)?(?:signature|credential|security-token)|awsaccesskeyid)(=|%3D)[^\s&"'<>\\]+/giu
+
+/** Masks every URL and every signature inside a free text, such as an error message of a server or of a socket. */
+export const maskText = (text: string): string => text.replace(link, maskUrl).replace(signature, "$1$2***")
 
 /** Masks every string of a JSON value, at any depth; keys, numbers and structure stay as they are. */
 export const maskJson = (json: unknown): unknown => {
-  if (typeof json === "string") return maskText(json)
+  if (typeof json === "string") return /^\s*https?:\/\//iu.test(json) ? maskUrl(json) : maskText(json)
   if (Array.isArray(json)) return json.map(maskJson)
   if (typeof json !== "object" || json === null) return json
   return Object.fromEntries(Object.entries(json).map(([key, value]) => [key, maskJson(value)]))
@@ -51,6 +58,20 @@ export const SecretUrl = Schema.transformOrFail(Schema.String, Schema.RedactedFr
       : ParseResult.fail(new ParseResult.Type(ast, "***", "Expected a URL")),
   encode: (link) => ParseResult.succeed(maskUrl(Redacted.value(link)))
 }).annotations({ identifier: "SecretUrl" })
+
+/** Words of a server: read and written without the links that may be in them. */
+export const MaskedText = Schema.transform(Schema.String, Schema.String, {
+  strict: true,
+  decode: maskText,
+  encode: maskText
+}).annotations({ identifier: "MaskedText" })
+
+/** Whatever a server adds: read and written without the links that may be in it. */
+export const MaskedJson = Schema.transform(Schema.Unknown, Schema.Unknown, {
+  strict: true,
+  decode: maskJson,
+  encode: maskJson
+}).annotations({ identifier: "MaskedJson" })
 
 /** The answer of a server as it came, for whoever passes it on: `Redacted` in memory, masked when encoded. */
 export const SecretJson = Schema.transform(JsonObject, Schema.RedactedFromSelf(JsonObject), {

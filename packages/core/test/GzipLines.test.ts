@@ -1,0 +1,102 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit } from "effect"
+import { gzipSync } from "node:zlib"
+import * as GzipLines from "../src/GzipLines.js"
+
+const run = (bytes: Uint8Array, portion: number, options: { maxLineBytes?: number; keep?: boolean } = {}) =>
+  Effect.gen(function* () {
+    const lines = yield* GzipLines.make({
+      maxLineBytes: options.maxLineBytes ?? 1_000_000,
+      keep: options.keep
+    })
+    const kept: Array<Uint8Array> = []
+    for (let at = 0; at < bytes.length; at += portion) {
+      kept.push(...(yield* lines.push(bytes.subarray(at, at + portion))))
+    }
+    const { rest, ...counted } = yield* lines.end
+    return { ...counted, text: Buffer.concat([...kept, ...rest]).toString() }
+  }).pipe(Effect.scoped)
+
+const text = Array.from({ length: 500 }, (_, n) => `{"n":${n},"name":"Zürich 株式会社 🚀"}\n`).join("")
+const whole = gzipSync(text)
+const twoMembers = Buffer.concat([gzipSync(text.slice(0, 1001)), gzipSync(text.slice(1001))])
+
+describe("GzipLines", () => {
+  for (const portion of [1, 7, 4096, 1_000_000]) {
+    it.effect(`counts the lines of one member pushed ${portion} bytes at a time`, () =>
+      Effect.gen(function* () {
+        expect(yield* run(whole, portion)).toEqual({
+          lines: 500,
+          inflatedBytes: Buffer.byteLength(text),
+          unterminated: false,
+          text: ""
+        })
+      })
+    )
+    it.effect(`reads all members pushed ${portion} bytes at a time, and gives their bytes`, () =>
+      Effect.gen(function* () {
+        const found = yield* run(twoMembers, portion, { keep: true })
+        expect(found.lines).toBe(500)
+        expect(found.text).toBe(text)
+      })
+    )
+    for (const [name, bytes] of [
+      ["zero padding", Buffer.concat([whole, Buffer.alloc(16)])],
+      ["junk", Buffer.concat([whole, Buffer.from("junk")])],
+      ["a member behind zero padding", Buffer.concat([whole, Buffer.alloc(16), whole])],
+      ["half a member", Buffer.concat([whole, whole.subarray(0, 30)])],
+      ["half a header", Buffer.concat([whole, whole.subarray(0, 1)])]
+    ] as const) {
+      it.effect(`refuses ${name} behind the end, pushed ${portion} bytes at a time`, () =>
+        Effect.gen(function* () {
+          const fault = yield* Effect.flip(run(bytes, portion))
+          expect(fault.kind).toBe("Gzip")
+        })
+      )
+    }
+  }
+
+  it.effect("refuses every cut", () =>
+    Effect.gen(function* () {
+      const small = gzipSync("{}\n{}\n")
+      for (let cut = 0; cut < small.length; cut++) {
+        expect(Exit.isFailure(yield* Effect.exit(run(small.subarray(0, cut), 5)))).toBe(true)
+      }
+    })
+  )
+
+  it.effect("refuses every flipped byte of the data and the trailer", () =>
+    Effect.gen(function* () {
+      const small = gzipSync('{"a":1}\n{"b":2}\n')
+      for (let at = 10; at < small.length; at++) {
+        const flipped = Buffer.from(small)
+        flipped[at] = (flipped[at] ?? 0) ^ 0x55
+        expect(Exit.isFailure(yield* Effect.exit(run(flipped, 5)))).toBe(true)
+      }
+    })
+  )
+
+  it.effect("counts a last line without a line feed and says so", () =>
+    Effect.gen(function* () {
+      expect(yield* run(gzipSync("{}\n{}"), 3)).toMatchObject({ lines: 2, unterminated: true })
+    })
+  )
+
+  it.effect("an empty member has no lines; no bytes are no member", () =>
+    Effect.gen(function* () {
+      expect(yield* run(GzipLines.emptyMember, 100)).toMatchObject({
+        lines: 0,
+        inflatedBytes: 0,
+        unterminated: false
+      })
+      expect((yield* Effect.flip(run(new Uint8Array(0), 100))).actual).toBe("no bytes")
+    })
+  )
+
+  it.effect("refuses a line beyond the limit and names its line and offset", () =>
+    Effect.gen(function* () {
+      const fault = yield* Effect.flip(run(gzipSync(`{}\n{}\n${"x".repeat(2_000_000)}\n`), 1000))
+      expect(fault).toMatchObject({ kind: "Line", actual: "more in line 3, which begins at byte 6" })
+    })
+  )
+})

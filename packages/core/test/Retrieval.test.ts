@@ -1,0 +1,391 @@
+import { FileSystem, Path } from "@effect/platform"
+import { NodeContext, NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { type Fault, type JobSpec, Sandbox } from "@org/batch-sandbox"
+import { Effect, Either, Exit, Layer, Option, Redacted, Schema } from "effect"
+import { createHash } from "node:crypto"
+import { gunzipSync } from "node:zlib"
+import * as Batch from "../src/Batch.js"
+import * as BatchClient from "../src/BatchClient.js"
+import * as BatchConfig from "../src/BatchConfig.js"
+import * as BatchHttp from "../src/BatchHttp.js"
+import * as Receipt from "../src/Receipt.js"
+import * as Retrieval from "../src/Retrieval.js"
+import * as Verification from "../src/Verification.js"
+
+describe("Retrieval", () => {
+  it.scopedLive("waits, downloads, verifies and publishes the merged file as delivered", () =>
+    withJob({ records: 300, pendingMs: 100, processingMs: 200 }, ({ events, fs, id, output, sandbox }) =>
+      Effect.gen(function* () {
+        const receipt = yield* Retrieval.get(id, {
+          deadline: "20 seconds",
+          output,
+          receipt: true,
+          onEvent: events.push
+        })
+        const bytes = yield* fs.readFile(output)
+        expect(receipt).toMatchObject({
+          records: 300,
+          complete: true,
+          source: "merged",
+          bytes: bytes.length,
+          retries: 0
+        })
+        expect(receipt.sha256).toBe(sha256(bytes))
+        expect(rows(bytes)).toHaveLength(300)
+        expect(yield* Verification.verify(output)).toMatchObject({ records: 300, receipt })
+        expect(yield* listing(output)).toEqual(["out.jsonl.gz", "out.jsonl.gz.receipt.json"])
+        expect(yield* fs.readFileString(`${output}.receipt.json`)).not.toMatch(/X-Amz|Signature|http/u)
+        const requests = (yield* sandbox.requests).filter(({ server }) => server === "storage")
+        expect(requests).toHaveLength(1)
+        expect(
+          requests.map(({ headers, method }) => [method, headers["range"], headers["authorization"]])
+        ).toEqual([["GET", "bytes=0-", undefined]])
+        expect(progress(events.all).at(-1)).toMatchObject({
+          bytes: bytes.length,
+          totalBytes: bytes.length,
+          records: 300
+        })
+      })
+    )
+  )
+
+  it.scopedLive("joins the parts in order as members of one gzip file when there is no merged file", () =>
+    withJob({ records: 250, parts: 5, downloadUrl: false }, ({ fs, id, output }) =>
+      Effect.gen(function* () {
+        const receipt = yield* Retrieval.download(id, { output })
+        const bytes = yield* fs.readFile(output)
+        expect(receipt).toMatchObject({
+          records: 250,
+          source: "parts",
+          bytes: bytes.length,
+          sha256: sha256(bytes)
+        })
+        expect(receipt.parts.map(({ index, records }) => [index, records])).toEqual([
+          [0, 50],
+          [1, 50],
+          [2, 50],
+          [3, 50],
+          [4, 50]
+        ])
+        expect(rows(bytes)).toHaveLength(250)
+      })
+    )
+  )
+
+  it.scopedLive("joined parts hold the same rows as the merged file, in the same order", () =>
+    withJob({ records: 120, parts: 7 }, ({ fs, id, output }) =>
+      Effect.gen(function* () {
+        yield* Retrieval.download(id, { output })
+        yield* Retrieval.download(id, { output: `${output}.d`, parts: true })
+        const names = yield* fs.readDirectory(`${output}.d`)
+        expect(names).toHaveLength(7)
+        const parts = yield* Effect.forEach([...names].sort(), (name) => fs.readFile(`${output}.d/${name}`))
+        expect(parts.flatMap(rows)).toEqual(rows(yield* fs.readFile(output)))
+      })
+    )
+  )
+
+  for (const spec of [{ members: 1 }, { members: 3 }, { parts: 4, downloadUrl: false }]) {
+    it.scopedLive(`decompresses to jsonl: ${JSON.stringify(spec)}`, () =>
+      withJob({ records: 200, ...spec }, ({ fs, id, output }) =>
+        Effect.gen(function* () {
+          const receipt = yield* Retrieval.download(id, { output, format: "jsonl" })
+          const bytes = yield* fs.readFile(output)
+          expect(receipt).toMatchObject({
+            format: "jsonl",
+            bytes: bytes.length,
+            sha256: sha256(bytes),
+            records: 200
+          })
+          expect(
+            Buffer.from(bytes)
+              .toString()
+              .trimEnd()
+              .split("\n")
+              .map((line) => JSON.parse(line))
+          ).toHaveLength(200)
+          expect(yield* listing(output)).toEqual(["out.jsonl.gz"])
+        })
+      )
+    )
+  }
+
+  it.scopedLive("an empty result is an empty gzip member, without a request for the file", () =>
+    withJob({ records: 0 }, ({ fs, id, output, sandbox }) =>
+      Effect.gen(function* () {
+        const receipt = yield* Retrieval.download(id, { output, receipt: true })
+        expect(receipt).toMatchObject({ records: 0, source: "none", complete: true, bytes: 20 })
+        expect(gunzipSync(yield* fs.readFile(output))).toHaveLength(0)
+        expect((yield* sandbox.requests).filter(({ server }) => server === "storage")).toEqual([])
+        expect(yield* Verification.verify(output)).toMatchObject({ records: 0 })
+      })
+    )
+  )
+
+  it.scopedLive("leaves an existing destination untouched, before any request, unless forced", () =>
+    withJob({ records: 10 }, ({ fs, id, output, sandbox }) =>
+      Effect.gen(function* () {
+        yield* fs.writeFileString(output, "precious")
+        const error = yield* Effect.flip(Retrieval.download(id, { output }))
+        expect(error).toMatchObject({ _tag: "StorageError", reason: "Exists", path: output })
+        expect(yield* fs.readFileString(output)).toBe("precious")
+        expect((yield* sandbox.requests).filter(({ path }) => path.startsWith("/batch"))).toEqual([])
+        yield* Retrieval.download(id, { output, force: true })
+        expect(rows(yield* fs.readFile(output))).toHaveLength(10)
+      })
+    )
+  )
+
+  for (const [name, spec, tag] of [
+    ["a job that is still running", { stuck: true }, "BatchNotCompleted"],
+    ["a failed job", { outcome: "failed", errorMessage: "out of credits" }, "BatchFailed"],
+    ["a job without links", { downloadUrl: false, downloadUrls: false }, "ResultsUnavailable"]
+  ] as const) {
+    it.scopedLive(`download of ${name} is ${tag}`, () =>
+      withJob({ records: 10, ...spec }, ({ id, output }) =>
+        Effect.gen(function* () {
+          expect((yield* Effect.flip(Retrieval.download(id, { output })))._tag).toBe(tag)
+        })
+      )
+    )
+  }
+
+  it.scopedLive(
+    "tells both figures when rows and result_count disagree, and keeps the data under another name",
+    () =>
+      withJob({ records: 40, resultCount: 41 }, ({ events, fs, id, output }) =>
+        Effect.gen(function* () {
+          const error = yield* Effect.flip(Retrieval.download(id, { output }))
+          expect(error).toMatchObject({
+            _tag: "ResultsCorrupt",
+            reason: "RowCount",
+            kept: Option.some(`${output}.corrupt`)
+          })
+          expect(error.message).toMatch(/41 rows.*40 rows/u)
+          expect(yield* listing(output)).toEqual(["out.jsonl.gz.corrupt"])
+          const receipt = yield* Retrieval.download(id, {
+            output,
+            allowIncomplete: true,
+            onEvent: events.push
+          })
+          expect(receipt).toMatchObject({ records: 40, resultCount: 41, complete: false })
+          expect(events.all).toContainEqual({ _tag: "Incomplete", records: 40, resultCount: 41 })
+          expect(rows(yield* fs.readFile(output))).toHaveLength(40)
+        })
+      )
+  )
+
+  const storage = { server: "storage" } as const
+  const curable: ReadonlyArray<readonly [string, ReadonlyArray<Fault.Rule>]> = [
+    ["a reset in the middle", [{ on: storage, do: { cut: { afterBytes: 20_000, by: "reset" } } }]],
+    ["a FIN in the middle", [{ on: storage, do: { cut: { afterBytes: 20_000, by: "fin" } } }]],
+    [
+      "a missing last chunk",
+      [{ on: storage, do: { cut: { afterBytes: 20_000, by: "fin", chunked: true } } }]
+    ],
+    ["cuts again and again", [{ on: storage, times: 9, do: { cut: { afterBytes: 3_000, by: "reset" } } }]],
+    [
+      "an ignored range",
+      [
+        { on: storage, do: { cut: { afterBytes: 20_000, by: "reset" } } },
+        { on: storage, do: { ignoreRange: true } }
+      ]
+    ],
+    ["a stall", [{ on: storage, do: { stall: { afterBytes: 20_000 } } }]],
+    ["an answer that never comes", [{ on: storage, do: { hang: true } }]],
+    [
+      "503",
+      [
+        {
+          on: storage,
+          times: 3,
+          do: { respond: { status: 503, body: "<Error><Code>SlowDown</Code></Error>" } }
+        }
+      ]
+    ],
+    ["an expired link", [{ on: storage, do: { expired: true } }]],
+    ["an expired token", [{ on: storage, do: { expired: { as: "ExpiredToken" } } }]],
+    [
+      "a link that expires between two requests",
+      [
+        { on: storage, do: { cut: { afterBytes: 20_000, by: "reset" } } },
+        { on: storage, do: { expired: true } }
+      ]
+    ],
+    ["a web page instead of the file", [{ on: storage, do: { garbage: {} } }]],
+    [
+      "a range with another start",
+      [
+        { on: storage, do: { cut: { afterBytes: 20_000, by: "reset" } } },
+        { on: storage, do: { wrongRange: { start: 10 } } }
+      ]
+    ],
+    [
+      "an object replaced after a cut",
+      [
+        { on: storage, do: { cut: { afterBytes: 20_000, by: "reset" } } },
+        { on: storage, do: { changed: true } }
+      ]
+    ],
+    ["a redirect", [{ on: { ...storage, nth: 1 }, do: { redirect: { to: "?x" } } }]],
+    ["a flipped byte", [{ on: storage, do: { flipByte: { at: 5_000 } } }]]
+  ]
+  for (const [name, rules] of curable.filter(([name]) => name !== "a redirect")) {
+    for (const spec of [{ members: 2 }, { parts: 3, downloadUrl: false }]) {
+      it.scopedLive(`${spec.parts === undefined ? "merged" : "parts"}: whole in spite of ${name}`, () =>
+        withJob({ records: 400, ...spec }, ({ events, fs, id, output, sandbox }) =>
+          Effect.gen(function* () {
+            yield* sandbox.script(...rules)
+            const receipt = yield* Retrieval.download(id, { output, onEvent: events.push })
+            const bytes = yield* fs.readFile(output)
+            expect(receipt).toMatchObject({
+              records: 400,
+              bytes: bytes.length,
+              sha256: sha256(bytes),
+              complete: true
+            })
+            expect(rows(bytes)).toHaveLength(400)
+            expect((yield* sandbox.faults).filter(({ consumed, expected }) => consumed !== expected)).toEqual(
+              []
+            )
+            expect(
+              (yield* sandbox.requests).filter(
+                ({ headers, server }) => server === "storage" && "authorization" in headers
+              )
+            ).toEqual([])
+          })
+        )
+      )
+    }
+  }
+
+  const fatal: ReadonlyArray<readonly [string, ReadonlyArray<Fault.Rule>, object]> = [
+    [
+      "links that stay dead",
+      [{ on: storage, times: -1, do: { expired: true } }],
+      { _tag: "ResultsUnavailable", reason: "Expired" }
+    ],
+    [
+      "a missing object",
+      [
+        {
+          on: storage,
+          times: -1,
+          do: { respond: { status: 404, body: "<Error><Code>NoSuchKey</Code></Error>" } }
+        }
+      ],
+      { _tag: "ResultsUnavailable", reason: "Missing" }
+    ],
+    [
+      "503 for ever",
+      [{ on: storage, times: -1, do: { respond: { status: 503 } } }],
+      { _tag: "TransferFailed", reason: "Server" }
+    ],
+    [
+      "cuts at the same byte for ever",
+      [{ on: storage, times: -1, do: { cut: { afterBytes: 0, by: "reset" } } }],
+      { _tag: "TransferFailed", reason: "Transport" }
+    ],
+    [
+      "a web page for ever",
+      [{ on: storage, times: -1, do: { garbage: {} } }],
+      { _tag: "ResultsCorrupt", reason: "Encoding" }
+    ],
+    [
+      "a flipped byte for ever",
+      [{ on: storage, times: -1, do: { flipByte: { at: 5_000 } } }],
+      { _tag: "ResultsCorrupt", reason: "Gzip" }
+    ],
+    [
+      "junk behind the end",
+      [{ on: storage, times: -1, do: { extraBytes: { n: 100, kind: "junk" } } }],
+      { _tag: "ResultsCorrupt" }
+    ],
+    [
+      "a further member behind the end",
+      [{ on: storage, times: -1, do: { extraBytes: { n: 100, kind: "member" } } }],
+      { _tag: "ResultsCorrupt" }
+    ],
+    [
+      "an object that is replaced all the time",
+      [{ on: storage, times: -1, do: { changed: true, cut: { afterBytes: 10_000, by: "reset" } } }],
+      { _tag: "ResultsUnavailable", reason: "Changed" }
+    ],
+    [
+      "a redirect to another scheme",
+      [{ on: storage, times: -1, do: { redirect: { to: "ftp://example.com/x" } } }],
+      { _tag: "TransferFailed", reason: "Protocol" }
+    ]
+  ]
+  for (const [name, rules, expected] of fatal) {
+    it.scopedLive(`${name}: a typed failure, and nothing published`, () =>
+      withJob({ records: 400 }, ({ id, output, sandbox }) =>
+        Effect.gen(function* () {
+          yield* sandbox.script(...rules)
+          const error = yield* Effect.flip(Retrieval.download(id, { output }))
+          expect(error).toMatchObject(expected)
+          expect(error.message).not.toMatch(/X-Amz|sandbox-key/u)
+          expect(yield* listing(output)).not.toContain("out.jsonl.gz")
+        })
+      )
+    )
+  }
+})
+
+// ----------------------------------------------------------------------------------------------------------------
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+
+const rows = (bytes: Uint8Array): ReadonlyArray<unknown> =>
+  gunzipSync(bytes)
+    .toString()
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+
+const progress = (events: ReadonlyArray<Retrieval.Event>) =>
+  events.filter((event) => event._tag === "Progress")
+
+const listing = (output: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    return [...(yield* fs.readDirectory(path.dirname(output)))].sort()
+  })
+
+interface Bench {
+  readonly sandbox: Sandbox.Service
+  readonly id: Batch.BatchId
+  readonly fs: FileSystem.FileSystem
+  readonly output: string
+  readonly events: {
+    readonly all: ReadonlyArray<Retrieval.Event>
+    readonly push: (event: Retrieval.Event) => Effect.Effect<void>
+  }
+}
+
+const withJob = <A, E>(spec: JobSpec.JobSpec, use: (bench: Bench) => Effect.Effect<A, E, Retrieval.Needs>) =>
+  Effect.gen(function* () {
+    const sandbox = yield* Sandbox.start({ clock: { pendingMs: 0, processingMs: 0 } })
+    const fs = yield* FileSystem.FileSystem
+    const id = yield* Schema.decode(Batch.BatchId)(
+      yield* sandbox.createJob({ pendingMs: 0, processingMs: 0, ...spec })
+    )
+    const all: Array<Retrieval.Event> = []
+    const events = { all, push: (event: Retrieval.Event) => Effect.sync(() => void all.push(event)) }
+    const output = `${yield* fs.makeTempDirectoryScoped()}/out.jsonl.gz`
+    const config = BatchConfig.layer({
+      baseUrl: sandbox.baseUrl,
+      apiKey: Redacted.make(sandbox.apiKey),
+      poll: { initialDelay: "50ms", minDelay: "20ms", maxDelay: "200ms" },
+      retry: { baseDelay: "5ms", maxDelay: "20ms", throttledBaseDelay: "5ms", throttledMaxDelay: "20ms" },
+      transfer: { idleTimeout: "300ms", blockBytes: 4096 }
+    })
+    const core = BatchClient.layer.pipe(
+      Layer.provideMerge(BatchHttp.layer),
+      Layer.provideMerge(config),
+      Layer.provide(NodeHttpClient.layer)
+    )
+    return yield* use({ sandbox, id, fs, output, events }).pipe(Effect.provide(core))
+  }).pipe(Effect.provide(NodeContext.layer))
