@@ -1,0 +1,103 @@
+/**
+ * The service of a sandbox over HTTP, under `/__sandbox/` of the API listener, for other processes on this machine.
+ */
+import { Effect, ParseResult, Schema } from "effect"
+import * as Answer from "./Answer.js"
+import * as Fault from "./Fault.js"
+import type { FaultScript } from "./FaultScript.js"
+import type { Incoming } from "./Incoming.js"
+import * as JobControl from "./JobControl.js"
+import { JobAction, JobSpec } from "./JobSpec.js"
+import type { JobStore } from "./JobStore.js"
+import { badRequest, Problem, toAnswer } from "./Problem.js"
+import type { RequestLog } from "./RequestLog.js"
+import type { Results } from "./Results.js"
+import type { SandboxError } from "./SandboxError.js"
+
+/** What the control endpoints work on. */
+export interface Options {
+  readonly jobs: JobStore
+  readonly results: Results
+  readonly script: FaultScript
+  readonly log: RequestLog
+}
+
+const prefix = "/__sandbox/"
+
+/** One rule stands for a script of one; not a union, whose errors would tell of both sides. */
+const Rules = Schema.transform(Schema.Unknown, Schema.Array(Schema.encodedSchema(Fault.Rule)), {
+  strict: false,
+  decode: (rules) => (Array.isArray(rules) ? rules : [rules]),
+  encode: (rules) => rules
+}).pipe(Schema.compose(Schema.Array(Fault.Rule)))
+
+/** Whether a request is one of these. */
+export const isControl = ({ path }: Incoming): boolean => path.startsWith(prefix)
+
+/**
+ * - `POST jobs` with a `JobSpec` → `{batch_id}`; `POST jobs/{id}` with a `JobAction`;
+ * - `POST faults` with a rule or an array of rules → `{ids}`; `GET faults` → reports; `DELETE faults`;
+ * - `GET requests` → request records.
+ */
+export const handle = (options: Options, incoming: Incoming): Effect.Effect<Answer.Answer> =>
+  (incoming.loopback
+    ? route(options, incoming)
+    : new Problem({ status: 403, message: "Only from this machine" })
+  ).pipe(Effect.catchAll((problem) => Effect.succeed(toAnswer(problem))))
+
+const route = (
+  { jobs, log, results, script }: Options,
+  incoming: Incoming
+): Effect.Effect<Answer.Answer, Problem> => {
+  const resource = incoming.path.slice(prefix.length)
+  const id = /^jobs\/([^/]+)$/.exec(resource)?.[1]
+  switch (`${incoming.method} ${id === undefined ? resource : "jobs/{id}"}`) {
+    case "POST jobs":
+      return read(incoming, JobSpec).pipe(
+        Effect.flatMap((spec) => refused(JobControl.create(jobs, results, spec))),
+        Effect.map((batch_id) => Answer.json(201, { batch_id }))
+      )
+    case "POST jobs/{id}":
+      return read(incoming, JobAction).pipe(
+        Effect.flatMap((action) => refused(JobControl.act(jobs, id ?? "", action))),
+        Effect.as(Answer.json(200, {}))
+      )
+    case "POST faults":
+      return read(incoming, Rules).pipe(
+        Effect.flatMap(script.append),
+        Effect.map((ids) => Answer.json(201, { ids }))
+      )
+    case "GET faults":
+      return Effect.map(script.reports, (reports) => Answer.json(200, reports))
+    case "DELETE faults":
+      return Effect.as(script.clear, Answer.json(200, {}))
+    case "GET requests":
+      return Effect.map(log.records, (records) => Answer.json(200, records))
+    default:
+      return new Problem({ status: 404, message: `No ${incoming.method} ${incoming.path}` })
+  }
+}
+
+/** A misspelt property is an error: a fault that never strikes proves nothing. */
+const read = <A, I>({ body }: Incoming, schema: Schema.Schema<A, I>): Effect.Effect<A, Problem> =>
+  body.pipe(
+    Effect.mapError(({ reason }) => badRequest(`The body could not be read: ${reason}`)),
+    Effect.flatMap((text) =>
+      Schema.decodeUnknown(Schema.parseJson(schema), { onExcessProperty: "error", errors: "all" })(
+        text === "" ? "{}" : text
+      )
+    ),
+    Effect.catchTag("ParseError", (error) => badRequest(explain(error)))
+  )
+
+const refused = <A>(self: Effect.Effect<A, SandboxError>): Effect.Effect<A, Problem> =>
+  Effect.mapError(
+    self,
+    ({ message, reason }) => new Problem({ status: reason === "UnknownJob" ? 404 : 500, message })
+  )
+
+/** The tree form repeats the whole schema at every level. */
+const explain = (error: ParseResult.ParseError): string =>
+  ParseResult.ArrayFormatter.formatErrorSync(error)
+    .map(({ message, path }) => `${path.join(".") || "body"}: ${message}`)
+    .join("; ")

@@ -1,0 +1,196 @@
+/**
+ * A stateful local upstream: the batch API, its file host, and a script of faults.
+ *
+ * @example
+ * ```ts
+ * import { Sandbox } from "@org/batch-sandbox"
+ * import { Effect } from "effect"
+ *
+ * export const program = Effect.scoped(
+ *   Effect.gen(function* () {
+ *     const sandbox = yield* Sandbox.start({ clock: { pendingMs: 0, processingMs: 200 } })
+ *     const id = yield* sandbox.createJob({ records: 1000, parts: 4 })
+ *     yield* sandbox.script({ on: { server: "storage" }, do: { cut: { afterBytes: 5000, by: "reset" } } })
+ *     return `${sandbox.baseUrl}/batch/${id}`
+ *   })
+ * )
+ * ```
+ */
+import { Context, Effect, Layer, Scope } from "effect"
+import { mkdtemp, rm, mkdir } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Api from "./Api.js"
+import * as Control from "./Control.js"
+import type * as Fault from "./Fault.js"
+import * as FaultScript from "./FaultScript.js"
+import * as JobControl from "./JobControl.js"
+import type { JobAction, JobSpec } from "./JobSpec.js"
+import * as JobStore from "./JobStore.js"
+import * as Listener from "./Listener.js"
+import * as Presign from "./Presign.js"
+import * as RateLimit from "./RateLimit.js"
+import * as RequestLog from "./RequestLog.js"
+import * as Results from "./Results.js"
+import { type SandboxError, spooling } from "./SandboxError.js"
+import * as Seed from "./Seed.js"
+import * as Serve from "./Serve.js"
+import * as Storage from "./Storage.js"
+
+export type { JobAction, JobSpec, Step } from "./JobSpec.js"
+export type { RequestRecord } from "./RequestLog.js"
+export { SandboxError } from "./SandboxError.js"
+
+/** How to start a sandbox; every setting has a default. */
+export interface Options {
+  /** Default `127.0.0.1`. */
+  readonly host?: string | undefined
+  /** Of the API; default 0, any free one. */
+  readonly port?: number | undefined
+  /** Of the file host; default 0, any free one. */
+  readonly storagePort?: number | undefined
+  /** The one bearer token that is accepted; default `sandbox-key`. */
+  readonly apiKey?: string | undefined
+  /** Where generated results are written; default a temporary folder that goes with the scope. */
+  readonly dataDir?: string | undefined
+  /** Same seed, same ids and same bytes; default 1. */
+  readonly seed?: number | undefined
+  /** How long jobs take; default 500 ms pending, 3000 ms processing. */
+  readonly clock?:
+    { readonly pendingMs?: number | undefined; readonly processingMs?: number | undefined } | undefined
+  /** Default 432,000: five days. */
+  readonly linkTtlSeconds?: number | undefined
+  /** Default 600 a minute. */
+  readonly rateLimit?: RateLimit.Options | undefined
+  /** Default 5. */
+  readonly maxActiveJobs?: number | undefined
+  /** The form of link signatures; default `v4`. */
+  readonly signature?: Presign.Version | undefined
+}
+
+/** A sandbox under way. */
+export interface Service {
+  /** `http://host:port` of the API. */
+  readonly baseUrl: string
+  /** `http://host:port` of the file host. */
+  readonly storageUrl: string
+  readonly apiKey: string
+  /** Seed a job, past the rules of the API; its batch id. One that is over at once has its results written on return. */
+  readonly createJob: (spec?: JobSpec) => Effect.Effect<string, SandboxError>
+  /** Append rules to the fault script. */
+  readonly script: (...rules: ReadonlyArray<Fault.Rule>) => Effect.Effect<void>
+  readonly clearFaults: Effect.Effect<void>
+  /** Every rule of the script with how much of it was consumed. */
+  readonly faults: Effect.Effect<ReadonlyArray<Fault.Report>>
+  /** What arrived, in order; without the control endpoints. */
+  readonly requests: Effect.Effect<ReadonlyArray<RequestLog.RequestRecord>>
+  /** A job to change; its effects fail with `UnknownJob` when there is none. */
+  readonly job: (id: string) => JobHandle
+  /** Close the API listener and its connections: nothing answers. */
+  readonly pauseApi: Effect.Effect<void>
+  /** Open it again on the same port. */
+  readonly resumeApi: Effect.Effect<void, SandboxError>
+}
+
+/** What can be done to a job; see `JobAction`. */
+export interface JobHandle {
+  readonly id: string
+  readonly complete: Effect.Effect<void, SandboxError>
+  readonly fail: (message?: string) => Effect.Effect<void, SandboxError>
+  readonly replaceObject: (object?: string) => Effect.Effect<void, SandboxError>
+  readonly deleteObject: (object?: string) => Effect.Effect<void, SandboxError>
+  readonly expireLinks: (as?: "AccessDenied" | "ExpiredToken") => Effect.Effect<void, SandboxError>
+  readonly linkTtl: (seconds: number) => Effect.Effect<void, SandboxError>
+}
+
+/** A sandbox as a service. */
+export class Sandbox extends Context.Tag("@org/batch-sandbox/Sandbox")<Sandbox, Service>() {}
+
+/**
+ * Start a sandbox that lives as long as the scope. It reads the clock of the caller: under a `TestClock`, jobs, links, limits and delays
+ * move with it.
+ */
+export const start = (options: Options = {}): Effect.Effect<Service, SandboxError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { apiKey = "sandbox-key", clock, host = "127.0.0.1", seed = 1 } = options
+    const folder = yield* dataFolder(options.dataDir)
+    const results = yield* Results.make(folder, seed)
+    const jobs = yield* JobStore.make(seed, {
+      pendingMs: clock?.pendingMs ?? 500,
+      processingMs: clock?.processingMs ?? 3000,
+      linkTtlSeconds: options.linkTtlSeconds ?? 432_000
+    })
+    const script = yield* FaultScript.make
+    const log = yield* RequestLog.make
+    const presign = Presign.make(options.signature ?? "v4", Seed.hex(40, seed, "secret"))
+    const rateLimit = yield* RateLimit.make(options.rateLimit ?? { limit: 600, windowSeconds: 60 })
+    const listen = (server: Fault.Server, port: number | undefined, handler: Serve.Handler) =>
+      Listener.make({
+        host,
+        port: port ?? 0,
+        handle: Serve.make({
+          server,
+          log,
+          script,
+          handler,
+          isControl: (incoming) => server === "api" && Control.isControl(incoming)
+        })
+      })
+    const storage = yield* listen(
+      "storage",
+      options.storagePort,
+      Storage.make({ seed, jobs, results, presign })
+    )
+    const batches = Api.make({
+      apiKey,
+      seed,
+      jobs,
+      results,
+      presign,
+      rateLimit,
+      maxActiveJobs: options.maxActiveJobs ?? 5,
+      storageHost: new URL(storage.url).host
+    })
+    const control = { jobs, results, script, log }
+    const api = yield* listen("api", options.port, (incoming, effects) =>
+      Control.isControl(incoming) ? Control.handle(control, incoming) : batches(incoming, effects)
+    )
+    return {
+      baseUrl: api.url,
+      storageUrl: storage.url,
+      apiKey,
+      createJob: (spec = {}) => JobControl.create(jobs, results, spec),
+      script: (...rules) => Effect.asVoid(script.append(rules)),
+      clearFaults: script.clear,
+      faults: script.reports,
+      requests: log.records,
+      job: (id) => jobHandle(id, (action) => JobControl.act(jobs, id, action)),
+      pauseApi: api.pause,
+      resumeApi: api.resume
+    }
+  })
+
+/** A sandbox that lives as long as the layer. */
+export const layer = (options: Options = {}): Layer.Layer<Sandbox, SandboxError> =>
+  Layer.scoped(Sandbox, start(options))
+
+const jobHandle = (id: string, act: (action: JobAction) => Effect.Effect<void, SandboxError>): JobHandle => ({
+  id,
+  complete: act({ action: "complete" }),
+  fail: (message) => act({ action: "fail", message }),
+  replaceObject: (object) => act({ action: "replaceObject", object }),
+  deleteObject: (object) => act({ action: "deleteObject", object }),
+  expireLinks: (as) => act({ action: "expireLinks", as }),
+  linkTtl: (seconds) => act({ action: "linkTtl", seconds })
+})
+
+const dataFolder = (given: string | undefined): Effect.Effect<string, SandboxError, Scope.Scope> =>
+  given === undefined
+    ? Effect.acquireRelease(
+        spooling(() => mkdtemp(join(tmpdir(), "batch-sandbox-"))),
+        (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
+      )
+    : Effect.as(
+        spooling(() => mkdir(given, { recursive: true })),
+        given
+      )
