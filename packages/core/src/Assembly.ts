@@ -1,17 +1,24 @@
 /**
- * The planned files of a result, fetched side by side and proven as they come: each at its place in one file, in
- * the order of the rows, or each in a file of its own.
+ * The planned files of a result, fetched by a pool of connections and proven as they come: each at its place in one
+ * file, in the order of the rows, or each in a file of its own.
  */
 import type { FileSystem } from "@effect/platform"
 import { Deferred, Effect, Option, Ref, type Scope } from "effect"
-import type { BatchConfig } from "./BatchConfig.js"
+import { BatchConfig } from "./BatchConfig.js"
 import { ResultsCorrupt, type StorageError, type TransferError } from "./BatchError.js"
 import type { BatchHttp } from "./BatchHttp.js"
+import type * as Cells from "./Cells.js"
+import * as Connections from "./Connections.js"
+import * as Durability from "./Durability.js"
 import type { Emit } from "./Event.js"
+import * as FileAnswer from "./FileAnswer.js"
 import * as Frontier from "./Frontier.js"
+import type * as Journal from "./Journal.js"
 import * as Proof from "./Proof.js"
 import type { Links } from "./ResultLink.js"
 import type { PlannedFile } from "./ResultPlan.js"
+import * as Signal from "./Signal.js"
+import * as Source from "./Source.js"
 import * as Storage from "./Storage.js"
 import type { Throttle } from "./Throttle.js"
 import * as Transfer from "./Transfer.js"
@@ -19,9 +26,12 @@ import * as Transfer from "./Transfer.js"
 /** What to assemble, and where. */
 export interface AssemblyOptions {
   readonly files: ReadonlyArray<PlannedFile>
+  readonly purpose: Journal.Purpose
+  /** Where the journal lies that an interrupted run leaves behind. */
+  readonly journal: string
   readonly links: Links
   readonly throttle: Throttle
-  /** Files at once, at most. */
+  /** Connections at most. */
   readonly concurrency: number
   /** Where a planned file's compressed bytes go. The same path for all joins them as members of one gzip file. */
   readonly pathOf: (file: PlannedFile) => string
@@ -36,7 +46,10 @@ export interface AssembledFile {
   readonly path: string
   readonly bytes: number
   readonly records: number
+  readonly inflatedBytes: number
   readonly etag: string
+  readonly retries: number
+  /** Of a file of its own. */
   readonly sha256: Option.Option<string>
 }
 
@@ -48,114 +61,169 @@ export interface Assembled {
   readonly sha256: string
   readonly records: number
   readonly retries: number
+  /** Compressed bytes that an earlier run had brought. */
+  readonly resumedBytes: number
 }
 
 type Needs = BatchHttp | BatchConfig | FileSystem.FileSystem | Scope.Scope
 
-/** Where a file's bytes lie, and what it must wait for. */
-interface Slot extends Proof.Region {
-  readonly file: PlannedFile
-  readonly size: Deferred.Deferred<number>
-  /** Done when its rows are handed on, so that those of the next file may follow. */
-  readonly inflated: Deferred.Deferred<void>
-  readonly previous: Slot | undefined
-}
-
-/** Fetches and proves everything. A failure of one file ends the others; what was written stays. */
+/** Fetches and proves everything, going on where an earlier run ended. A failure ends all; what came stays. */
 export const assemble = (options: AssemblyOptions): Effect.Effect<Assembled, TransferError, Needs> =>
   Effect.gen(function* () {
-    const slots = yield* makeSlots(options)
-    const progress = yield* makeProgress(options)
+    const sources = yield* Durability.open(options)
+    const resumedBytes = sources.reduce((sum, source) => sum + Source.count(source), 0)
+    const progress = yield* makeProgress(options, sources, resumedBytes)
     const output = options.inflateTo === undefined ? undefined : yield* openOutput(options.inflateTo)
-    const files = Effect.forEach(slots, (slot) => one(options, slot, progress, output), {
-      concurrency: options.concurrency
+    const proofs = Effect.forEach(sources, (source) => prove(options, source, progress, output), {
+      concurrency: output === undefined ? proofsAtOnce : 1
     }).pipe(Effect.tap(() => output?.close ?? Effect.void))
-    const [done, sha256] = yield* Effect.all([files, Proof.digest(output === undefined ? slots : [output])], {
-      concurrency: 2
+    const digest = Proof.digest(output === undefined ? sources : [output])
+    const [files, sha256] = yield* Effect.all([proofs, digest, bring(options, sources, progress)], {
+      concurrency: "unbounded"
     })
-    const sum = (of: (file: (typeof done)[number]) => number) =>
-      done.reduce((total, file) => total + of(file), 0)
+    const sum = (of: (file: AssembledFile) => number) => files.reduce((total, file) => total + of(file), 0)
     return {
-      files: done,
+      files,
       records: sum((file) => file.records),
       retries: sum((file) => file.retries),
       bytes: sum((file) => (output === undefined ? file.bytes : file.inflatedBytes)),
+      sha256,
+      resumedBytes
+    }
+  })
+
+/** Node inflates on four threads. */
+const proofsAtOnce = 4
+
+/** A pool of workers, of which as many work as the host bears, brings all bytes of all files. */
+const bring = (
+  options: AssemblyOptions,
+  sources: ReadonlyArray<Source.Source>,
+  progress: Progress
+): Effect.Effect<void, TransferError, Needs> =>
+  Effect.gen(function* () {
+    const { cellBytes, initialConnections } = (yield* BatchConfig).transfer
+    const changed = yield* Signal.make
+    const connections = yield* Connections.make({
+      initial: initialConnections,
+      most: options.concurrency,
+      changed
+    })
+    const durability = yield* Durability.make(options, sources)
+    const shared: Transfer.Shared = {
+      ...options,
+      connections,
+      onSize: (source, bytes) =>
+        Deferred.succeed(source.size, bytes).pipe(
+          Effect.zipRight(progress.sized(bytes)),
+          Effect.zipRight(warnUnlessStrong(options, source)),
+          Effect.zipRight(changed.notify)
+        ),
+      onWritten: (source, bytes) =>
+        Effect.zipRight(progress.brought(bytes), durability.written(source, bytes)),
+      onRetry: (source, detail, delay) =>
+        options.emit({ _tag: "Retrying", file: source.planned.name, detail, delay })
+    }
+    const claim = { cellBytes, connections: options.concurrency }
+    const worker = (index: number) =>
+      Effect.gen(function* () {
+        while (true) {
+          const task = yield* changed.until(
+            Effect.map(connections.allowed, (most) => nextTask(sources, index < most, claim))
+          )
+          if (task === "Done") return
+          yield* Transfer.fetch(shared, task.source, task.run).pipe(
+            Effect.ensuring(Effect.sync(() => Source.release(task.source, task.run)))
+          )
+          if (Source.isWhole(task.source)) yield* finish(task.source, durability)
+          yield* changed.notify
+        }
+      })
+    const workers = Array.from({ length: options.concurrency }, (_, index) => worker(index))
+    yield* Effect.forEach(sources, (source) =>
+      Source.isWhole(source) ? finish(source, durability) : Effect.void
+    )
+    yield* Effect.all(workers, { concurrency: "unbounded", discard: true })
+    yield* options.throttle.deposit(sources.length)
+  })
+
+const warnUnlessStrong = (options: AssemblyOptions, source: Source.Source): Effect.Effect<void> => {
+  const etag = Option.match(source.identity, { onNone: () => "", onSome: (identity) => identity.etag })
+  if (FileAnswer.isStrong(etag)) return Effect.void
+  const detail = etag === "" ? "the host names no ETag" : `the host's ETag ${etag} does not name one version`
+  return options.emit({ _tag: "NotResumable", file: source.planned.name, detail })
+}
+
+interface Task {
+  readonly source: Source.Source
+  readonly run: Cells.Run
+}
+
+/** Files in their order; of each the first bytes that nobody fetches. None when everything is under way. */
+const nextTask = (
+  sources: ReadonlyArray<Source.Source>,
+  allowed: boolean,
+  options: { readonly cellBytes: number; readonly connections: number }
+): Option.Option<Task | "Done"> => {
+  if (sources.every(Source.isWhole)) return Option.some("Done")
+  if (!allowed) return Option.none()
+  for (const source of sources) {
+    const run = Source.claim(source, options)
+    if (Option.isSome(run)) return Option.some({ source, run: run.value })
+  }
+  return Option.none()
+}
+
+const finish = (
+  source: Source.Source,
+  durability: Durability.Durability
+): Effect.Effect<void, StorageError> =>
+  Effect.gen(function* () {
+    if (source.finished) return
+    source.finished = true
+    yield* source.frontier.advance(Option.getOrElse(Source.totalOf(source), () => 0))
+    yield* durability.synced(source)
+    yield* source.frontier.close
+  })
+
+/** Proves the rows of one file behind its transfer. */
+const prove = (
+  options: AssemblyOptions,
+  source: Source.Source,
+  progress: Progress,
+  output: Output | undefined
+): Effect.Effect<AssembledFile, ResultsCorrupt | StorageError, Needs> =>
+  Effect.gen(function* () {
+    const { index, name } = source.planned
+    const separate = options.files.length > 1 && !options.purpose.joined
+    const [rows, sha256] = yield* Effect.all(
+      [
+        Proof.rows({ ...source, name, onRows: progress.proven, onInflated: output?.write }),
+        separate ? Effect.asSome(Proof.digest([source])) : Effect.succeedNone
+      ],
+      { concurrency: 2 }
+    )
+    const followed = index + 1 < options.files.length && (options.purpose.joined || output !== undefined)
+    if (rows.unterminated && followed) return yield* unjoinable(name)
+    return {
+      index,
+      path: source.path,
+      bytes: Option.getOrElse(Source.totalOf(source), () => 0),
+      records: rows.records,
+      inflatedBytes: rows.inflatedBytes,
+      etag: Option.match(source.identity, { onNone: () => "", onSome: ({ etag }) => etag }),
+      retries: source.retries,
       sha256
     }
   })
 
-/** Files that share a path lie one behind the other: each begins where the sizes of those before it add up to. */
-const makeSlots = (options: AssemblyOptions): Effect.Effect<ReadonlyArray<Slot>, StorageError, Needs> =>
-  Effect.gen(function* () {
-    const slots: Array<Slot> = []
-    for (const file of options.files) {
-      const previous = slots.at(-1)
-      const path = options.pathOf(file)
-      if (path !== previous?.path) yield* Effect.scoped(Storage.open(path, "w"))
-      slots.push({
-        file,
-        path,
-        previous,
-        base: previous?.path === path ? yield* Effect.cached(endOf(previous)) : Effect.succeed(0),
-        frontier: yield* Frontier.make,
-        size: yield* Deferred.make<number>(),
-        inflated: yield* Deferred.make<void>()
-      })
-    }
-    return slots
-  })
-
-const endOf = (slot: Slot): Effect.Effect<number> =>
-  Effect.zipWith(slot.base, Deferred.await(slot.size), (base, size) => base + size)
-
-/** Fetches one file while its rows are proven behind it. */
-const one = (options: AssemblyOptions, slot: Slot, progress: Progress, output: Output | undefined) =>
-  Effect.gen(function* () {
-    const { file, path } = slot
-    const fetched = Transfer.fetch({
-      ...slot,
-      links: options.links,
-      throttle: options.throttle,
-      onSize: (bytes) => Effect.zipRight(Deferred.succeed(slot.size, bytes), progress.sized(bytes)),
-      onBytes: progress.brought,
-      onRetry: (detail, delay) => options.emit({ _tag: "Retrying", file: file.name, detail, delay })
-    })
-    const proven = Proof.rows({
-      ...slot,
-      name: file.name,
-      onRows: progress.proven,
-      onInflated: output && ((chunks) => Effect.zipRight(turn(slot), output.write(chunks)))
-    }).pipe(Effect.tap(() => Deferred.succeed(slot.inflated, undefined)))
-    const separateDigest = options.files.length > 1 && slot.previous?.path !== path
-    const [{ bytes, etag, retries }, rows, sha256] = yield* Effect.all(
-      [fetched, proven, separateDigest ? Effect.asSome(Proof.digest([slot])) : Effect.succeedNone],
-      { concurrency: 3 }
-    )
-    return { index: file.index, path, bytes, etag, retries, sha256, ...rows }
-  }).pipe(
-    Effect.tap((done) => (isJoined(options, slot) && done.unterminated ? unjoinable(slot) : Effect.void))
-  )
-
-/** Rows are handed on in the order of the files. */
-const turn = (slot: Slot): Effect.Effect<void> =>
-  slot.previous === undefined ? Effect.void : Deferred.await(slot.previous.inflated)
-
-const isJoined = (options: AssemblyOptions, slot: Slot): boolean => {
-  const next = options.files[slot.file.index + 1]
-  return next !== undefined && (options.inflateTo !== undefined || options.pathOf(next) === slot.path)
-}
-
 /** What is joined to a line without a line feed would become part of it. */
-const unjoinable = (slot: Slot): Effect.Effect<never, ResultsCorrupt> =>
-  Effect.fail(
-    new ResultsCorrupt({
-      reason: "Encoding",
-      file: slot.file.name,
-      expected: "a line feed after its last row, since another part follows",
-      actual: "none",
-      kept: Option.none()
-    })
+const unjoinable = (file: string): Effect.Effect<never, ResultsCorrupt> => {
+  const expected = "a line feed after its last row, since another part follows"
+  return Effect.fail(
+    new ResultsCorrupt({ reason: "Encoding", file, expected, actual: "none", kept: Option.none() })
   )
+}
 
 interface Progress {
   readonly sized: (bytes: number) => Effect.Effect<void>
@@ -171,24 +239,34 @@ interface Counters {
   readonly records: number
 }
 
-const makeProgress = (options: AssemblyOptions): Effect.Effect<Progress> =>
-  Effect.map(Ref.make<Counters>({ bytes: 0, known: 0, sized: 0, records: 0 }), (ref) => {
-    const change = (next: (counters: Counters) => Counters) =>
-      Effect.flatMap(Ref.updateAndGet(ref, next), ({ bytes, known, records, sized }) =>
-        options.emit({
-          _tag: "Progress",
-          bytes,
-          totalBytes: sized === options.files.length ? known : undefined,
-          resumedBytes: 0,
-          records
-        })
-      )
-    return {
-      sized: (bytes) => change((held) => ({ ...held, known: held.known + bytes, sized: held.sized + 1 })),
-      brought: (bytes) => change((held) => ({ ...held, bytes: held.bytes + bytes })),
-      proven: (records) => change((held) => ({ ...held, records: held.records + records }))
+const makeProgress = (
+  options: AssemblyOptions,
+  sources: ReadonlyArray<Source.Source>,
+  resumedBytes: number
+): Effect.Effect<Progress> => {
+  const totals = sources.flatMap((source) => Option.toArray(Source.totalOf(source)))
+  const known = totals.reduce((sum, total) => sum + total, 0)
+  return Effect.map(
+    Ref.make<Counters>({ bytes: resumedBytes, known, sized: totals.length, records: 0 }),
+    (ref) => {
+      const change = (next: (counters: Counters) => Counters) =>
+        Effect.flatMap(Ref.updateAndGet(ref, next), ({ bytes, known, records, sized }) =>
+          options.emit({
+            _tag: "Progress",
+            bytes,
+            totalBytes: sized === options.files.length ? known : undefined,
+            resumedBytes,
+            records
+          })
+        )
+      return {
+        sized: (bytes) => change((held) => ({ ...held, known: held.known + bytes, sized: held.sized + 1 })),
+        brought: (bytes) => change((held) => ({ ...held, bytes: held.bytes + bytes })),
+        proven: (records) => change((held) => ({ ...held, records: held.records + records }))
+      }
     }
-  })
+  )
+}
 
 /** The inflated rows of all files, with a frontier of their own, so that their digest follows as well. */
 interface Output extends Proof.Region {
@@ -200,13 +278,13 @@ const openOutput = (path: string): Effect.Effect<Output, StorageError, FileSyste
   Effect.gen(function* () {
     const file = yield* Storage.open(path, "w")
     const frontier = yield* Frontier.make
-    const end = yield* Ref.make(0)
+    let end = 0
     const write = (chunk: Uint8Array) =>
-      Effect.flatMap(
-        Ref.getAndUpdate(end, (before) => before + chunk.length),
-        (before) =>
-          Effect.zipRight(Storage.writeAt(file, path, before, chunk), frontier.advance(before + chunk.length))
-      )
+      Effect.gen(function* () {
+        yield* Storage.writeAt(file, path, end, chunk)
+        end += chunk.length
+        yield* frontier.advance(end)
+      })
     return {
       path,
       base: Effect.succeed(0),

@@ -5,7 +5,7 @@
  * import { Redacted } from "effect"
  * import { BatchConfig } from "@org/batch-core"
  *
- * const inCode = BatchConfig.layer({ apiKey: Redacted.make("…"), poll: { maxDelay: "1 minute" } })
+ * const inCode = BatchConfig.layer({ apiKey: Redacted.make("key"), poll: { maxDelay: "1 minute" } })
  * const fromEnvironment = BatchConfig.layerConfig()
  */
 import {
@@ -22,13 +22,18 @@ import {
 } from "effect"
 import * as DurationText from "./DurationText.js"
 
+/** A variable that is empty counts as one that is not set. */
 const checked = <A>(
   name: string,
   dflt: A,
   parse: (text: string) => Either.Either<A, string>
 ): Config.Config<A> =>
   Config.string(name).pipe(
-    Config.mapOrFail((text) => Either.mapLeft(parse(text), (reason) => ConfigError.InvalidData([], reason))),
+    Config.mapOrFail((text) =>
+      text.trim() === ""
+        ? Either.right(dflt)
+        : Either.mapLeft(parse(text.trim()), (reason) => ConfigError.InvalidData([], reason))
+    ),
     Config.withDefault(dflt)
   )
 
@@ -52,7 +57,7 @@ const quantity = (
   bounds: { readonly min: number; readonly max: number; readonly fraction?: boolean }
 ): Config.Config<number> =>
   checked(name, dflt, (text) => {
-    const value = text.trim() === "" ? Number.NaN : Number(text)
+    const value = Number(text)
     return value >= bounds.min && value <= bounds.max && (bounds.fraction === true || Number.isInteger(value))
       ? Either.right(value)
       : Either.left(
@@ -63,72 +68,74 @@ const quantity = (
 /** The cadence of polling: the first of the three clocks. */
 const poll = Config.all({
   /** First pause between two polls. */
-  initialDelay: duration("INITIAL_DELAY", "2 seconds", { atLeast: "1 millis" }),
+  initialDelay: duration("BATCH_POLL_INITIAL_DELAY", "2 seconds", { atLeast: "1 millis" }),
   /** Growth of the pause from poll to poll. */
-  factor: quantity("FACTOR", 1.5, { min: 1, max: 10, fraction: true }),
+  factor: quantity("BATCH_POLL_FACTOR", 1.5, { min: 1, max: 10, fraction: true }),
   /** Longest pause between two polls, until `slowAfter`. */
-  maxDelay: duration("MAX_DELAY", "30 seconds", { atLeast: "1 millis" }),
+  maxDelay: duration("BATCH_POLL_MAX_DELAY", "30 seconds", { atLeast: "1 millis" }),
   /** How long a wait must last before pauses may grow up to `slowMaxDelay`. */
-  slowAfter: duration("SLOW_AFTER", "1 hour"),
+  slowAfter: duration("BATCH_POLL_SLOW_AFTER", "1 hour"),
   /** Longest pause between two polls of a long wait. */
-  slowMaxDelay: duration("SLOW_MAX_DELAY", "60 seconds", { atLeast: "1 millis" }),
+  slowMaxDelay: duration("BATCH_POLL_SLOW_MAX_DELAY", "60 seconds", { atLeast: "1 millis" }),
   /** Shortest pause between two polls, whatever the jitter says. */
-  minDelay: duration("MIN_DELAY", "1 second", { atLeast: "1 millis" }),
+  minDelay: duration("BATCH_POLL_MIN_DELAY", "1 second", { atLeast: "1 millis" }),
   /** Longest pause that a server may ask for during a wait. */
-  maxHint: duration("MAX_HINT", "1 hour"),
+  maxHint: duration("BATCH_POLL_MAX_HINT", "1 hour"),
   /** Unknown states in a row before a wait fails. */
-  unknownStatusLimit: quantity("UNKNOWN_STATUS_LIMIT", 5, { min: 1, max: 1000 })
-}).pipe(Config.nested("BATCH_POLL"))
+  unknownStatusLimit: quantity("BATCH_POLL_UNKNOWN_STATUS_LIMIT", 5, { min: 1, max: 1000 })
+})
 
 /** The retry of one request and the timeout of one attempt: the second and the third clock. */
 const retry = Config.all({
   /** Retries of one request. */
-  limit: quantity("LIMIT", 3, { min: 0, max: 100 }),
+  limit: quantity("BATCH_RETRY_LIMIT", 3, { min: 0, max: 100 }),
   /** First pause before a retry; full jitter, doubled each time. */
-  baseDelay: duration("BASE_DELAY", "500 millis"),
+  baseDelay: duration("BATCH_RETRY_BASE_DELAY", "500 millis"),
   /** Longest pause before a retry. */
-  maxDelay: duration("MAX_DELAY", "8 seconds"),
+  maxDelay: duration("BATCH_RETRY_MAX_DELAY", "8 seconds"),
   /** First pause before a retry of a 429. */
-  throttledBaseDelay: duration("THROTTLED_BASE_DELAY", "1 second"),
+  throttledBaseDelay: duration("BATCH_RETRY_THROTTLED_BASE_DELAY", "1 second"),
   /** Longest pause before a retry of a 429. */
-  throttledMaxDelay: duration("THROTTLED_MAX_DELAY", "30 seconds"),
+  throttledMaxDelay: duration("BATCH_RETRY_THROTTLED_MAX_DELAY", "30 seconds"),
   /** Longest pause that a server may ask for; beyond it the call fails as `RateLimited`. */
-  maxRetryAfter: duration("MAX_RETRY_AFTER", "120 seconds"),
+  maxRetryAfter: duration("BATCH_RETRY_MAX_RETRY_AFTER", "120 seconds"),
   /** Longest time for one attempt, its body included. */
-  attemptTimeout: duration("ATTEMPT_TIMEOUT", "30 seconds", { atLeast: "1 millis" }),
+  attemptTimeout: duration("BATCH_RETRY_ATTEMPT_TIMEOUT", "30 seconds", { atLeast: "1 millis" }),
   /** Retry tokens that all calls of one key share. */
-  budget: quantity("BUDGET", 500, { min: 0, max: 1_000_000 }),
+  budget: quantity("BATCH_RETRY_BUDGET", 500, { min: 0, max: 1_000_000 }),
   /** Tokens that a retry takes. */
-  cost: quantity("COST", 5, { min: 0, max: 1_000_000 }),
+  cost: quantity("BATCH_RETRY_COST", 5, { min: 0, max: 1_000_000 }),
   /** Tokens that a retry after a timeout takes. */
-  timeoutCost: quantity("TIMEOUT_COST", 10, { min: 0, max: 1_000_000 })
-}).pipe(Config.nested("BATCH_RETRY"))
+  timeoutCost: quantity("BATCH_RETRY_TIMEOUT_COST", 10, { min: 0, max: 1_000_000 })
+})
 
 /** How bytes are brought to disk. */
 const transfer = Config.all({
   /** Longest silence of the file host while we want bytes. */
-  idleTimeout: duration("IDLE_TIMEOUT", "30 seconds", { atLeast: "1 millis" }),
+  idleTimeout: duration("BATCH_TRANSFER_IDLE_TIMEOUT", "30 seconds", { atLeast: "1 millis" }),
   /** Retries without durable progress. */
-  retries: quantity("RETRIES", 5, { min: 0, max: 1000 }),
+  retries: quantity("BATCH_TRANSFER_RETRIES", 5, { min: 0, max: 1000 }),
   /** Connections at the start. */
-  initialConnections: quantity("INITIAL_CONNECTIONS", 4, { min: 1, max: 64 }),
+  initialConnections: quantity("BATCH_TRANSFER_INITIAL_CONNECTIONS", 4, { min: 1, max: 64 }),
   /** Connections at most. */
-  maxConnections: quantity("MAX_CONNECTIONS", 16, { min: 1, max: 64 }),
+  maxConnections: quantity("BATCH_TRANSFER_MAX_CONNECTIONS", 16, { min: 1, max: 64 }),
   /** How long before its expiry a link is renewed. */
-  refreshBefore: duration("REFRESH_BEFORE", "5 minutes"),
+  refreshBefore: duration("BATCH_TRANSFER_REFRESH_BEFORE", "5 minutes"),
   /** Fresh links without progress before the results count as expired. */
-  maxRefreshes: quantity("MAX_REFRESHES", 3, { min: 1, max: 100 }),
+  maxRefreshes: quantity("BATCH_TRANSFER_MAX_REFRESHES", 3, { min: 1, max: 100 }),
   /** Temporary redirects followed for one request. */
-  maxRedirects: quantity("MAX_REDIRECTS", 3, { min: 0, max: 20 }),
+  maxRedirects: quantity("BATCH_TRANSFER_MAX_REDIRECTS", 3, { min: 0, max: 20 }),
   /** Bytes gathered for one write. */
-  blockBytes: quantity("BLOCK_BYTES", 1_048_576, { min: 4096, max: 67_108_864 }),
+  blockBytes: quantity("BATCH_TRANSFER_BLOCK_BYTES", 1_048_576, { min: 4096, max: 67_108_864 }),
+  /** Size of the cells that parallel connections share out; also what a first request asks for. */
+  cellBytes: quantity("BATCH_TRANSFER_CELL_BYTES", 8_388_608, { min: 4096, max: 1_073_741_824 }),
   /** Bytes written before they are synced to the disk. */
-  syncBytes: quantity("SYNC_BYTES", 8_388_608, { min: 4096, max: 1_073_741_824 }),
+  syncBytes: quantity("BATCH_TRANSFER_SYNC_BYTES", 8_388_608, { min: 4096, max: 1_073_741_824 }),
   /** Longest time before written bytes are synced to the disk. */
-  syncInterval: duration("SYNC_INTERVAL", "1 second"),
+  syncInterval: duration("BATCH_TRANSFER_SYNC_INTERVAL", "1 second"),
   /** Longest line of a result, in bytes without its line feed. */
-  maxLineBytes: quantity("MAX_LINE_BYTES", 67_108_864, { min: 1024, max: 536_870_888 })
-}).pipe(Config.nested("BATCH_TRANSFER"))
+  maxLineBytes: quantity("BATCH_TRANSFER_MAX_LINE_BYTES", 67_108_864, { min: 1024, max: 536_870_888 })
+})
 
 /** Where the API lives unless told otherwise. */
 export const defaultBaseUrl = "https://api.crustdata.com"
@@ -136,26 +143,24 @@ export const defaultBaseUrl = "https://api.crustdata.com"
 const parseBaseUrl = (text: string): Either.Either<string, string> => {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/u.test(url.protocol)) {
-    return Either.left(`${JSON.stringify(text)} is no base URL: write it as https://host[:port][/path]`)
+    return Either.left("is no base URL: write it as https://host[:port][/path]")
   }
-  if (url.username !== "" || url.password !== "" || url.search !== "") {
-    return Either.left("must not contain a user, a password or a query: the key has a setting of its own")
+  if (`${url.username}${url.password}${url.search}${url.hash}` !== "") {
+    return Either.left(
+      "must be https://host[:port][/path] without a user, a query or a fragment: the key has a setting of its own"
+    )
   }
-  return Either.right(url.href.replace(/[/#]+$/u, ""))
+  return Either.right(`${url.origin}${url.pathname}`.replace(/\/+$/u, ""))
 }
 
 const parseApiKey = (key: string): Either.Either<Option.Option<Redacted.Redacted<string>>, string> =>
-  key.trim() === ""
-    ? Either.right(Option.none())
-    : /^[\x21-\x7e]+$/u.test(key.trim())
-      ? Either.right(Option.some(Redacted.make(key.trim())))
-      : Either.left("contains spaces, line breaks or other characters that no API key has")
+  /^[\x21-\x7e]+$/u.test(key)
+    ? Either.right(Option.some(Redacted.make(key)))
+    : Either.left("contains spaces, line breaks or other characters that no API key has")
 
 const settings = Config.all({
   /** Root of the API, without a trailing slash. */
-  baseUrl: checked("CRUSTDATA_BASE_URL", defaultBaseUrl, (text) =>
-    text.trim() === "" ? Either.right(defaultBaseUrl) : parseBaseUrl(text.trim())
-  ),
+  baseUrl: checked("CRUSTDATA_BASE_URL", defaultBaseUrl, parseBaseUrl),
   /** Sent as `Authorization: Bearer …` to `baseUrl` and to nothing else. An empty one is none. */
   apiKey: checked("CRUSTDATA_API_KEY", Option.none(), parseApiKey),
   poll,

@@ -17,13 +17,13 @@ const part =
 /** Reads `500ms`, `30s`, `1m30s`, `2h`, `1 day`; a number alone counts seconds. `Left` says how to write it. */
 export const parse = (text: string): Either.Either<Duration.Duration, string> => {
   const trimmed = text.trim()
-  if (/^\d+(?:\.\d+)?$/u.test(trimmed)) return Either.right(Duration.seconds(Number(trimmed)))
-  const matches = [...trimmed.matchAll(part)]
+  const written = /^\d+(?:\.\d+)?$/u.test(trimmed) ? `${trimmed}s` : trimmed
+  const matches = [...written.matchAll(part)]
   const read = matches.reduce((length, match) => length + match[0].length, 0)
-  if (matches.length === 0 || read !== trimmed.length) {
-    return Either.left(`${JSON.stringify(text)} is no duration: write it as 500ms, 30s, 1m30s or 2h`)
-  }
-  return Either.right(Duration.millis(matches.reduce((sum, match) => sum + millisOf(match), 0)))
+  const millis = matches.reduce((sum, match) => sum + millisOf(match), 0)
+  return read > 0 && read === written.length && Number.isFinite(millis)
+    ? Either.right(Duration.millis(millis))
+    : Either.left(`${JSON.stringify(text)} is no duration: write it as 500ms, 30s, 1m30s or 2h`)
 }
 
 const millisOf = ([, amount, ms, s, m, h]: RegExpExecArray): number =>

@@ -40,6 +40,8 @@ export type Event =
       readonly detail: string
       readonly delay: Duration.Duration
     }
+  /** If this run is interrupted, the next one will begin anew, because nothing proves that the object is the same. */
+  | { readonly _tag: "NotResumable"; readonly file: string; readonly detail: string }
   /** A link had expired, or was about to, and a fresh one is in use. */
   | { readonly _tag: "LinkRefreshed" }
   /** What came was replaced upstream, or damaged on the way, so it is fetched from its first byte again. */

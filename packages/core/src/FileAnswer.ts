@@ -13,17 +13,18 @@ export interface Identity {
   readonly total: Option.Option<number>
 }
 
-/** What was asked for: the bytes from `position` on, of this version if one is known. */
+/** What was asked for: the bytes from `position` on, up to and without `end`, of this version if one is known. */
 export interface Asked {
   readonly position: number
+  readonly end: number
   readonly identity: Option.Option<Identity>
   readonly now: number
 }
 
 /** An answer by its meaning. */
 export type FileAnswer = Data.TaggedEnum<{
-  /** The bytes from `position` on follow; the first `skip` bytes of the body come before them. */
-  Body: { readonly identity: Identity; readonly skip: number }
+  /** The bytes from `position` on follow, behind `skip` others; `whole` when all are sent, whatever was asked for. */
+  Body: { readonly identity: Identity; readonly skip: number; readonly whole: boolean }
   /** There are no bytes from `position` on: the object ends there. */
   AtEnd: {}
   /** Another object lies there now. */
@@ -48,6 +49,9 @@ export const FileAnswer = Data.taggedEnum<FileAnswer>()
 /** `If-Match` may carry strong tags only. */
 export const isStrong = (etag: string): boolean => /^"[^"]*"$/u.test(etag)
 
+/** Temporary redirects, and 308. A 301 of S3 says that the endpoint is wrong, and leads nowhere. */
+export const isRedirect = (status: number): boolean => [302, 303, 307, 308].includes(status)
+
 /** Judges an answer to a ranged GET. `body` is the beginning of the body of an error, for its code. */
 export const judge = (
   answer: { readonly status: number; readonly headers: Headers.Headers; readonly body: string },
@@ -60,7 +64,7 @@ export const judge = (
   if (status === 416) return beyond(headers, asked)
   const code = /<Code>([^<]*)<\/Code>/u.exec(answer.body)?.[1] ?? ""
   const detail = `HTTP ${status}${code === "" ? "" : ` ${code}`}`
-  if (status === 302 || status === 303 || status === 307 || status === 308) {
+  if (isRedirect(status)) {
     const location = headers["location"]
     return location === undefined ? FileAnswer.Broken({ detail }) : FileAnswer.Redirect({ location })
   }
@@ -95,6 +99,9 @@ const partial = (headers: Headers.Headers, asked: Asked): FileAnswer => {
       detail: `asked for the bytes from ${asked.position} on, got those from ${start} on`
     })
   }
+  if (end >= asked.end) {
+    return FileAnswer.Broken({ detail: `asked for the bytes up to ${asked.end - 1}, got those up to ${end}` })
+  }
   if (end < start || (total !== undefined && end >= total)) {
     return FileAnswer.Broken({ detail: `Content-Range ${range[0].trim()} contradicts itself` })
   }
@@ -104,7 +111,7 @@ const partial = (headers: Headers.Headers, asked: Asked): FileAnswer => {
       detail: `Content-Length ${length} contradicts Content-Range ${range[0].trim()}`
     })
   }
-  return FileAnswer.Body({ identity, skip: 0 })
+  return FileAnswer.Body({ identity, skip: 0, whole: false })
 }
 
 /** The host ignored the range: what is here already is skipped, if it is the same version. */
@@ -118,7 +125,7 @@ const whole = (headers: Headers.Headers, asked: Asked): FileAnswer => {
       detail: "the host sends it from its beginning, and nothing proves that it is the same"
     })
   }
-  return FileAnswer.Body({ identity, skip: asked.position })
+  return FileAnswer.Body({ identity, skip: asked.position, whole: true })
 }
 
 const beyond = (headers: Headers.Headers, asked: Asked): FileAnswer => {

@@ -11,7 +11,8 @@
  *   return yield* frontier.beyond(0) // { end: 1024, closed: false }
  * })
  */
-import { Deferred, Effect, Ref } from "effect"
+import { Effect, Option, Ref } from "effect"
+import * as Signal from "./Signal.js"
 
 /** Where the bytes end for now; `closed` when no more will come. */
 export interface Extent {
@@ -29,31 +30,20 @@ export interface Frontier {
   readonly beyond: (position: number) => Effect.Effect<Extent>
 }
 
-interface State extends Extent {
-  readonly moved: Deferred.Deferred<void>
-}
-
 /** Nothing is written yet. */
 export const make: Effect.Effect<Frontier> = Effect.gen(function* () {
-  const state = yield* Ref.make<State>({ end: 0, closed: false, moved: yield* Deferred.make<void>() })
-
-  const change = (next: (extent: Extent) => Extent) =>
-    Effect.gen(function* () {
-      const moved = yield* Deferred.make<void>()
-      const before = yield* Ref.getAndUpdate(state, (current) => ({ ...next(current), moved }))
-      yield* Deferred.succeed(before.moved, undefined)
-    })
-
-  const beyond = (position: number): Effect.Effect<Extent> =>
-    Effect.flatMap(Ref.get(state), ({ closed, end, moved }) =>
-      end > position || closed
-        ? Effect.succeed({ end, closed })
-        : Effect.zipRight(Deferred.await(moved), beyond(position))
-    )
-
+  const extent = yield* Ref.make<Extent>({ end: 0, closed: false })
+  const moved = yield* Signal.make
+  const change = (next: (extent: Extent) => Extent) => Effect.zipRight(Ref.update(extent, next), moved.notify)
   return {
-    advance: (end) => change((extent) => ({ ...extent, end: Math.max(extent.end, end) })),
-    close: change((extent) => ({ ...extent, closed: true })),
-    beyond
+    advance: (end) => change((held) => ({ ...held, end: Math.max(held.end, end) })),
+    close: change((held) => ({ ...held, closed: true })),
+    beyond: (position) =>
+      moved.until(
+        Effect.map(
+          Ref.get(extent),
+          Option.liftPredicate(({ closed, end }) => closed || end > position)
+        )
+      )
   }
 })

@@ -13,9 +13,9 @@
  */
 import type { FileSystem } from "@effect/platform"
 import { Effect, Option } from "effect"
-import { createHash } from "node:crypto"
 import { BatchConfig } from "./BatchConfig.js"
 import { ResultsCorrupt, type StorageError } from "./BatchError.js"
+import * as Digest from "./Digest.js"
 import type { Frontier } from "./Frontier.js"
 import * as GzipLines from "./GzipLines.js"
 import * as Storage from "./Storage.js"
@@ -103,19 +103,16 @@ export const plainRows = (region: Region): Effect.Effect<Rows, StorageError, Fil
     return { records: lines + (last === 10 ? 0 : 1), inflatedBytes: size, unterminated: last !== 10 }
   })
 
-/** SHA-256 of some bytes, in hexadecimal. */
-export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
-
 /** SHA-256 of the regions one after the other, in hexadecimal. */
 export const digest = (
   regions: ReadonlyArray<Region>
 ): Effect.Effect<string, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const hash = createHash("sha256")
+    const hash = Digest.sha256()
     for (const region of regions) {
       yield* follow(region, sliceBytes, (bytes) => Effect.sync(() => hash.update(bytes)))
     }
-    return hash.digest("hex")
+    return hash.hex()
   })
 
 /** Reads a region behind its frontier to its end, in slices of at most `size` bytes. */

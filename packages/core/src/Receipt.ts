@@ -79,10 +79,7 @@ export const write = (receipt: Receipt): Effect.Effect<void, StorageError, FileS
   Effect.gen(function* () {
     const path = pathOf(receipt.output)
     const text = yield* Effect.orDie(Schema.encode(Json)(receipt))
-    yield* Effect.flatMap(FileSystem.FileSystem, (fs) =>
-      fs.writeFileString(`${path}.partial`, `${text}\n`)
-    ).pipe(Effect.mapError(Storage.explain(path)))
-    yield* Storage.rename(`${path}.partial`, path)
+    yield* Storage.replaceFile(path, `${text}\n`)
   })
 
 /** The receipt beside an output, if there is one. One that cannot be read is a `StorageError`, not an absence. */

@@ -23,9 +23,11 @@ import {
 } from "./BatchError.js"
 import type { BatchHttp } from "./BatchHttp.js"
 import * as BatchPoll from "./BatchPoll.js"
+import * as Durability from "./Durability.js"
 import type { Emit, Event } from "./Event.js"
+import * as Digest from "./Digest.js"
 import * as GzipLines from "./GzipLines.js"
-import * as Proof from "./Proof.js"
+import * as Lock from "./Lock.js"
 import * as Receipt from "./Receipt.js"
 import * as ResultLink from "./ResultLink.js"
 import * as ResultPlan from "./ResultPlan.js"
@@ -128,7 +130,6 @@ const deliver = (
       path: yield* Path.Path,
       format: options.format ?? "jsonl.gz"
     }
-    yield* checkDestinations(options, plan.files)
     yield* Storage.makeFolder(
       options.parts === true ? options.output : run.path.dirname(run.path.resolve(options.output))
     )
@@ -171,7 +172,7 @@ const deliverNothing = (
     }
     return yield* makeReceipt(
       run,
-      { files: [], bytes: bytes.length, records: 0, retries: 0, sha256: Proof.sha256(bytes) },
+      { files: [], bytes: bytes.length, records: 0, retries: 0, resumedBytes: 0, sha256: sha256Of(bytes) },
       0
     )
   })
@@ -188,33 +189,55 @@ const deliverRows = (run: Run): Effect.Effect<Receipt.Receipt, TransferError, Ne
       allowHttp: new URL(baseUrl).protocol === "http:",
       onRefresh: run.emit({ _tag: "LinkRefreshed" })
     })
-    const concurrency = run.options.concurrency ?? transfer.maxConnections
+    const layout = layoutOf(run)
+    yield* Lock.acquire(`${placeOf(run)}.lock`)
+    yield* checkDestinations(run.options, run.plan.files)
     const assemble = Effect.scoped(
       Assembly.assemble({
-        files: run.plan.files,
+        ...layout,
         links,
         throttle,
-        concurrency: Math.min(concurrency, transfer.initialConnections),
-        pathOf: (file) => spoolOf(run, file),
+        concurrency: run.options.concurrency ?? transfer.maxConnections,
         inflateTo: run.format === "jsonl" ? partialOf(run.options.output) : undefined,
         emit: run.emit
       })
     )
     const assembled = yield* assemble.pipe(
       Effect.catchIf(isCurable, (error) =>
-        Effect.zipRight(run.emit({ _tag: "Restarted", detail: error.message }), assemble)
+        run
+          .emit({ _tag: "Restarted", detail: error.message })
+          .pipe(Effect.zipRight(Durability.forget(layout)), Effect.zipRight(assemble))
       ),
       Effect.catchTag("ResultsCorrupt", (error) => keep(run, error))
     )
     yield* checkCount(run, assembled)
     yield* publish(run, assembled)
+    yield* Storage.remove(layout.journal)
     return yield* makeReceipt(run, assembled, yield* links.refreshes)
-  })
+  }).pipe(Effect.scoped)
 
 /** Another version of the object, or bytes that were damaged: a fresh start may bring whole ones. */
 const isCurable = (error: TransferError): boolean =>
   (error._tag === "ResultsUnavailable" && error.reason === "Changed") ||
   (error._tag === "ResultsCorrupt" && error.reason !== "RowCount")
+
+/** What the files that accompany a download are named after. */
+const placeOf = (run: Run): string =>
+  run.options.parts === true ? run.path.join(run.options.output, run.batch.batchId) : run.options.output
+
+/** Where the bytes lie until they are published, and which run may go on with them. */
+const layoutOf = (run: Run): Durability.Layout => ({
+  files: run.plan.files,
+  pathOf: (file) => spoolOf(run, file),
+  journal: `${placeOf(run)}.journal`,
+  purpose: {
+    batch_id: run.batch.batchId,
+    result_count: run.batch.resultCount,
+    source: run.plan.source,
+    files: run.plan.files.length,
+    joined: run.options.parts !== true
+  }
+})
 
 const partialOf = (output: string): string => `${output}.partial`
 
@@ -249,6 +272,7 @@ const keep = (run: Run, error: ResultsCorrupt): Effect.Effect<never, ResultsCorr
     }))
     const moved = yield* Effect.partition(kept, ({ corrupt, partial }) => Storage.rename(partial, corrupt))
     if (run.format === "jsonl") yield* Effect.ignore(Storage.remove(partialOf(run.options.output)))
+    yield* Effect.ignore(Storage.remove(layoutOf(run).journal))
     const first = moved[0].length === 0 ? Option.fromNullable(kept[0]?.corrupt) : Option.none()
     return yield* new ResultsCorrupt({ ...error, kept: first })
   })
@@ -275,7 +299,7 @@ const finalOf = (partial: string): string => partial.replace(/\.partial$/u, "")
 
 const makeReceipt = (
   run: Run,
-  { bytes, files, records, retries, sha256 }: Assembly.Assembled,
+  { bytes, files, records, resumedBytes, retries, sha256 }: Assembly.Assembled,
   urlRefreshes: number
 ): Effect.Effect<Receipt.Receipt> =>
   Effect.map(
@@ -301,10 +325,16 @@ const makeReceipt = (
               output: run.options.parts === true ? Option.some(finalOf(file.path)) : Option.none()
             })
         ),
-        resumedBytes: 0,
+        resumedBytes,
         retries,
         urlRefreshes,
         startedAt: run.startedAt,
         finishedAt
       })
   )
+
+const sha256Of = (bytes: Uint8Array): string => {
+  const digest = Digest.sha256()
+  digest.update(bytes)
+  return digest.hex()
+}

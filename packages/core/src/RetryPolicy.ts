@@ -41,21 +41,28 @@ export const retryAfter = (
   headers: Headers.Headers,
   now: number
 ): Option.Option<Duration.Duration> => {
+  const asked = headers["retry-after"]
   const hints = [
-    ...fromSeconds(headers["retry-after"]),
-    ...fromDate(headers["retry-after"], Date.parse(headers["date"] ?? ""), now),
+    ...fromSeconds(asked),
+    ...fromDate(asked).map((at) => Math.max(0, at - (fromDate(headers["date"])[0] ?? now)) / 1000),
     ...(status === 429 ? fromSeconds(headers["x-ratelimit-reset"]) : [])
   ]
   return hints.length === 0 ? Option.none() : Option.some(Duration.seconds(Math.max(...hints)))
 }
 
 const fromSeconds = (text: string | undefined): ReadonlyArray<number> =>
-  text !== undefined && /^\s*\d+(?:\.\d+)?\s*$/u.test(text) ? [Number(text)] : []
+  text !== undefined && /^\s*\d+(?:\.\d+)?\s*$/u.test(text)
+    ? [Math.min(Number(text), Number.MAX_SAFE_INTEGER / 1000)]
+    : []
 
-const fromDate = (text: string | undefined, serverNow: number, now: number): ReadonlyArray<number> => {
-  const at = text !== undefined && /[a-z]{3}/iu.test(text) ? Date.parse(text) : Number.NaN
-  return Number.isNaN(at) ? [] : [Math.max(0, at - (Number.isNaN(serverNow) ? now : serverNow)) / 1000]
-}
+const httpDate = /^\s*((?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? .*\d\d:\d\d:\d\d(?: \d{4})?)(?: GMT)?\s*$/iu
+
+/** Any form of an HTTP date, all of them GMT, in epoch milliseconds. `Date.parse` alone finds a date in `soon 5`. */
+const fromDate = (text: string | undefined): ReadonlyArray<number> =>
+  [...(httpDate.exec(text ?? "") ?? [])]
+    .slice(1)
+    .map((date) => Date.parse(`${date} GMT`))
+    .filter((at) => !Number.isNaN(at))
 
 /**
  * The pause after failed attempt number `attempt` (from 1): full jitter below an exponential ceiling, so between 0

@@ -16,6 +16,7 @@
 import type { Headers } from "@effect/platform"
 import { Clock, Duration, Effect, Random, Ref } from "effect"
 import type { Settings } from "./BatchConfig.js"
+import { longestTimer } from "./RetryPolicy.js"
 
 /** The account's shared state; make one for each key. */
 export interface Throttle {
@@ -31,10 +32,14 @@ export interface Throttle {
   readonly deposit: (tokens: number) => Effect.Effect<void>
 }
 
-interface State {
-  readonly closedUntil: number
+/** What `x-ratelimit-*` says: places left, until when. */
+interface Window {
   readonly windowEnds: number
   readonly remaining: number
+}
+
+interface State extends Window {
+  readonly closedUntil: number
 }
 
 /** An open gate, an unknown limit and a full budget. */
@@ -48,16 +53,21 @@ export const make = (retry: Settings["retry"]): Effect.Effect<Throttle> =>
     const budget = yield* Ref.make(retry.budget)
     const bounded = (pause: Duration.Duration) => Duration.toMillis(Duration.min(pause, retry.maxRetryAfter))
 
-    const enter: Effect.Effect<void> = Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const opensAt = yield* Ref.modify(state, (current) => {
-        const opens = Math.max(current.closedUntil, current.remaining > 0 ? 0 : current.windowEnds)
-        return opens > now ? [opens, current] : [opens, { ...current, remaining: left(current, now) - 1 }]
+    /** Takes a place, or tells when to try again. */
+    const knock = (now: number) =>
+      Ref.modify(state, (current) => {
+        const opensAt = Math.max(current.closedUntil, current.remaining > 0 ? 0 : current.windowEnds)
+        return opensAt > now ? [opensAt, current] : [now, { ...current, remaining: left(current, now) - 1 }]
       })
-      if (opensAt <= now) return
-      const spread = Duration.toMillis(retry.throttledBaseDelay) * (yield* Random.next)
-      yield* Effect.sleep(Duration.millis(opensAt - now + spread))
-      yield* enter
+
+    const enter = Effect.gen(function* () {
+      while (true) {
+        const now = yield* Clock.currentTimeMillis
+        const opensAt = yield* knock(now)
+        if (opensAt <= now) return
+        const spread = Duration.toMillis(retry.throttledBaseDelay) * (yield* Random.next)
+        yield* Effect.sleep(Duration.min(Duration.millis(opensAt - now + spread), longestTimer))
+      }
     })
 
     return {
@@ -74,11 +84,8 @@ export const make = (retry: Settings["retry"]): Effect.Effect<Throttle> =>
           const remaining = count(headers["x-ratelimit-remaining"])
           const reset = count(headers["x-ratelimit-reset"])
           if (remaining === undefined || reset === undefined) return Effect.void
-          return Ref.update(state, (current) => ({
-            ...current,
-            remaining: Math.min(remaining, left(current, now)),
-            windowEnds: now + bounded(Duration.seconds(reset))
-          }))
+          const seen = { remaining, windowEnds: now + bounded(Duration.seconds(reset)) }
+          return Ref.update(state, (current) => ({ ...current, ...merge(current, seen, now) }))
         }),
       withdraw: (tokens) =>
         Ref.modify(budget, (held) => (held < tokens ? [false, held] : [true, held - tokens])),
@@ -86,7 +93,19 @@ export const make = (retry: Settings["retry"]): Effect.Effect<Throttle> =>
     }
   })
 
-const left = (state: State, now: number): number =>
+/**
+ * Answers about one window may overtake each other, so the lowest figure holds; a window that ends a second later,
+ * which is what headers are rounded to, is another one, and its figure stands alone.
+ */
+const merge = (known: Window, seen: Window, now: number): Window =>
+  known.windowEnds > now && seen.windowEnds < known.windowEnds + 1000
+    ? {
+        remaining: Math.min(known.remaining, seen.remaining),
+        windowEnds: Math.min(known.windowEnds, seen.windowEnds)
+      }
+    : seen
+
+const left = (state: Window, now: number): number =>
   state.windowEnds > now ? state.remaining : Number.POSITIVE_INFINITY
 
 const count = (text: string | undefined): number | undefined =>

@@ -1,28 +1,16 @@
 /**
- * One results file → its bytes at their place on disk, whatever the network does on the way. The whole unit is
- * tried again (link, request, answer, body), from the first byte that is not here yet; an answer is believed only
+ * One run of bytes of a results file → their place on disk, whatever the network does on the way. The whole unit
+ * (link, request, answer, body) is tried again from the first byte that is not here yet; an answer is believed only
  * if it is about the same version of the same object and begins where it was asked to.
- *
- * @example
- * import { Effect } from "effect"
- * import { Frontier, type ResultLink, type Throttle, Transfer } from "@org/batch-core"
- *
- * const program = (links: ResultLink.Links, throttle: Throttle.Throttle) =>
- *   Effect.gen(function* () {
- *     const frontier = yield* Frontier.make
- *     const file = { index: 0, target: "merged", name: "merged.jsonl.gz" } as const
- *     return yield* Transfer.fetch({ file, links, throttle, path: "out.partial", base: Effect.succeed(0), frontier })
- *   })
  */
 import {
-  type FileSystem,
   HttpClient,
   type HttpClientError,
   HttpClientRequest,
   type HttpClientResponse,
   HttpIncomingMessage
 } from "@effect/platform"
-import { Clock, Duration, Effect, Option, Random, Redacted, Ref, type Scope } from "effect"
+import { Clock, Duration, Effect, Option, Random, Redacted, type Scope } from "effect"
 import { BatchConfig, type Settings } from "./BatchConfig.js"
 import {
   ResultsCorrupt,
@@ -34,69 +22,59 @@ import {
 } from "./BatchError.js"
 import * as BatchHttp from "./BatchHttp.js"
 import * as Blocks from "./Blocks.js"
+import * as Cells from "./Cells.js"
+import type { Connection, Connections } from "./Connections.js"
 import * as FileAnswer from "./FileAnswer.js"
-import type { Frontier } from "./Frontier.js"
 import * as ResultLink from "./ResultLink.js"
-import type { PlannedFile } from "./ResultPlan.js"
 import * as RetryPolicy from "./RetryPolicy.js"
+import * as Source from "./Source.js"
 import * as Storage from "./Storage.js"
 import type { Throttle } from "./Throttle.js"
 
-/** What to fetch, and where it goes. */
-export interface FetchOptions {
-  readonly file: PlannedFile
+/** What the connections of one retrieval share. */
+export interface Shared {
   readonly links: ResultLink.Links
-  /** What all transfers from the file host share. */
+  /** Gate and retry budget for the file host. */
   readonly throttle: Throttle
-  /** The file on disk, which exists. */
-  readonly path: string
-  /** Where in it the first byte goes; awaited before the first write. */
-  readonly base: Effect.Effect<number>
-  /** Told how far the bytes are written, counted from `base`. */
-  readonly frontier: Frontier
-  /** Told the size, once, as soon as it is known. */
-  readonly onSize?: ((bytes: number) => Effect.Effect<void>) | undefined
-  /** Told of the bytes of each block. */
-  readonly onBytes?: ((bytes: number) => Effect.Effect<void>) | undefined
+  readonly connections: Connections
+  /** Told when bytes are written, but not synced yet. */
+  readonly onWritten: (source: Source.Source, bytes: number) => Effect.Effect<void>
+  /** Told once of each file's size. */
+  readonly onSize: (source: Source.Source, bytes: number) => Effect.Effect<void>
   /** Told before the pause before another try. */
-  readonly onRetry?: ((detail: string, delay: Duration.Duration) => Effect.Effect<void>) | undefined
+  readonly onRetry: (source: Source.Source, detail: string, delay: Duration.Duration) => Effect.Effect<void>
 }
 
-/** A file that is here and synced. */
-export interface Fetched {
-  readonly bytes: number
-  readonly etag: string
-  readonly retries: number
-}
+/** What a transfer can fail with. A replaced object is `ResultsUnavailable` with reason `Changed`: start over. */
+export type FetchError = TransferError
 
-/** Fetches one file to its end. A replaced object is `ResultsUnavailable` with reason `Changed`: start over. */
-export const fetch = Effect.fn("Transfer.fetch")(function* (
-  options: FetchOptions
-): Effect.fn.Return<
-  Fetched,
-  TransferError,
-  BatchHttp.BatchHttp | BatchConfig | FileSystem.FileSystem | Scope.Scope
-> {
-  const run = yield* begin(options)
-  while (!isWhole(yield* Ref.get(run.state))) {
-    const before = yield* Ref.get(run.state)
-    yield* Effect.scoped(attempt(run)).pipe(
-      Effect.catchTags({
-        Again: (setback) => again(run, before.position, setback),
-        Renew: (setback) => renew(run, before.position, setback)
-      })
-    )
-  }
-  yield* Storage.sync(run.target, options.path)
-  yield* options.frontier.close
-  const { identity, position, retries } = yield* Ref.get(run.state)
-  yield* options.throttle.deposit(Math.max(1, retries * run.settings.retry.cost))
-  return {
-    bytes: position,
-    retries,
-    etag: Option.match(identity, { onNone: () => "", onSome: (known) => known.etag })
-  }
-}, Effect.scoped)
+/** Fetches a run that was claimed of its source, to its end. */
+export const fetch = (
+  shared: Shared,
+  source: Source.Source,
+  claimed: Cells.Run
+): Effect.Effect<void, FetchError, BatchHttp.BatchHttp | BatchConfig> =>
+  Effect.gen(function* () {
+    const { files } = yield* BatchHttp.BatchHttp
+    const run: Run = {
+      shared,
+      source,
+      settings: yield* BatchConfig,
+      files: HttpClient.withScope(files),
+      position: claimed.start,
+      end: claimed.end,
+      failures: 0,
+      progress: source.progress
+    }
+    while (run.position < run.end && !Source.isWhole(source)) {
+      yield* Effect.scoped(attempt(run)).pipe(
+        Effect.catchTags({
+          Again: (setback) => again(run, setback),
+          Renew: (setback) => renew(run, setback)
+        })
+      )
+    }
+  })
 
 /** Another try may help. */
 interface Again {
@@ -117,92 +95,52 @@ interface Renew {
   readonly detail: string
 }
 
-interface State {
-  /** The first byte that is not here. */
-  readonly position: number
-  readonly identity: Option.Option<FileAnswer.Identity>
-  readonly retries: number
-  /** Since the last progress. */
-  readonly failures: number
-  readonly renewals: number
-  readonly missing: number
-}
-
-interface Run extends FetchOptions {
+interface Run {
+  readonly shared: Shared
+  readonly source: Source.Source
   readonly settings: Settings
   readonly files: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
-  readonly target: FileSystem.File
-  readonly state: Ref.Ref<State>
+  /** The first byte of the run that is not here. */
+  position: number
+  /** Grows when the host sends the whole file whatever it is asked for. */
+  end: number
+  /** Failed attempts since the source last made progress, and its progress then. */
+  failures: number
+  progress: number
 }
 
-const begin = (options: FetchOptions) =>
+type AttemptError = Again | Renew | StatusError | ResultsUnavailable | TransferFailed | StorageError
+
+/** One request for what is not here yet of the run, its answer and its body. */
+const attempt = (run: Run): Effect.Effect<void, AttemptError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { files } = yield* BatchHttp.BatchHttp
-    const run: Run = {
-      ...options,
-      settings: yield* BatchConfig,
-      files: HttpClient.withScope(files),
-      target: yield* Storage.open(options.path, "r+"),
-      state: yield* Ref.make<State>({
-        position: 0,
-        identity: Option.none(),
-        retries: 0,
-        failures: 0,
-        renewals: 0,
-        missing: 0
-      })
-    }
-    return run
-  })
-
-const totalOf = (state: State): Option.Option<number> =>
-  Option.flatMap(state.identity, (known) => known.total)
-
-const isWhole = (state: State): boolean => Option.contains(totalOf(state), state.position)
-
-/** One request for everything that is not here yet, its answer and its body. */
-const attempt = (
-  run: Run
-): Effect.Effect<
-  void,
-  Again | Renew | StatusError | ResultsUnavailable | TransferFailed | ResultsCorrupt | StorageError,
-  Scope.Scope
-> =>
-  Effect.gen(function* () {
-    const link = yield* run.links.get(run.file.target)
-    yield* run.throttle.enter
-    const { identity, position } = yield* Ref.get(run.state)
+    const { source, shared } = run
+    const link = yield* shared.links.get(source.planned.target)
+    yield* shared.throttle.enter
+    const connection = yield* shared.connections.open
     const response = yield* request(run, Redacted.value(link.url), run.settings.transfer.maxRedirects)
-    yield* run.links.observeDate(response.headers["date"])
+    yield* shared.links.observeDate(response.headers["date"])
     const now = yield* Clock.currentTimeMillis
     const body = response.status < 300 ? "" : yield* beginning(response)
     const answer = FileAnswer.judge(
       { status: response.status, headers: response.headers, body },
-      { position, identity, now }
+      { position: run.position, end: run.end, identity: source.identity, now }
     )
-    const expired = yield* run.links.isExpired(link)
     switch (answer._tag) {
       case "Body":
-        return yield* receive(run, response, answer)
+        return yield* receive(run, connection, response, answer)
       case "AtEnd":
-        return yield* settle(run, {
-          etag: "",
-          lastModified: "",
-          ...known(identity),
-          total: Option.some(position)
-        })
+        return yield* atEnd(run)
       case "Changed":
         return yield* unavailable(run, "Changed", answer.detail)
       case "Expired":
-        return yield* Effect.fail<Renew>({ _tag: "Renew", reason: "Expired", link, detail: answer.detail })
-      case "Missing":
-        return yield* Effect.fail<Renew>({
-          _tag: "Renew",
-          reason: expired ? "Expired" : "Missing",
-          link,
-          detail: answer.detail
-        })
+      case "Missing": {
+        const expired = answer._tag === "Expired" || (yield* shared.links.isExpired(link))
+        const reason = expired ? "Expired" : "Missing"
+        return yield* Effect.fail<Renew>({ _tag: "Renew", reason, link, detail: answer.detail })
+      }
       case "Busy":
+        yield* shared.connections.overloaded
         return yield* Effect.fail(trouble("Server", answer.detail, answer))
       case "Broken":
         return yield* Effect.fail(trouble("Protocol", answer.detail))
@@ -213,9 +151,6 @@ const attempt = (
     }
   })
 
-const known = (identity: Option.Option<FileAnswer.Identity>): Partial<FileAnswer.Identity> =>
-  Option.getOrElse(identity, () => ({}))
-
 /** A ranged GET without anything that could identify the account. Temporary redirects are followed, a few, safely. */
 const request = (
   run: Run,
@@ -223,18 +158,15 @@ const request = (
   redirects: number
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, Again | TransferFailed, Scope.Scope> =>
   Effect.gen(function* () {
-    const { identity, position } = yield* Ref.get(run.state)
-    const response = yield* run.files
-      .execute(HttpClientRequest.get(url, { headers: headersFor(position, identity) }))
-      .pipe(
-        Effect.mapError((error) => trouble("Transport", BatchHttp.explain(error).detail)),
-        Effect.timeoutFail({
-          duration: run.settings.transfer.idleTimeout,
-          onTimeout: () =>
-            trouble("Stalled", `no answer for ${Duration.format(run.settings.transfer.idleTimeout)}`)
-        })
-      )
-    const location = [302, 303, 307, 308].includes(response.status) ? response.headers["location"] : undefined
+    const { idleTimeout } = run.settings.transfer
+    const response = yield* run.files.execute(HttpClientRequest.get(url, { headers: headersFor(run) })).pipe(
+      Effect.mapError((error) => trouble("Transport", BatchHttp.explain(error).detail)),
+      Effect.timeoutFail({
+        duration: idleTimeout,
+        onTimeout: () => trouble("Stalled", `no answer for ${Duration.format(idleTimeout)}`)
+      })
+    )
+    const location = FileAnswer.isRedirect(response.status) ? response.headers["location"] : undefined
     if (location === undefined || redirects === 0) return response
     const next = URL.canParse(location, url) ? new URL(location, url) : undefined
     if (
@@ -246,15 +178,12 @@ const request = (
     return yield* request(run, next.href, redirects - 1)
   })
 
-const headersFor = (
-  position: number,
-  identity: Option.Option<FileAnswer.Identity>
-): Record<string, string> => ({
+const headersFor = ({ end, position, source }: Run): Record<string, string> => ({
   accept: "*/*",
   "accept-encoding": "identity",
-  range: `bytes=${position}-`,
+  range: `bytes=${position}-${Number.isFinite(end) ? end - 1 : ""}`,
   ...Option.match(
-    Option.filter(identity, ({ etag }) => FileAnswer.isStrong(etag)),
+    Option.filter(source.identity, ({ etag }) => FileAnswer.isStrong(etag)),
     { onNone: () => ({}), onSome: ({ etag }) => ({ "if-match": etag }) }
   )
 })
@@ -270,63 +199,94 @@ const beginning = (response: HttpClientResponse.HttpClientResponse): Effect.Effe
 /** Writes the body to its place, block by block. */
 const receive = (
   run: Run,
+  connection: Connection,
   response: HttpClientResponse.HttpClientResponse,
-  answer: { readonly identity: FileAnswer.Identity; readonly skip: number }
+  answer: { readonly identity: FileAnswer.Identity; readonly skip: number; readonly whole: boolean }
 ): Effect.Effect<void, Again | StorageError> =>
   Effect.gen(function* () {
     const { blockBytes, idleTimeout } = run.settings.transfer
+    yield* settle(run, answer.identity, answer.whole)
+    const base = yield* run.source.base
     const blocks = yield* Blocks.make(response, { size: blockBytes, idle: idleTimeout })
-    yield* settle(run, answer.identity)
-    const begun = yield* Ref.get(run.state)
-    const base = yield* run.base
+    const begun = run.position
     let skip = answer.skip
-    while (true) {
-      const next = yield* Effect.mapError(blocks.next, (failure) =>
-        failure._tag === "Stalled"
-          ? trouble("Stalled", `no byte for ${Duration.format(idleTimeout)}`)
-          : trouble("Transport", "the connection broke off")
-      )
-      if (Option.isNone(next))
-        return yield* bodyEnd(run, begun.position, Option.isSome(answer.identity.total))
+    while (run.position < run.end) {
+      if (connection.isReplaced())
+        return yield* Effect.fail(trouble("Transport", "it was much slower than the others"))
+      const next = yield* nextBlock(blocks, idleTimeout)
+      if (Option.isNone(next)) return yield* bodyEnd(run, begun)
+      connection.received(next.value.length)
       const block = next.value.subarray(Math.min(skip, next.value.length))
       skip -= next.value.length - block.length
       if (block.length > 0) yield* store(run, base, block)
     }
   })
 
-/** Notes what the object is, and its size as soon as it is known. */
-const settle = (run: Run, identity: FileAnswer.Identity): Effect.Effect<void> =>
+const nextBlock = (
+  blocks: Blocks.Blocks,
+  idle: Duration.Duration
+): Effect.Effect<Option.Option<Uint8Array>, Again> =>
+  Effect.mapError(blocks.next, (failure) =>
+    failure._tag === "Stalled"
+      ? trouble("Stalled", `no byte for ${Duration.format(idle)}`)
+      : trouble("Transport", "the connection broke off")
+  )
+
+/** Notes which version of the object this is, and its size as soon as it is known. */
+const settle = (run: Run, identity: FileAnswer.Identity, whole: boolean): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const before = yield* Ref.getAndUpdate(run.state, (state) => ({
-      ...state,
-      identity: Option.some({ ...identity, total: Option.orElse(identity.total, () => totalOf(state)) })
-    }))
-    if (Option.isNone(totalOf(before)) && Option.isSome(identity.total)) {
-      yield* run.onSize?.(identity.total.value) ?? Effect.void
+    const { source } = run
+    const total = Option.orElse(identity.total, () => Source.totalOf(source))
+    source.identity = Option.some({ ...identity, total })
+    if (Option.isNone(total)) {
+      run.end = Number.POSITIVE_INFINITY
+      return
     }
+    if (Option.isNone(source.cells)) {
+      const { cellBytes } = run.settings.transfer
+      source.cells = Option.some(Cells.make({ total: total.value, cellBytes, here: run.position }))
+      yield* run.shared.onSize(source, total.value)
+    }
+    if (Option.isSome(source.cells))
+      run.end = source.cells.value.extend({ start: run.position, end: run.end }, whole)
   })
 
 /** A body whose length nobody promised has made the file whole; any other may be followed by the rest. */
-const bodyEnd = (run: Run, begun: number, promised: boolean): Effect.Effect<void, Again> =>
+const bodyEnd = (run: Run, begun: number): Effect.Effect<void, Again> =>
   Effect.gen(function* () {
-    const { identity, position } = yield* Ref.get(run.state)
-    if (promised && position === begun) return yield* Effect.fail(trouble("Transport", "the body was empty"))
-    if (promised) return
-    yield* settle(run, { etag: "", lastModified: "", ...known(identity), total: Option.some(position) })
+    if (Option.isSome(run.source.cells)) {
+      if (run.position === begun) return yield* Effect.fail(trouble("Transport", "the body was empty"))
+      return
+    }
+    yield* atEnd(run)
   })
+
+/** The object ends where we are. */
+const atEnd = (run: Run): Effect.Effect<void> => {
+  const none: FileAnswer.Identity = { etag: "", lastModified: "", total: Option.none() }
+  const identity = Option.getOrElse(run.source.identity, () => none)
+  return settle(run, { ...identity, total: Option.some(run.position) }, false)
+}
 
 const store = (run: Run, base: number, block: Uint8Array): Effect.Effect<void, Again | StorageError> =>
   Effect.gen(function* () {
-    const state = yield* Ref.get(run.state)
-    const end = state.position + block.length
-    if (state.position === 0 && !looksLikeGzip(block)) return yield* Effect.fail(noGzip(run, block))
-    if (Option.exists(totalOf(state), (total) => end > total)) {
+    const { shared, source } = run
+    if (run.position === 0 && !looksLikeGzip(block)) return yield* Effect.fail(noGzip(run, block))
+    const bytes = block.subarray(0, run.end - run.position)
+    if (Option.exists(Source.totalOf(source), (total) => run.position + block.length > total)) {
       return yield* Effect.fail(trouble("Protocol", "more bytes came than were promised"))
     }
-    yield* Storage.writeAt(run.target, run.path, base + state.position, block)
-    yield* Ref.set(run.state, { ...state, position: end, failures: 0, renewals: 0, missing: 0 })
-    yield* run.frontier.advance(end)
-    yield* run.onBytes?.(block.length) ?? Effect.void
+    yield* Storage.writeAt(source.file, source.path, base + run.position, bytes)
+    if (Option.isSome(source.cells)) source.cells.value.fill(run.position, bytes)
+    run.position += bytes.length
+    Source.progressed(source)
+    yield* source.frontier.advance(
+      Option.match(source.cells, {
+        onNone: () => run.position,
+        onSome: (cells) => cells.contiguous()
+      })
+    )
+    yield* shared.onWritten(source, bytes.length)
   })
 
 const looksLikeGzip = (block: Uint8Array): boolean =>
@@ -340,16 +300,11 @@ const noGzip = (run: Run, block: Uint8Array): Again => {
       : first === "{" || first === "["
         ? "JSON that is not compressed"
         : "other bytes"
+  const file = run.source.planned.name
   return {
     ...trouble("Protocol", `the body is ${actual}, not gzip`),
     otherwise: Option.some(
-      new ResultsCorrupt({
-        reason: "Encoding",
-        file: run.file.name,
-        expected: "gzip",
-        actual,
-        kept: Option.none()
-      })
+      new ResultsCorrupt({ reason: "Encoding", file, expected: "gzip", actual, kept: Option.none() })
     )
   }
 }
@@ -368,84 +323,71 @@ const trouble = (
 })
 
 const unavailable = (
-  run: Run,
+  { shared, source }: Run,
   reason: ResultsUnavailable["reason"],
   detail: string
 ): Effect.Effect<never, ResultsUnavailable> =>
   Effect.fail(
-    new ResultsUnavailable({ reason, batchId: run.links.batchId, detail: `${run.file.name}: ${detail}` })
+    new ResultsUnavailable({
+      reason,
+      batchId: shared.links.batchId,
+      detail: `${source.planned.name}: ${detail}`
+    })
   )
 
 const refuse = (run: Run, status: number, detail: string): Effect.Effect<never, TransferFailed> =>
-  Effect.flatMap(Ref.get(run.state), ({ retries }) =>
+  Effect.suspend(() =>
     Effect.fail(
       new TransferFailed({
         reason: "Protocol",
-        file: run.file.name,
+        file: run.source.planned.name,
         status: Option.some(status),
-        attempts: retries + 1,
+        attempts: run.failures + 1,
         detail
       })
     )
   )
 
-/** Counts a failed attempt; one that brought bytes starts the count again. */
-const count = (run: Run, before: number, change: (state: State) => State): Effect.Effect<State> =>
-  Ref.updateAndGet(run.state, (state) =>
-    change(state.position > before ? { ...state, failures: 0, renewals: 0, missing: 0 } : state)
-  )
-
-const again = (
-  run: Run,
-  before: number,
-  setback: Again
-): Effect.Effect<void, TransferFailed | ResultsCorrupt> =>
+/** Pauses before the next try; gives up when too many failed without progress. */
+const again = (run: Run, setback: Again): Effect.Effect<void, TransferFailed | ResultsCorrupt> =>
   Effect.gen(function* () {
     const { retry, transfer } = run.settings
-    const state = yield* count(run, before, (held) => ({
-      ...held,
-      failures: held.failures + 1,
-      retries: held.retries + 1
-    }))
-    const throttled = setback.reason === "Server"
-    const random = yield* Random.next
-    const delay = RetryPolicy.pause(retry, { attempt: state.failures, throttled, random, hint: setback.hint })
+    const { shared, source } = run
+    run.failures = source.progress > run.progress ? 1 : run.failures + 1
+    run.progress = source.progress
+    source.retries += 1
+    const delay = RetryPolicy.pause(retry, {
+      attempt: run.failures,
+      throttled: setback.reason === "Server",
+      random: yield* Random.next,
+      hint: setback.hint
+    })
     const hopeless =
-      state.failures > transfer.retries ||
+      run.failures > transfer.retries ||
       Option.exists(setback.hint, Duration.greaterThan(retry.maxRetryAfter)) ||
-      !(yield* run.throttle.withdraw(setback.reason === "Stalled" ? retry.timeoutCost : retry.cost))
-    if (hopeless) {
-      return yield* Option.getOrElse(
-        setback.otherwise,
-        () =>
-          new TransferFailed({
-            reason: setback.reason,
-            file: run.file.name,
-            status: setback.status,
-            attempts: state.failures,
-            detail: setback.detail
-          })
-      )
-    }
-    if (Option.isSome(setback.hint)) yield* run.throttle.close(delay)
-    yield* run.onRetry?.(setback.detail, delay) ?? Effect.void
+      !(yield* shared.throttle.withdraw(setback.reason === "Stalled" ? retry.timeoutCost : retry.cost))
+    if (hopeless) return yield* Effect.fail(Option.getOrElse(setback.otherwise, () => failed(run, setback)))
+    if (Option.isSome(setback.hint)) yield* shared.throttle.close(delay)
+    yield* shared.onRetry(source, setback.detail, delay)
     yield* Effect.sleep(delay)
   })
 
+const failed = ({ failures, source }: Run, { detail, reason, status }: Again): TransferFailed =>
+  new TransferFailed({ reason, file: source.planned.name, status, attempts: failures, detail })
+
+/** Asks for a fresh link, once however many connections found it dead; gives up when several brought nothing. */
 const renew = (
   run: Run,
-  before: number,
-  setback: Renew
+  { detail, link, reason }: Renew
 ): Effect.Effect<void, StatusError | ResultsUnavailable> =>
   Effect.gen(function* () {
-    const state = yield* count(run, before, (held) => ({
-      ...held,
-      renewals: held.renewals + 1,
-      missing: held.missing + (setback.reason === "Missing" ? 1 : 0)
-    }))
-    if (state.missing > 1) return yield* unavailable(run, "Missing", setback.detail)
-    if (state.renewals > run.settings.transfer.maxRefreshes) {
-      return yield* unavailable(run, setback.reason, setback.detail)
+    const { settings, shared, source } = run
+    if (link.generation > source.deadGeneration) {
+      source.deadGeneration = link.generation
+      source.renewals += 1
+      source.missing += reason === "Missing" ? 1 : 0
     }
-    yield* run.links.renew(setback.link)
+    if (source.missing > 1) return yield* unavailable(run, "Missing", detail)
+    if (source.renewals > settings.transfer.maxRefreshes) return yield* unavailable(run, reason, detail)
+    yield* shared.links.renew(link)
   })

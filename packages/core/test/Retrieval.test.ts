@@ -2,7 +2,7 @@ import { FileSystem, Path } from "@effect/platform"
 import { NodeContext, NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { type Fault, type JobSpec, Sandbox } from "@org/batch-sandbox"
-import { Effect, Either, Exit, Layer, Option, Redacted, Schema } from "effect"
+import { Effect, Either, Fiber, Layer, Option, Redacted, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { gunzipSync } from "node:zlib"
 import * as Batch from "../src/Batch.js"
@@ -37,10 +37,9 @@ describe("Retrieval", () => {
         expect(yield* listing(output)).toEqual(["out.jsonl.gz", "out.jsonl.gz.receipt.json"])
         expect(yield* fs.readFileString(`${output}.receipt.json`)).not.toMatch(/X-Amz|Signature|http/u)
         const requests = (yield* sandbox.requests).filter(({ server }) => server === "storage")
-        expect(requests).toHaveLength(1)
-        expect(
-          requests.map(({ headers, method }) => [method, headers["range"], headers["authorization"]])
-        ).toEqual([["GET", "bytes=0-", undefined]])
+        expect(requests[0]?.headers["range"]).toBe("bytes=0-65535")
+        expect(requests.every(({ headers, method }) => method === "GET" && !("authorization" in headers))).toBe(true)
+        expect(requests.reduce((sum, { bytesSent }) => sum + bytesSent, 0)).toBe(bytes.length)
         expect(progress(events.all).at(-1)).toMatchObject({
           bytes: bytes.length,
           totalBytes: bytes.length,
@@ -174,6 +173,178 @@ describe("Retrieval", () => {
           expect(rows(yield* fs.readFile(output))).toHaveLength(40)
         })
       )
+  )
+
+  describe("an interrupted download", () => {
+    const slow = {
+      on: { server: "storage" },
+      times: -1,
+      do: { trickle: { bytesPerSecond: 2_000_000 } }
+    } as const
+
+    /** Brings some of the bytes, and is then interrupted. */
+    const interrupted = (
+      { events, id, output, sandbox }: Bench,
+      options: Partial<Retrieval.DownloadOptions> = {}
+    ) =>
+      Effect.gen(function* () {
+        yield* sandbox.script(slow)
+        const fiber = yield* Effect.fork(Retrieval.download(id, { output, onEvent: events.push, ...options }))
+        while (!progress(events.all).some(({ bytes }) => bytes > 150_000)) yield* Effect.sleep("5 millis")
+        yield* Fiber.interrupt(fiber)
+        yield* sandbox.clearFaults
+      })
+
+    const served = (sandbox: Sandbox.Service) =>
+      Effect.map(sandbox.requests, (requests) =>
+        requests
+          .filter(({ server }) => server === "storage")
+          .reduce((sum, { bytesSent }) => sum + bytesSent, 0)
+      )
+
+    for (const [name, spec, options] of [
+      ["the merged file", { members: 2 }, {}],
+      ["joined parts", { parts: 4, downloadUrl: false }, {}],
+      ["separate parts", { parts: 4 }, { parts: true }],
+      ["decompressed rows", { members: 2 }, { format: "jsonl" }]
+    ] as const) {
+      it.scopedLive(`goes on where it ended: ${name}`, () =>
+        withJob({ records: 800, ...spec }, (bench) =>
+          Effect.gen(function* () {
+            const { id, output, sandbox } = bench
+            yield* interrupted(bench, options)
+            if (!("parts" in options)) expect(yield* listing(output)).not.toContain("out.jsonl.gz")
+            const before = yield* served(sandbox)
+            const receipt = yield* Retrieval.download(id, { output, ...options })
+            expect(receipt).toMatchObject({ records: 800, complete: true })
+            expect(receipt.resumedBytes).toBeGreaterThan(100_000)
+            const compressed = receipt.parts.reduce((sum, { bytes }) => sum + bytes, 0)
+            expect((yield* served(sandbox)) - before).toBe(compressed - receipt.resumedBytes)
+            expect(yield* listing(output)).toEqual(["out.jsonl.gz"])
+            expect(yield* Verification.verify(output)).toMatchObject({ records: 800, sha256: receipt.sha256 })
+          })
+        )
+      )
+    }
+
+    for (const [name, damage] of [
+      ["a truncated journal", (text: string) => text.slice(0, 100)],
+      ["an empty journal", () => ""],
+      ["an older version", (text: string) => text.replace('"version":1', '"version":0')],
+      ["another batch", (text: string) => text.replace(/"batch_id":"......../u, '"batch_id":"00000000')],
+      ["another result_count", (text: string) => text.replace(/"result_count":\d+/u, '"result_count":1')],
+      ["wrong digests", (text: string) => text.replace(/,\d+\]/gu, ",1]")],
+      ["cells of no size", (text: string) => text.replace(/"cell_bytes":\d+/u, '"cell_bytes":0')]
+    ] as const) {
+      it.scopedLive(`begins anew, and ends whole, with ${name}`, () =>
+        withJob({ records: 400 }, (bench) =>
+          Effect.gen(function* () {
+            const { fs, id, output } = bench
+            yield* interrupted(bench)
+            const journal = `${output}.journal`
+            yield* fs.writeFileString(journal, damage(yield* fs.readFileString(journal)))
+            const receipt = yield* Retrieval.download(id, { output })
+            expect(receipt).toMatchObject({ records: 400, resumedBytes: 0 })
+            expect(rows(yield* fs.readFile(output))).toHaveLength(400)
+          })
+        )
+      )
+    }
+
+    for (const [name, damage] of [
+      ["that lost its tail", (bytes: Uint8Array) => bytes.subarray(0, 50_000)],
+      ["that is empty", () => new Uint8Array(0)],
+      [
+        "with a flipped byte",
+        (bytes: Uint8Array) => bytes.map((byte, at) => (at === 60_000 ? byte ^ 1 : byte))
+      ]
+    ] as const) {
+      it.scopedLive(`believes only the sound cells of a file ${name}`, () =>
+        withJob({ records: 400 }, (bench) =>
+          Effect.gen(function* () {
+            const { fs, id, output } = bench
+            yield* interrupted(bench)
+            const before = yield* fs.readFile(`${output}.partial`)
+            yield* fs.writeFile(`${output}.partial`, damage(before))
+            const receipt = yield* Retrieval.download(id, { output })
+            expect(receipt.records).toBe(400)
+            expect(receipt.resumedBytes).toBeLessThan(before.length)
+            expect(rows(yield* fs.readFile(output))).toHaveLength(400)
+          })
+        )
+      )
+    }
+
+    it.scopedLive("begins anew when the object was replaced in between", () =>
+      withJob({ records: 400 }, (bench) =>
+        Effect.gen(function* () {
+          const { events, fs, id, output, sandbox } = bench
+          yield* interrupted(bench)
+          yield* sandbox.job(id).replaceObject()
+          const receipt = yield* Retrieval.download(id, { output, onEvent: events.push })
+          expect(receipt).toMatchObject({ records: 400, resumedBytes: 0 })
+          expect(events.all.map(({ _tag }) => _tag)).toContain("Restarted")
+          expect(rows(yield* fs.readFile(output))).toHaveLength(400)
+        })
+      )
+    )
+
+    for (const etag of ["weak", "missing", "unquoted"] as const) {
+      it.scopedLive(`says that it could not go on when the host's ETag is ${etag}, and begins anew`, () =>
+        withJob({ records: 400 }, (bench) =>
+          Effect.gen(function* () {
+            const { events, fs, id, output, sandbox } = bench
+            yield* sandbox.script({
+              on: { server: "storage" },
+              times: -1,
+              do: { etag, trickle: { bytesPerSecond: 2_000_000 } }
+            })
+            const fiber = yield* Effect.fork(Retrieval.download(id, { output, onEvent: events.push }))
+            while (!progress(events.all).some(({ bytes }) => bytes > 150_000)) yield* Effect.sleep("5 millis")
+            yield* Fiber.interrupt(fiber)
+            expect(events.all.map(({ _tag }) => _tag)).toContain("NotResumable")
+            expect(yield* Retrieval.download(id, { output })).toMatchObject({ records: 400, resumedBytes: 0 })
+            expect(rows(yield* fs.readFile(output))).toHaveLength(400)
+          })
+        )
+      )
+    }
+  })
+
+  it.scopedLive(
+    "two runs on one destination: one ends whole, the other says so",
+    () =>
+      withJob({ records: 400 }, ({ fs, id, output, sandbox }) =>
+        Effect.gen(function* () {
+          yield* sandbox.script({
+            on: { server: "storage" },
+            times: -1,
+            do: { trickle: { bytesPerSecond: 100_000 } }
+          })
+          const exits = yield* Effect.all(
+            [1, 2].map(() => Effect.either(Retrieval.download(id, { output }))),
+            { concurrency: 2 }
+          )
+          const failures = exits.filter(Either.isLeft)
+          expect(failures.map(({ left }) => left)).toMatchObject([{ _tag: "StorageError", reason: "Exists" }])
+          expect(rows(yield* fs.readFile(output))).toHaveLength(400)
+          expect(yield* listing(output)).toEqual(["out.jsonl.gz"])
+        })
+      ),
+    15_000
+  )
+
+  it.scopedLive(
+    "takes over from a run that left its lock behind",
+    () =>
+      withJob({ records: 10 }, ({ fs, id, output }) =>
+        Effect.gen(function* () {
+          yield* fs.writeFileString(`${output}.lock`, "left behind")
+          expect(yield* Retrieval.download(id, { output })).toMatchObject({ records: 10 })
+          expect(yield* listing(output)).toEqual(["out.jsonl.gz"])
+        })
+      ),
+    15_000
   )
 
   const storage = { server: "storage" } as const
@@ -380,7 +551,7 @@ const withJob = <A, E>(spec: JobSpec.JobSpec, use: (bench: Bench) => Effect.Effe
       apiKey: Redacted.make(sandbox.apiKey),
       poll: { initialDelay: "50ms", minDelay: "20ms", maxDelay: "200ms" },
       retry: { baseDelay: "5ms", maxDelay: "20ms", throttledBaseDelay: "5ms", throttledMaxDelay: "20ms" },
-      transfer: { idleTimeout: "300ms", blockBytes: 4096 }
+      transfer: { idleTimeout: "300ms", blockBytes: 4096, cellBytes: 65_536, syncBytes: 65_536 }
     })
     const core = BatchClient.layer.pipe(
       Layer.provideMerge(BatchHttp.layer),

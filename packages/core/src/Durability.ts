@@ -1,0 +1,178 @@
+/**
+ * What of a download survives a crash: the files it writes to are opened with what an earlier run left of them, and
+ * while it runs, bytes are synced first and then claimed by the journal.
+ */
+import { FileSystem } from "@effect/platform"
+import { Deferred, Effect, Option, type Scope } from "effect"
+import { BatchConfig } from "./BatchConfig.js"
+import type { StorageError } from "./BatchError.js"
+import type * as Cells from "./Cells.js"
+import * as FileAnswer from "./FileAnswer.js"
+import * as Frontier from "./Frontier.js"
+import * as Journal from "./Journal.js"
+import type { PlannedFile } from "./ResultPlan.js"
+import * as Signal from "./Signal.js"
+import * as Source from "./Source.js"
+import * as Storage from "./Storage.js"
+
+/** Where the bytes and their journal lie. */
+export interface Layout {
+  readonly files: ReadonlyArray<PlannedFile>
+  readonly purpose: Journal.Purpose
+  readonly journal: string
+  readonly pathOf: (file: PlannedFile) => string
+}
+
+/** Opens the files, with the bytes of an earlier run that the journal and the disk agree on. */
+export const open = (
+  layout: Layout
+): Effect.Effect<ReadonlyArray<Source.Source>, StorageError, FileSystem.FileSystem | Scope.Scope> =>
+  Effect.gen(function* () {
+    const entries = yield* Journal.load(layout.journal, layout.purpose)
+    const sources: Array<Source.Source> = []
+    const paths = new Set<string>()
+    for (const planned of layout.files) {
+      const path = layout.pathOf(planned)
+      if (!paths.has(path)) yield* prepare(path, entries.length > 0)
+      paths.add(path)
+      sources.push(yield* openSource(layout, planned, path, sources.at(-1), entries))
+    }
+    return sources
+  })
+
+/**
+ * Bytes that are not believed are not overwritten: they go with their file. A process that was suspended, and whose
+ * lock was taken over, may still write to it.
+ */
+const prepare = (path: string, resume: boolean): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const exists = yield* Effect.mapError(fs.exists(path), Storage.explain(path))
+    if (resume && exists) return
+    yield* Storage.remove(path)
+    yield* Effect.scoped(Storage.open(path, "w"))
+  })
+
+const openSource = (
+  layout: Layout,
+  planned: PlannedFile,
+  path: string,
+  previous: Source.Source | undefined,
+  entries: ReadonlyArray<Journal.Entry>
+): Effect.Effect<Source.Source, StorageError, FileSystem.FileSystem | Scope.Scope> =>
+  Effect.gen(function* () {
+    const file = yield* Storage.open(path, "r+")
+    const size = yield* Deferred.make<number>()
+    const after = layout.purpose.joined ? previous : undefined
+    const base = after === undefined ? Effect.succeed(0) : yield* Effect.cached(endOf(after))
+    const source = Source.make({ planned, path, file, size, base, frontier: yield* Frontier.make })
+    const entry = entries.find(({ index }) => index === planned.index)
+    if (entry === undefined || (after !== undefined && Option.isNone(after.cells))) return source
+    yield* restore(source, entry, yield* base)
+    return source
+  })
+
+const endOf = (source: Source.Source): Effect.Effect<number> =>
+  Effect.zipWith(source.base, Deferred.await(source.size), (base, size) => base + size)
+
+const restore = (
+  source: Source.Source,
+  entry: Journal.Entry,
+  base: number
+): Effect.Effect<void, StorageError> =>
+  Effect.gen(function* () {
+    const cells = yield* Journal.verify(entry, source.file, source.path, base)
+    source.identity = Option.some({
+      etag: entry.etag,
+      lastModified: entry.last_modified,
+      total: Option.some(entry.total)
+    })
+    source.cells = Option.some(cells)
+    source.started = true
+    yield* Deferred.succeed(source.size, entry.total)
+    yield* source.frontier.advance(cells.contiguous())
+  })
+
+/** Makes bytes durable while they come. */
+export interface Durability {
+  /** Notes bytes that are written. Waits when too many of them are not synced yet. */
+  readonly written: (source: Source.Source, bytes: number) => Effect.Effect<void>
+  /** Syncs a file that is whole. */
+  readonly synced: (source: Source.Source) => Effect.Effect<void, StorageError>
+}
+
+/** Syncs and journals every `syncBytes` or `syncInterval`, and once more when the scope is closed. */
+export const make = (
+  layout: Layout,
+  sources: ReadonlyArray<Source.Source>
+): Effect.Effect<Durability, never, BatchConfig | FileSystem.FileSystem | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { syncBytes, syncInterval } = (yield* BatchConfig).transfer
+    const fs = yield* FileSystem.FileSystem
+    const changed = yield* Signal.make
+    const turn = yield* Effect.makeSemaphore(1)
+    const dirty = new Set<Source.Source>()
+    let unsynced = 0
+
+    const checkpoint = Effect.gen(function* () {
+      const [files, bytes, entries] = [[...dirty], unsynced, sources.flatMap(entryOf)]
+      if (files.length === 0) return
+      dirty.clear()
+      yield* Effect.forEach(files, (source) => Storage.sync(source.file, source.path), { discard: true })
+      yield* Journal.save(layout.journal, layout.purpose, entries)
+      unsynced -= bytes
+      yield* changed.notify
+    }).pipe(Effect.uninterruptible, turn.withPermits(1), Effect.provideService(FileSystem.FileSystem, fs))
+
+    const isDue = Effect.sync(() => (unsynced >= syncBytes ? Option.some(undefined) : Option.none()))
+    const cycle = Effect.timeoutOption(changed.until(isDue), syncInterval).pipe(Effect.zipRight(checkpoint))
+    yield* Effect.addFinalizer(() => Effect.ignoreLogged(checkpoint))
+    yield* Effect.forkScoped(Effect.forever(cycle))
+
+    return {
+      written: (source, bytes) =>
+        Effect.gen(function* () {
+          dirty.add(source)
+          unsynced += bytes
+          if (unsynced >= syncBytes) yield* changed.notify
+          if (unsynced < 2 * syncBytes) return
+          yield* changed.until(
+            Effect.sync(() => (unsynced < 2 * syncBytes ? Option.some(undefined) : Option.none()))
+          )
+        }),
+      synced: (source) => Storage.sync(source.file, source.path)
+    }
+  })
+
+/** What may be believed of a file later: nothing unless its version has a strong name. */
+const entryOf = (source: Source.Source): ReadonlyArray<Journal.Entry> =>
+  Option.match(Option.all({ cells: source.cells, identity: source.identity }), {
+    onNone: () => [],
+    onSome: ({ cells, identity }) =>
+      FileAnswer.isStrong(identity.etag)
+        ? Option.toArray(
+            Option.map(cells.snapshot(), (snapshot) => toEntry(source, identity, cells, snapshot))
+          )
+        : []
+  })
+
+const toEntry = (
+  source: Source.Source,
+  identity: FileAnswer.Identity,
+  cells: Cells.Cells,
+  snapshot: ReadonlyArray<Cells.Cell>
+): Journal.Entry => ({
+  index: source.planned.index,
+  etag: identity.etag,
+  last_modified: identity.lastModified,
+  total: cells.total,
+  cell_bytes: cells.cellBytes,
+  cells: snapshot
+})
+
+/** Forgets an earlier run: its bytes are wrong, or no longer wanted. */
+export const forget = (layout: Layout): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.zipRight(
+    Storage.remove(layout.journal),
+    Effect.forEach(layout.files, (file) => Storage.remove(layout.pathOf(file)), { discard: true })
+  )

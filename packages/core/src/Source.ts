@@ -1,0 +1,94 @@
+/**
+ * One file while it is being fetched, by one connection or many: what it is, which bytes of it are here, and how
+ * patient we still are with it. Shared by its connections, and changed by them between two steps of their fibers.
+ */
+import type { FileSystem } from "@effect/platform"
+import { type Deferred, Option } from "effect"
+import * as Cells from "./Cells.js"
+import type { Identity } from "./FileAnswer.js"
+import type { Region } from "./Proof.js"
+import type { PlannedFile } from "./ResultPlan.js"
+
+/** One file while it is being fetched. */
+export interface Source extends Region {
+  readonly planned: PlannedFile
+  /** Open for writing, at `path`. */
+  readonly file: FileSystem.File
+  /** The file's size, as soon as it is known. */
+  readonly size: Deferred.Deferred<number>
+  /** Which version of the object this is, once a first answer has said so. */
+  identity: Option.Option<Identity>
+  /** Which bytes are here, once the size is known. */
+  cells: Option.Option<Cells.Cells>
+  /** Whether the first request, from which identity and size are learnt, is under way or done. */
+  started: boolean
+  /** Whether all bytes are here and synced. */
+  finished: boolean
+  retries: number
+  /** Grows with every block that is stored. */
+  progress: number
+  /** Fresh links since the last progress, and the generation of the last link that was found dead. */
+  renewals: number
+  deadGeneration: number
+  /** Answers since the last progress that there is no such object. */
+  missing: number
+}
+
+/** A file of which nothing is known or here. */
+export const make = (
+  fields: Pick<Source, "planned" | "path" | "file" | "size" | "base" | "frontier">
+): Source => ({
+  ...fields,
+  identity: Option.none(),
+  cells: Option.none(),
+  started: false,
+  finished: false,
+  retries: 0,
+  progress: 0,
+  renewals: 0,
+  deadGeneration: -1,
+  missing: 0
+})
+
+/** How many of its bytes are here. */
+export const count = (source: Source): number =>
+  Option.match(source.cells, { onNone: () => 0, onSome: (cells) => cells.count() })
+
+/** Progress makes us patient again. */
+export const progressed = (source: Source): void => {
+  source.progress += 1
+  source.renewals = 0
+  source.missing = 0
+}
+
+/** The size, if it is known. */
+export const totalOf = (source: Source): Option.Option<number> =>
+  Option.flatMap(source.identity, ({ total }) => total)
+
+/** Whether every byte is here. */
+export const isWhole = (source: Source): boolean =>
+  Option.exists(source.cells, (cells) => cells.contiguous() === cells.total)
+
+/** What the next connection should fetch of this file; none if all is here, under way, or not known yet. */
+export const claim = (
+  source: Source,
+  options: { readonly cellBytes: number; readonly connections: number }
+): Option.Option<Cells.Run> => {
+  if (Option.isSome(source.cells)) {
+    const cells = source.cells.value
+    return cells.claim(
+      options.connections === 1
+        ? Number.POSITIVE_INFINITY
+        : Math.ceil(cells.unclaimed() / (2 * options.connections))
+    )
+  }
+  if (source.started) return Option.none()
+  source.started = true
+  return Option.some({ start: 0, end: options.cellBytes })
+}
+
+/** Gives back what is not here yet of a run, for another connection. */
+export const release = (source: Source, run: Cells.Run): void => {
+  if (Option.isSome(source.cells)) source.cells.value.release(run)
+  else source.started = false
+}
