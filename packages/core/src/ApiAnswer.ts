@@ -11,6 +11,14 @@
  * | 408, 425, 500, 502, 503, 504 | `ApiUnavailable` | yes |
  * | other 4xx | `RequestRejected` | no |
  * | other 5xx | `ApiUnavailable` | no |
+ *
+ * @example
+ * import { Schema } from "effect"
+ * import * as ApiAnswer from "./ApiAnswer.js"
+ * import { JsonObject } from "./Secret.js"
+ *
+ * const value = (answer: ApiAnswer.ApiAnswer) =>
+ *   ApiAnswer.interpret(answer, Schema.typeSchema(JsonObject), ApiAnswer.refused)
  */
 import type { Headers, HttpClientError } from "@effect/platform"
 import { Clock, type Duration, Effect, Option, ParseResult, Predicate, Schema } from "effect"

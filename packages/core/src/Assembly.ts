@@ -1,6 +1,13 @@
 /**
  * The planned files of a result, fetched by a pool of connections and proven as they come: each at its place in one
  * file, in the order of the rows, or each in a file of its own.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import * as Assembly from "./Assembly.js"
+ *
+ * const rows = (options: Assembly.AssemblyOptions) =>
+ *   Effect.scoped(Effect.map(Assembly.assemble(options), ({ records }) => records))
  */
 import type { FileSystem } from "@effect/platform"
 import { Deferred, Effect, Option, Ref, type Scope } from "effect"

@@ -4,7 +4,7 @@
  *
  * @example
  * import { Effect, Option } from "effect"
- * import { Blocks } from "@org/batch-core"
+ * import * as Blocks from "./Blocks.js"
  *
  * const count = (blocks: Blocks.Blocks) =>
  *   Effect.iterate(0, { while: (n) => n >= 0, body: (n) => Effect.map(blocks.next, Option.match({

@@ -4,7 +4,7 @@
  * Mutable and synchronous: it is asked for every block.
  *
  * @example
- * import { Cells } from "@org/batch-core"
+ * import * as Cells from "./Cells.js"
  *
  * const cells = Cells.make({ total: 20, cellBytes: 8 })
  * cells.claim(2) // { start: 0, end: 16 }

@@ -4,7 +4,8 @@
  *
  * @example
  * import { Effect } from "effect"
- * import { Connections, Signal } from "@org/batch-core"
+ * import * as Connections from "./Connections.js"
+ * import * as Signal from "./Signal.js"
  *
  * const program = Effect.gen(function* () {
  *   const changed = yield* Signal.make

@@ -3,7 +3,7 @@
  * that knows Node's hashes.
  *
  * @example
- * import { Digest } from "@org/batch-core"
+ * import * as Digest from "./Digest.js"
  *
  * const whole = Digest.sha256()
  * whole.update(new TextEncoder().encode("rows"))

@@ -1,6 +1,14 @@
 /**
  * What of a download survives a crash: the files it writes to are opened with what an earlier run left of them, and
  * while it runs, bytes are synced first and then claimed by the journal.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import * as Durability from "./Durability.js"
+ * import * as Source from "./Source.js"
+ *
+ * const alreadyHere = (layout: Durability.Layout) =>
+ *   Effect.scoped(Effect.map(Durability.open(layout), (sources) => sources.map(Source.count)))
  */
 import { FileSystem } from "@effect/platform"
 import { Deferred, Effect, Option, type Scope } from "effect"

@@ -3,7 +3,7 @@
  *
  * @example
  * import { Effect } from "effect"
- * import type { Retrieval } from "@org/batch-core"
+ * import type * as Retrieval from "./Retrieval.js"
  *
  * const show = (event: Retrieval.Event) =>
  *   event._tag === "Progress" ? Effect.log(`${event.records} rows proven`) : Effect.void

@@ -1,6 +1,16 @@
 /**
  * What an answer of the file host means, before a byte of it is believed: `upstream-api.md` section 7. Errors are
  * XML, and the code counts, not the text.
+ *
+ * @example
+ * import { Headers } from "@effect/platform"
+ * import { Option } from "effect"
+ * import * as FileAnswer from "./FileAnswer.js"
+ *
+ * FileAnswer.judge(
+ *   { status: 416, headers: Headers.fromInput({ "content-range": "bytes *\u002f20" }), body: "" },
+ *   { position: 20, end: 28, identity: Option.none(), now: 0 }
+ * ) // AtEnd
  */
 import type { Headers } from "@effect/platform"
 import { Data, type Duration, Option } from "effect"

@@ -3,7 +3,7 @@
  *
  * @example
  * import { Effect } from "effect"
- * import { Frontier } from "@org/batch-core"
+ * import * as Frontier from "./Frontier.js"
  *
  * const program = Effect.gen(function* () {
  *   const frontier = yield* Frontier.make

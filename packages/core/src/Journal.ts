@@ -2,6 +2,11 @@
  * What an interrupted download may believe of the bytes it finds: which version of which files they belong to, and
  * the CRC-32 of every cell. Written after the bytes are synced, whole or not at all; holds no secret. A journal that
  * is missing, cut off, foreign, older or at odds with the bytes is simply not believed.
+ *
+ * @example
+ * import * as Journal from "./Journal.js"
+ *
+ * const believed = (purpose: Journal.Purpose) => Journal.load("out.jsonl.gz.journal", purpose)
  */
 import { FileSystem } from "@effect/platform"
 import { Effect, Option, Schema } from "effect"

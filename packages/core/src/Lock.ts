@@ -4,6 +4,12 @@
  *
  * The holder's heart beats: it touches the lock every second. Whoever finds a lock watches it for a while; one that
  * does not beat was left behind by a crash, and is taken over.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import * as Lock from "./Lock.js"
+ *
+ * const alone = Effect.scoped(Effect.zipRight(Lock.acquire("out.jsonl.gz.lock"), Effect.log("nobody else is here")))
  */
 import { FileSystem, type Error as PlatformErrors } from "@effect/platform"
 import { Clock, Duration, Effect, Option, Random, type Scope } from "effect"

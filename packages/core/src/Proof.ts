@@ -4,7 +4,8 @@
  *
  * @example
  * import { Effect } from "effect"
- * import { Frontier, Proof } from "@org/batch-core"
+ * import * as Frontier from "./Frontier.js"
+ * import * as Proof from "./Proof.js"
  *
  * const program = Effect.gen(function* () {
  *   const frontier = yield* Frontier.make

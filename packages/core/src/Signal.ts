@@ -4,7 +4,7 @@
  *
  * @example
  * import { Effect, Option, Ref } from "effect"
- * import { Signal } from "@org/batch-core"
+ * import * as Signal from "./Signal.js"
  *
  * const program = Effect.gen(function* () {
  *   const signal = yield* Signal.make

@@ -1,6 +1,13 @@
 /**
  * One file while it is being fetched, by one connection or many: what it is, which bytes of it are here, and how
  * patient we still are with it. Shared by its connections, and changed by them between two steps of their fibers.
+ *
+ * @example
+ * import { Option } from "effect"
+ * import * as Source from "./Source.js"
+ *
+ * const next = (source: Source.Source) =>
+ *   Option.map(Source.claim(source, { cellBytes: 8_388_608, connections: 16 }), ({ end, start }) => end - start)
  */
 import type { FileSystem } from "@effect/platform"
 import { type Deferred, Option } from "effect"

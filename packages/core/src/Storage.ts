@@ -2,7 +2,7 @@
  * Our own disk: its failures in our words, and the few steps that make a file appear whole or not at all.
  *
  * @example
- * import { Storage } from "@org/batch-core"
+ * import * as Storage from "./Storage.js"
  *
  * const program = Storage.publish({ from: "out.jsonl.gz.partial", to: "out.jsonl.gz", replace: false })
  */

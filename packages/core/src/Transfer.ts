@@ -2,6 +2,14 @@
  * One run of bytes of a results file → their place on disk, whatever the network does on the way. The whole unit
  * (link, request, answer, body) is tried again from the first byte that is not here yet; an answer is believed only
  * if it is about the same version of the same object and begins where it was asked to.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import type * as Source from "./Source.js"
+ * import * as Transfer from "./Transfer.js"
+ *
+ * const firstMegabyte = (shared: Transfer.Shared, source: Source.Source) =>
+ *   Effect.scoped(Transfer.fetch(shared, source, { start: 0, end: 1_048_576 }))
  */
 import {
   HttpClient,

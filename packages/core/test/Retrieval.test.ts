@@ -38,7 +38,9 @@ describe("Retrieval", () => {
         expect(yield* fs.readFileString(`${output}.receipt.json`)).not.toMatch(/X-Amz|Signature|http/u)
         const requests = (yield* sandbox.requests).filter(({ server }) => server === "storage")
         expect(requests[0]?.headers["range"]).toBe("bytes=0-65535")
-        expect(requests.every(({ headers, method }) => method === "GET" && !("authorization" in headers))).toBe(true)
+        expect(
+          requests.every(({ headers, method }) => method === "GET" && !("authorization" in headers))
+        ).toBe(true)
         expect(requests.reduce((sum, { bytesSent }) => sum + bytesSent, 0)).toBe(bytes.length)
         expect(progress(events.all).at(-1)).toMatchObject({
           bytes: bytes.length,

@@ -1,0 +1,61 @@
+import { describe, expect, it } from "@effect/vitest"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import ts from "typescript"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const src = join(root, "src")
+
+/** The code of the `@example` in a module's own comment, without the comment's stars. */
+const exampleOf = (module: string): string | undefined => {
+  const header = /^\/\*\*(.*?)\*\//su.exec(readFileSync(join(src, module), "utf8"))?.[1] ?? ""
+  return header.split("@example")[1]?.replace(/^ \* ?/gmu, "")
+}
+
+/** TypeScript blocks of a Markdown file. */
+const blocksOf = (file: string): ReadonlyArray<string> =>
+  [...readFileSync(file, "utf8").matchAll(/^```ts\n(.*?)^```$/gmsu)].map(([, code]) => code ?? "")
+
+const modules = readdirSync(src).filter((name) => name !== "index.ts")
+const examples = new Map<string, string>([
+  ...modules.flatMap((module): ReadonlyArray<[string, string]> => {
+    const code = exampleOf(module)
+    return code === undefined ? [] : [[join(src, `${module.replace(/\.ts$/u, "")}.example.ts`), code]]
+  }),
+  ...blocksOf(join(root, "../../README.md")).map((code, index): [string, string] => [
+    join(src, `readme-${index}.example.ts`),
+    code
+  ])
+])
+
+describe("examples", () => {
+  it("every module has one", () => {
+    expect(modules.filter((module) => exampleOf(module) === undefined)).toEqual([])
+  })
+
+  it("all compile, as they stand", () => {
+    const { config } = ts.readConfigFile(join(root, "tsconfig.build.json"), ts.sys.readFile)
+    const parsed = ts.parseJsonConfigFileContent(config, ts.sys, root)
+    const options = {
+      ...parsed.options,
+      noEmit: true,
+      composite: false,
+      incremental: false,
+      noUnusedLocals: false
+    }
+    const host = ts.createCompilerHost(options)
+    const { fileExists, readFile } = host
+    host.fileExists = (file) => examples.has(file) || fileExists(file)
+    host.readFile = (file) => examples.get(file) ?? readFile(file)
+    const program = ts.createProgram([...examples.keys()], options, host)
+    const faults = [...examples.keys()].flatMap((file) => {
+      const source = program.getSourceFile(file)
+      return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)].map(
+        ({ messageText }) =>
+          `${file.slice(src.length + 1)}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`
+      )
+    })
+    expect(faults).toEqual([])
+  }, 60_000)
+})
