@@ -1,1 +1,72 @@
-console.log("x")
+/** Bundles the command line: what every command needs in one piece, and a piece for each thing that only some need. */
+import { build } from "esbuild"
+import { chmod, readdir, readFile, rm } from "node:fs/promises"
+import { basename } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const { version } = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8"))
+const outdir = new URL("dist/", import.meta.url)
+const main = fileURLToPath(new URL("src/Main.ts", import.meta.url))
+
+/**
+ * The parser can read files of these formats, schemas can invent values, and the proxy agents can tell what they do;
+ * no command asks for it, and loading it costs every command a tenth of its start.
+ */
+const unused = {
+  name: "unused",
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^(?:ini|toml|yaml|fast-check|debug)$/ }, ({ path }) => ({
+      path,
+      namespace: "unused"
+    }))
+    onLoad({ filter: /.*/, namespace: "unused" }, () => ({
+      contents: "module.exports = () => () => undefined"
+    }))
+  }
+}
+
+/** Whatever is loaded later is loaded by the main piece, so what they share may stay in it: fewer files to read. */
+const onePiece = {
+  name: "one-piece",
+  setup({ onLoad, onResolve, resolve }) {
+    onResolve({ filter: /^/ }, async ({ kind, path, pluginData, ...options }) => {
+      if (kind !== "dynamic-import" || pluginData === onePiece || !/^(?:\.\/(?!Main)|@org\/)/.test(path))
+        return
+      const { path: file } = await resolve(path, { ...options, kind, pluginData: onePiece })
+      return { path: file, pluginData: "later" }
+    })
+    onLoad({ filter: /\.ts$/ }, async ({ path, pluginData }) =>
+      pluginData === "later"
+        ? { contents: `import ${JSON.stringify(main)}\n${await readFile(path, "utf8")}`, loader: "ts" }
+        : undefined
+    )
+  }
+}
+
+const { metafile } = await build({
+  absWorkingDir: import.meta.dirname,
+  entryPoints: { batchctl: "src/Bin.ts" },
+  outdir: "dist",
+  chunkNames: "[name]-[hash]",
+  bundle: true,
+  splitting: true,
+  minify: true,
+  metafile: true,
+  platform: "node",
+  format: "esm",
+  target: "node20.19",
+  legalComments: "none",
+  define: { BATCHCTL_VERSION: JSON.stringify(version) },
+  plugins: [unused, onePiece],
+  logLevel: "warning"
+})
+await chmod(new URL("batchctl.js", outdir), 0o755)
+
+// What an earlier build left goes last, so that the program works all the time.
+const written = Object.keys(metafile.outputs).map((file) => basename(file))
+const stale = (await readdir(outdir)).filter((file) => !written.includes(file))
+await Promise.all(stale.map((file) => rm(new URL(file, outdir), { recursive: true })))
+
+const outputs = Object.values(metafile.outputs)
+const bytes = outputs.reduce((sum, output) => sum + output.bytes, 0)
+console.log(`batchctl ${version}: ${outputs.length} files, ${Math.round(bytes / 1000)} kB`)

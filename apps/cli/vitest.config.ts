@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     reporters: ["default", ["json", { outputFile: ".test-results/results.json" }]],
-    typecheck: { enabled: false }
+    typecheck: { enabled: false },
+    testTimeout: 30_000
   }
 })

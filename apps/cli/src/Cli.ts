@@ -1,0 +1,63 @@
+/**
+ * All commands under one name.
+ */
+import { CliConfig, Command } from "@effect/cli"
+import { Effect } from "effect"
+import * as DemoCommand from "./DemoCommand.js"
+import * as DoctorCommand from "./DoctorCommand.js"
+import * as DownloadCommand from "./DownloadCommand.js"
+import * as GetCommand from "./GetCommand.js"
+import { Invocation } from "./Invocation.js"
+import * as ListCommand from "./ListCommand.js"
+import { Output } from "./Output.js"
+import * as SandboxCommand from "./SandboxCommand.js"
+import * as StatusCommand from "./StatusCommand.js"
+import * as VerifyCommand from "./VerifyCommand.js"
+import * as WaitCommand from "./WaitCommand.js"
+
+/** Of this package, embedded when it is bundled. */
+declare const BATCHCTL_VERSION: string
+
+const summary = "From a batch id of the Crustdata Batch API to complete, verified rows."
+
+/** `batchctl` */
+export const root = Command.make("batchctl").pipe(
+  Command.withDescription(summary),
+  Command.withSubcommands([
+    GetCommand.command,
+    StatusCommand.command,
+    WaitCommand.command,
+    DownloadCommand.command,
+    ListCommand.command,
+    VerifyCommand.command,
+    SandboxCommand.command,
+    DemoCommand.command,
+    DoctorCommand.command
+  ])
+)
+
+const builtIns = CliConfig.layer({ showBuiltIns: false, finalCheckBuiltIn: true, isCaseSensitive: true })
+
+const understand = Command.run(root, { name: "batchctl", version: BATCHCTL_VERSION, executable: "batchctl" })
+
+/** The parser prints what it finds wrong and fails with it as well; it is told once, by whoever settles the run. */
+const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.consoleWith((console) => Effect.withConsole(effect, { ...console, error: () => Effect.void }))
+
+const asksForHelp = (argv: ReadonlyArray<string>): boolean =>
+  argv.length === 0 || argv.some((word) => word === "--help" || word === "-h")
+
+const help = Effect.fn("Cli.help")(function* (argv: ReadonlyArray<string>) {
+  const { render } = yield* Effect.promise(() => import("./Help.js"))
+  yield* (yield* Output).line(
+    render({ commands: Command.getSubcommands(root), summary, version: BATCHCTL_VERSION, argv })
+  )
+})
+
+/** Understands a command line and does what it says. */
+export const run = Effect.gen(function* () {
+  const { argv } = yield* Invocation
+  if (asksForHelp(argv)) return yield* help(argv)
+  if (argv[0] === "--version") return yield* (yield* Output).line(BATCHCTL_VERSION)
+  yield* understand(["", "", ...argv]).pipe(quietly, Effect.provide(builtIns))
+})

@@ -1,0 +1,28 @@
+/**
+ * Log messages, on standard error, one line each: `warning: …`.
+ */
+import { maskText } from "@org/batch-core/Secret"
+import { Effect, Inspectable, Layer, Logger } from "effect"
+import { Screen } from "./Screen.js"
+
+const words: Readonly<Record<string, string>> = {
+  WARN: "warning: ",
+  ERROR: "error: ",
+  FATAL: "error: ",
+  INFO: ""
+}
+
+/** In place of Effect's logger, which writes to standard output. */
+export const layer: Layer.Layer<never, never, Screen> = Layer.unwrapEffect(
+  Effect.map(Screen, (screen) =>
+    Logger.replace(
+      Logger.defaultLogger,
+      Logger.make(({ logLevel, message }) => {
+        const text = (Array.isArray(message) ? message : [message]).map((part) =>
+          Inspectable.toStringUnknown(part, 0)
+        )
+        screen.unsafeLine(`${words[logLevel.label] ?? "debug: "}${maskText(text.join(" "))}`)
+      })
+    )
+  )
+)

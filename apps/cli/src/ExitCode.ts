@@ -1,0 +1,52 @@
+/**
+ * What a script sees of a run: the exit codes that the contract promises.
+ */
+import type { BatchError } from "@org/batch-core/BatchError"
+
+/** Done, complete and verified. */
+export const ok = 0
+
+/** A fault of this program. */
+export const bug = 1
+
+/** A bad flag, a bad id, a bad setting, an impossible combination. */
+export const usage = 2
+
+/** The job itself failed. */
+export const jobFailed = 4
+
+/** The job is still running. */
+export const stillRunning = 5
+
+/** Disk full, no permission, destination exists, port in use. */
+export const local = 9
+
+/** Ended by a signal: Ctrl-C. */
+export const interrupted = 130
+
+/** Ended by a signal: a polite kill. */
+export const terminated = 143
+
+const ofTag = {
+  NotAuthorized: 3,
+  RequestRejected: usage,
+  BatchNotFound: 8,
+  RateLimited: 6,
+  ApiUnavailable: 6,
+  MalformedResponse: 6,
+  BatchFailed: jobFailed,
+  BatchNotCompleted: stillRunning,
+  WaitTimeout: stillRunning,
+  ResultsUnavailable: 7,
+  TransferFailed: 6,
+  ResultsCorrupt: 7,
+  StorageError: local,
+  RecordInvalid: 7
+} as const satisfies Record<BatchError["_tag"], number>
+
+/** The code for a failure of the core. */
+export const ofError = (error: BatchError): number => ofTag[error._tag]
+
+/** What `--exit-status` makes of a job's state. */
+export const ofStatus = (status: string): number =>
+  status === "completed" ? ok : status === "failed" ? jobFailed : stillRunning

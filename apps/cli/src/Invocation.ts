@@ -1,0 +1,66 @@
+/**
+ * The command line as it was typed, and the command lines that go on from it.
+ */
+import { Context } from "effect"
+
+/** How this program was started. */
+export interface Invocation {
+  /** What was typed, without `node` and the script. */
+  readonly argv: ReadonlyArray<string>
+  /** Whether a bug is told with its stack. */
+  readonly debug: boolean
+}
+
+/** How this program was started. */
+export const Invocation = Context.GenericTag<Invocation>("@org/batch-cli/Invocation")
+
+/** How a command line differs from the one that was typed. */
+export interface Changes {
+  /** Another command with the same flags. */
+  readonly verb?: string | undefined
+  /** Other batches in place of those that were given. */
+  readonly ids?: ReadonlyArray<string> | undefined
+  /** Further flags. */
+  readonly add?: ReadonlyArray<string> | undefined
+}
+
+const valued = [
+  "-o",
+  "--output",
+  "--format",
+  "--concurrency",
+  "--timeout",
+  "--status",
+  "--limit",
+  "--port",
+  "--storage-port",
+  "--host",
+  "--records",
+  "--log-level",
+  "--completions"
+]
+
+/** Whether the user wants JSON, as far as that can be told before the command line is understood. */
+export const wantsJson = ({ argv }: Pick<Invocation, "argv">): boolean => argv.includes("--json")
+
+/** The command that repeats this one, with some changes; ready to be pasted into a shell. */
+export const again = ({ argv }: Pick<Invocation, "argv">, changes: Changes = {}): string => {
+  const [verb = "--help", ...rest] = argv
+  const flags = rest.filter((_, index) => !isPositional(rest, index))
+  const ids = rest.filter((_, index) => isPositional(rest, index))
+  const added = (changes.add ?? []).filter((flag) => !flags.includes(flag))
+  return command(changes.verb ?? verb, ...(changes.ids ?? ids), ...flags, ...added)
+}
+
+/** A command line of this program. */
+export const command = (...words: ReadonlyArray<string>): string =>
+  ["batchctl", ...words].map(quoted).join(" ")
+
+const isPositional = (words: ReadonlyArray<string>, index: number): boolean => {
+  const word = words[index] ?? ""
+  const before = words[index - 1] ?? ""
+  return (!word.startsWith("-") || word === "-") && !valued.includes(before)
+}
+
+const quoted = (word: string): string =>
+  /^[\w@%+=:,./-]+$/u.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`

@@ -1,0 +1,24 @@
+/**
+ * Runs the command line on Node.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Effect, Exit } from "effect"
+import * as Cli from "./Cli.js"
+import * as ExitCode from "./ExitCode.js"
+import * as Process from "./Process.js"
+import { settle } from "./Settle.js"
+import * as Signals from "./Signals.js"
+
+const signalled = Signals.watch(process)
+
+settle(Cli.run).pipe(
+  Effect.provide(Process.layer),
+  NodeRuntime.runMain({
+    disableErrorReporting: true,
+    disablePrettyLogger: true,
+    teardown: (exit, onExit) =>
+      onExit(
+        signalled() ?? (Exit.isSuccess(exit) && typeof exit.value === "number" ? exit.value : ExitCode.bug)
+      )
+  })
+)

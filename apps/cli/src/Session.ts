@@ -1,0 +1,30 @@
+/**
+ * What every command that talks to the API needs: one client, so one throttle and one retry budget for all ids.
+ */
+import type { FileSystem, HttpClient } from "@effect/platform"
+import * as BatchClient from "@org/batch-core/BatchClient"
+import type { BatchConfig } from "@org/batch-core/BatchConfig"
+import * as BatchHttp from "@org/batch-core/BatchHttp"
+import { Layer } from "effect"
+import type { Censor } from "./Censor.js"
+import type { SettingsError } from "./CliError.js"
+import * as Network from "./Network.js"
+import type { Screen } from "./Screen.js"
+import * as Settings from "./Settings.js"
+
+/** The services of the core. */
+export type Session = BatchClient.BatchClient | BatchConfig | BatchHttp.BatchHttp
+
+/** The services of the core over any client and any settings. */
+export const over: Layer.Layer<
+  BatchClient.BatchClient | BatchHttp.BatchHttp,
+  never,
+  BatchConfig | HttpClient.HttpClient
+> = BatchClient.layer.pipe(Layer.provideMerge(BatchHttp.layer))
+
+/** The services of the core with the settings and the network of the environment. */
+export const layer: Layer.Layer<
+  Session,
+  SettingsError,
+  Censor | Settings.Environment | FileSystem.FileSystem | Screen
+> = over.pipe(Layer.provide(Network.layer), Layer.provideMerge(Settings.layer))
