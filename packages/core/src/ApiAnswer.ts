@@ -8,7 +8,8 @@
  * | 3xx | `MalformedResponse`: the key must not follow to another place | no |
  * | 401, 402, 403 | `NotAuthorized` | no |
  * | 429 | `RateLimited` | yes, obeying the server's hint |
- * | 408, 425, 500, 502, 503, 504 | `ApiUnavailable` | yes |
+ * | 408, 425, 500, 502, 503, 504 | `ApiUnavailable` | yes, obeying the server's hint |
+ * | those and 429, with a hint beyond our patience | `RateLimited` | no |
  * | other 4xx | `RequestRejected` | no |
  * | other 5xx | `ApiUnavailable` | no |
  *
@@ -21,7 +22,17 @@
  *   ApiAnswer.interpret(answer, Schema.typeSchema(JsonObject), ApiAnswer.refused)
  */
 import type { Headers, HttpClientError } from "@effect/platform"
-import { Clock, type Duration, Effect, Option, ParseResult, Predicate, Schema } from "effect"
+import {
+  Clock,
+  Duration,
+  Effect,
+  identity,
+  Option,
+  ParseResult,
+  Predicate,
+  type Redacted,
+  Schema
+} from "effect"
 import {
   type ApiError,
   ApiUnavailable,
@@ -44,17 +55,23 @@ export interface ApiAnswer {
 /** A failed attempt at a call. */
 export type Failure<E = never> = RetryPolicy.Failure<E | ApiError>
 
-/** Decodes a 2xx; anything else becomes a failure. `refusal` says what a 4xx means for this call. */
+/**
+ * Decodes a 2xx; anything else becomes a failure. `refusal` says what a 4xx means for this call, and `clean` takes
+ * the key out of what a failure shows, in case the peer echoes it; a value keeps the answer as it came.
+ */
 export const interpret = <A, E>(
   answer: ApiAnswer,
   schema: Schema.Schema<A, JsonObject>,
-  refusal: (answer: ApiAnswer) => E | ApiError
+  refusal: (answer: ApiAnswer) => E | ApiError,
+  clean: (text: string) => string = identity
 ): Effect.Effect<A, Failure<E>> =>
   answer.status >= 200 && answer.status < 300
     ? Schema.decodeUnknown(Schema.parseJson(schema))(answer.text).pipe(
-        Effect.mapError((error) => malformed(answer, describe(answer, error)))
+        Effect.mapError((error) => malformed(answer.status, excerpt(clean(describe(answer, error)))))
       )
-    : Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.fail(fault(answer, refusal, now)))
+    : Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.fail(fault({ ...answer, text: clean(answer.text) }, refusal, now))
+      )
 
 const fault = <E>(
   answer: ApiAnswer,
@@ -63,20 +80,24 @@ const fault = <E>(
 ): Failure<E> => {
   const { status } = answer
   const hint = RetryPolicy.retryAfter(status, answer.headers, now)
-  if (status === 429) {
-    return {
-      retry: "Throttled",
-      hint,
-      error: (attempts, retryAfter) => new RateLimited({ retryAfter, attempts })
-    }
-  }
+  const limited = (attempts: number, retryAfter: Duration.Duration) =>
+    new RateLimited({ retryAfter, attempts })
+  if (status === 429) return { retry: "Throttled", hint, error: limited }
   if (status >= 500 || RetryPolicy.isRetryableStatus(status)) {
     const detail = `it answered HTTP ${status}${Option.match(said(answer), { onNone: () => "", onSome: (text) => `: ${text}` })}`
     return {
       retry: RetryPolicy.isRetryableStatus(status) ? "Transient" : "Never",
       hint,
-      error: (attempts) =>
-        new ApiUnavailable({ reason: "Server", status: Option.some(status), attempts, detail })
+      error: (attempts, delay, beyond) =>
+        beyond
+          ? limited(attempts, delay)
+          : new ApiUnavailable({
+              reason: "Server",
+              status: Option.some(status),
+              attempts,
+              detail,
+              retryAfter: hint
+            })
     }
   }
   if (status >= 400) return final(refusal(answer))
@@ -107,8 +128,11 @@ export const final = <E>(error: E): RetryPolicy.Failure<E> => ({
 })
 
 /** The connection failed before the answer was whole. */
-export const unreachable = (error: HttpClientError.HttpClientError): Failure => {
-  const { detail, retryable } = BatchHttp.explain(error)
+export const unreachable = (
+  error: HttpClientError.HttpClientError,
+  secret?: Redacted.Redacted<string> | undefined
+): Failure => {
+  const { detail, retryable } = BatchHttp.explain(error, { secret })
   return {
     retry: retryable ? "Transient" : "Never",
     hint: Option.none(),
@@ -125,24 +149,24 @@ export const timedOut = (limit: Duration.Duration): Failure => ({
       reason: "Timeout",
       status: Option.none(),
       attempts,
-      detail: `no complete answer within ${limit}`
+      detail: `no complete answer within ${Duration.format(limit)}`
     })
 })
 
-const malformed = (answer: ApiAnswer, detail: string): Failure => ({
+const malformed = (status: number, detail: string): Failure => ({
   retry: "Once",
   hint: Option.none(),
-  error: () => new MalformedResponse({ status: Option.some(answer.status), detail })
+  error: () => new MalformedResponse({ status: Option.some(status), detail })
 })
 
 const describe = (answer: ApiAnswer, error: ParseResult.ParseError): string => {
   const text = answer.text.trimStart()
   if (text === "") return `HTTP ${answer.status} with an empty body`
   if (text.startsWith("<")) return `HTTP ${answer.status} with a web page instead of JSON`
-  if (!text.startsWith("{")) return `HTTP ${answer.status} with a body that is no JSON object`
+  if (Option.isNone(body(answer))) return `HTTP ${answer.status} with a body that is no JSON object`
   const issue = ParseResult.ArrayFormatter.formatErrorSync(error)[0]
   const at = issue === undefined || issue.path.length === 0 ? "" : `${issue.path.map(String).join(".")}: `
-  return excerpt(`HTTP ${answer.status}, ${at}${issue?.message ?? "unreadable"}`)
+  return `HTTP ${answer.status}, ${at}${issue?.message ?? "unreadable"}`
 }
 
 /** Bodies of errors are documented for 402 only; take `{"error":{"message"}}`, `{"message"}`, `{"detail"}`, text. */
@@ -178,6 +202,8 @@ const textField = (value: unknown, name: string): Option.Option<string> =>
     : Option.none()
 
 const excerpt = (text: string): string => {
-  const line = maskText(text).replace(/\s+/gu, " ").trim()
+  const line = maskText(text)
+    .replace(/[\s\p{Cc}]+/gu, " ")
+    .trim()
   return line.length > 300 ? `${line.slice(0, 299)}…` : line
 }

@@ -117,7 +117,7 @@ const bring = (
       changed
     })
     const durability = yield* Durability.make(options, sources)
-    const shared: Transfer.Shared = {
+    const shared: Omit<Transfer.Shared, "isSurplus"> = {
       ...options,
       connections,
       onSize: (source, bytes) =>
@@ -126,22 +126,20 @@ const bring = (
           Effect.zipRight(warnUnlessStrong(options, source)),
           Effect.zipRight(changed.notify)
         ),
-      onWritten: (source, bytes) =>
-        Effect.zipRight(progress.brought(bytes), durability.written(source, bytes)),
+      onWritten: (_, bytes) => Effect.zipRight(progress.brought(bytes), durability.written),
       onRetry: (source, detail, delay) =>
         options.emit({ _tag: "Retrying", file: source.planned.name, detail, delay })
     }
     const claim = { cellBytes, connections: options.concurrency }
     const worker = (index: number) =>
       Effect.gen(function* () {
+        const isSurplus = Effect.map(connections.allowed, (most) => index >= most)
         while (true) {
           const task = yield* changed.until(
             Effect.map(connections.allowed, (most) => nextTask(sources, index < most, claim))
           )
           if (task === "Done") return
-          yield* Transfer.fetch(shared, task.source, task.run).pipe(
-            Effect.ensuring(Effect.sync(() => Source.release(task.source, task.run)))
-          )
+          yield* Transfer.fetch({ ...shared, isSurplus }, task.source, task.run)
           if (Source.isWhole(task.source)) yield* finish(task.source, durability)
           yield* changed.notify
         }
@@ -150,8 +148,9 @@ const bring = (
     yield* Effect.forEach(sources, (source) =>
       Source.isWhole(source) ? finish(source, durability) : Effect.void
     )
-    yield* Effect.all(workers, { concurrency: "unbounded", discard: true })
-    yield* options.throttle.deposit(sources.length)
+    yield* Effect.all(workers, { concurrency: "unbounded", discard: true }).pipe(
+      Effect.raceFirst(durability.keep)
+    )
   })
 
 const warnUnlessStrong = (options: AssemblyOptions, source: Source.Source): Effect.Effect<void> => {

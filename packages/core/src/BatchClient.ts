@@ -11,7 +11,7 @@
  * )
  */
 import { HttpClientRequest, HttpIncomingMessage, UrlParams } from "@effect/platform"
-import { Chunk, Context, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
+import { Chunk, Context, Effect, HashSet, Layer, Option, Redacted, Schema, Stream } from "effect"
 import * as ApiAnswer from "./ApiAnswer.js"
 import { type Batch, type BatchId, FromJson } from "./Batch.js"
 import { BatchConfig } from "./BatchConfig.js"
@@ -57,17 +57,23 @@ export const status = (batchId: BatchId): Effect.Effect<Batch, StatusError, Batc
 
 /** All jobs of the account, newest first; pages are asked for as the stream is read. `limit` is the size of a page. */
 export const list = (options: ListOptions = {}): Stream.Stream<Batch, ApiError, BatchClient> =>
-  Stream.paginateChunkEffect(options, (current) =>
-    Effect.flatMap(BatchClient, (client) => client.page(current)).pipe(
-      Effect.filterOrFail(
-        (page) => !Option.contains(page.nextCursor, current.cursor),
-        () => new MalformedResponse({ status: Option.none(), detail: "the cursor of the list does not move" })
-      ),
-      Effect.map((page) => [
-        Chunk.fromIterable(page.jobs),
-        Option.map(page.nextCursor, (cursor): ListOptions => ({ ...current, cursor }))
-      ])
-    )
+  Stream.paginateChunkEffect(
+    { current: options, known: HashSet.make(options.cursor ?? "") },
+    ({ current, known }) =>
+      Effect.flatMap(BatchClient, (client) => client.page(current)).pipe(
+        Effect.filterOrFail(
+          (page) => !Option.exists(page.nextCursor, (cursor) => HashSet.has(known, cursor)),
+          () =>
+            new MalformedResponse({ status: Option.none(), detail: "the pages of the list go in circles" })
+        ),
+        Effect.map((page) => [
+          Chunk.fromIterable(page.jobs),
+          Option.map(page.nextCursor, (cursor) => ({
+            current: { ...current, cursor },
+            known: HashSet.add(known, cursor)
+          }))
+        ])
+      )
   )
 
 /** An answer with a thousand links is about a megabyte. */
@@ -78,25 +84,21 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
   const { apiKey, retry } = yield* BatchConfig
   const { api } = yield* BatchHttp
   const throttle = yield* Throttle.make(retry)
-  const clean = (text: string) =>
-    Option.match(apiKey, { onNone: () => text, onSome: (key) => scrub(text, key) })
+  const secret = Option.getOrUndefined(apiKey)
+  const clean = (text: string) => (secret === undefined ? text : scrub(text, secret))
 
   const attempt = (
     request: HttpClientRequest.HttpClientRequest
   ): Effect.Effect<ApiAnswer.ApiAnswer, ApiAnswer.Failure> =>
     api.execute(request).pipe(
       Effect.flatMap((response) =>
-        Effect.map(response.text, (text) => ({
-          status: response.status,
-          headers: response.headers,
-          text: clean(text)
-        }))
+        Effect.map(response.text, (text) => ({ status: response.status, headers: response.headers, text }))
       ),
       HttpIncomingMessage.withMaxBodySize(Option.some(maxBodyBytes)),
       Effect.catchTags({
         NotAuthorized: (error) => Effect.fail(ApiAnswer.final(error)),
-        RequestError: (error) => Effect.fail(ApiAnswer.unreachable(error)),
-        ResponseError: (error) => Effect.fail(ApiAnswer.unreachable(error))
+        RequestError: (error) => Effect.fail(ApiAnswer.unreachable(error, secret)),
+        ResponseError: (error) => Effect.fail(ApiAnswer.unreachable(error, secret))
       }),
       Effect.timeoutFail({
         duration: retry.attemptTimeout,
@@ -111,7 +113,7 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
     refusal: (answer: ApiAnswer.ApiAnswer) => E | ApiError
   ): Effect.Effect<A, E | ApiError> =>
     RetryPolicy.run(
-      Effect.flatMap(attempt(request), (answer) => ApiAnswer.interpret(answer, schema, refusal)),
+      Effect.flatMap(attempt(request), (answer) => ApiAnswer.interpret(answer, schema, refusal, clean)),
       { retry, throttle }
     )
 
@@ -166,6 +168,6 @@ const PageFromJson = Schema.compose(
 
 const toPage = ({ has_more, jobs, next_cursor, raw }: typeof PageJson.Type): Page => ({
   jobs,
-  nextCursor: has_more ? next_cursor : Option.none(),
+  nextCursor: Option.filter(next_cursor, (cursor) => has_more && cursor !== ""),
   raw
 })

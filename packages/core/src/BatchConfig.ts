@@ -37,19 +37,29 @@ const checked = <A>(
     Config.withDefault(dflt)
   )
 
+/** The longest timer of JavaScript, 2³¹ − 1 ms or almost 25 days; no pause and no timeout can be longer. */
+export const longestTimer: Duration.Duration = Duration.millis(2 ** 31 - 1)
+
 const duration = (
   name: string,
   dflt: Duration.DurationInput,
   options: { readonly atLeast?: Duration.DurationInput } = {}
-): Config.Config<Duration.Duration> =>
-  checked(name, Duration.decode(dflt), (text) =>
-    Either.filterOrLeft(
-      DurationText.parse(text),
-      Duration.greaterThanOrEqualTo(options.atLeast ?? 0),
-      (actual) =>
-        `${Duration.format(actual)} is too short: it must be at least ${Duration.format(options.atLeast ?? 0)}`
+): Config.Config<Duration.Duration> => {
+  const minimum = Duration.decode(options.atLeast ?? 0)
+  return checked(name, Duration.decode(dflt), (text) =>
+    DurationText.parse(text).pipe(
+      Either.filterOrLeft(
+        Duration.greaterThanOrEqualTo(minimum),
+        (actual) => `${Duration.format(actual)} is too short: it must be at least ${Duration.format(minimum)}`
+      ),
+      Either.filterOrLeft(
+        Duration.lessThanOrEqualTo(longestTimer),
+        (actual) =>
+          `${Duration.format(actual)} is too long: it must be at most ${Duration.format(longestTimer)}`
+      )
     )
   )
+}
 
 const quantity = (
   name: string,

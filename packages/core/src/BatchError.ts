@@ -9,7 +9,7 @@
  * const program = (id: Batch.BatchId) =>
  *   BatchClient.status(id).pipe(
  *     Effect.catchTag("BatchNotFound", (error) => Effect.logWarning(error.message)),
- *     Effect.catchTag("RateLimited", (error) => Effect.logWarning(`try again in ${error.retryAfter}`))
+ *     Effect.catchTag("RateLimited", (error) => Effect.sleep(error.retryAfter))
  *   )
  */
 import { Duration, Option, Schema } from "effect"
@@ -63,7 +63,10 @@ export class BatchNotFound extends Schema.TaggedError<BatchNotFound>()("BatchNot
   }
 }
 
-/** 429, or a pause asked for, beyond our patience. `retryAfter` is what the server asked for, or our own last pause. */
+/**
+ * 429 beyond our patience, or any answer that asks for a longer pause than that. `retryAfter` is what the server
+ * asked for, or our own last pause.
+ */
 export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
   /** Encoded in milliseconds. */
   retryAfter: Schema.DurationFromMillis,

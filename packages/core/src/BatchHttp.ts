@@ -96,13 +96,13 @@ export const explain = (
   })
   return {
     detail: `${host}: ${options?.secret === undefined ? reason : scrub(reason, options.secret)}`,
-    retryable: !Option.exists(code, (known) => /CERT|SELF_SIGNED|UNABLE_TO_|ALTNAME|HPE_/u.test(known))
+    retryable: !Option.exists(code, (known) => /CERT|UNABLE_TO_|HPE_/u.test(known))
   }
 }
 
-const codeOf = (cause: unknown): Option.Option<string> =>
+const codeOf = (cause: unknown, depth = 5): Option.Option<string> =>
   Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code)
     ? Option.some(cause.code)
-    : Predicate.hasProperty(cause, "cause")
-      ? codeOf(cause.cause)
+    : depth > 0 && Predicate.hasProperty(cause, "cause")
+      ? codeOf(cause.cause, depth - 1)
       : Option.none()

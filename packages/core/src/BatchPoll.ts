@@ -95,6 +95,8 @@ interface State {
   readonly requests: number
   readonly polls: number
   readonly unknownInARow: number
+  /** The unknown states that were told of. */
+  readonly reported: ReadonlyArray<string>
   readonly last: Option.Option<Batch>
   /** A server's hint for the next pause, in milliseconds. */
   readonly hint: number
@@ -118,6 +120,7 @@ const begin = (
         requests: 0,
         polls: 0,
         unknownInARow: 0,
+        reported: [],
         last: Option.none(),
         hint: 0,
         transcript: []
@@ -136,17 +139,21 @@ const next = (wait: Wait): Effect.Effect<Batch, WatchError> =>
     }
   })
 
-/** The first request goes out at once, the last one just before the deadline; then the wait has failed. */
+/**
+ * The first request goes out at once, the last one just before the deadline; then the wait has failed. When the
+ * server asks for more than is left, nothing is sent any more.
+ */
 const pause = (wait: Wait): Effect.Effect<void, WaitTimeout> =>
   Effect.gen(function* () {
-    const state = yield* Ref.get(wait.state)
-    if (state.requests === 0) return
+    const { hint, polls, requests } = yield* Ref.get(wait.state)
+    if (requests === 0) return
     const now = yield* Clock.currentTimeMillis
+    const left = wait.deadlineAt - now
     const shortest = Duration.toMillis(wait.poll.minDelay)
-    const lastProbeAt = wait.deadlineAt - shortest
-    if (now >= lastProbeAt) return yield* timeout(wait)
-    const wanted = Math.max(yield* jittered(wait.poll, state.polls, now - wait.startedAt), state.hint)
-    yield* Effect.sleep(Duration.millis(Math.max(shortest, Math.min(wanted, lastProbeAt - now))))
+    if (left > shortest && hint >= left) yield* Effect.sleep(Duration.millis(left))
+    if (left <= shortest || hint >= left) return yield* timeout(wait)
+    const planned = yield* jittered(wait.poll, polls, now - wait.startedAt)
+    yield* Effect.sleep(Duration.millis(Math.max(shortest, hint, Math.min(planned, left - shortest))))
   })
 
 /** Between half of the planned pause and all of it. */
@@ -183,30 +190,39 @@ const ask = (
 /** Notes an answer; too many unknown states in a row are no answers of the batch API. */
 const accept = (wait: Wait, batch: Batch): Effect.Effect<Batch, MalformedResponse> =>
   Effect.gen(function* () {
-    const known = isKnown(batch.status)
+    const { reported, unknownInARow } = yield* Ref.get(wait.state)
+    const unknown = isKnown(batch.status) ? 0 : unknownInARow + 1
+    const unheard = unknown > 0 && !reported.includes(batch.status)
     const entry = { outcome: batch.status, resultCount: Option.some(batch.resultCount) }
-    const { unknownInARow } = yield* note(wait, entry, (state) => ({
+    yield* note(wait, entry, (state) => ({
       ...state,
       polls: state.polls + 1,
-      unknownInARow: known ? 0 : state.unknownInARow + 1,
+      unknownInARow: unknown,
+      reported: unheard ? [...reported, batch.status] : reported,
       last: Option.some(batch),
       hint: 0
     }))
-    if (unknownInARow === 1) yield* wait.notify({ _tag: "UnknownStatus", status: batch.status })
-    if (unknownInARow < wait.poll.unknownStatusLimit) return batch
-    const detail = `${unknownInARow} answers in a row have the unknown status ${JSON.stringify(batch.status)}`
+    if (unheard) yield* wait.notify({ _tag: "UnknownStatus", status: batch.status })
+    if (unknown < wait.poll.unknownStatusLimit) return batch
+    const detail = `${unknown} answers in a row have an unknown status, the last one ${JSON.stringify(batch.status)}`
     return yield* new MalformedResponse({ status: Option.none(), detail })
   })
 
 /** Notes a request that brought no answer. It is no poll, so the cadence does not grow by it. */
 const excuse = (wait: Wait, error: Excuse | undefined): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const hint =
-      error?._tag === "RateLimited" ? Duration.min(error.retryAfter, wait.poll.maxHint) : Duration.zero
+    const hint = Duration.min(askedBy(error), wait.poll.maxHint)
     const entry = { outcome: error?._tag ?? "Deadline", resultCount: Option.none() }
     yield* note(wait, entry, (state) => ({ ...state, hint: Duration.toMillis(hint) }))
     if (error !== undefined) yield* wait.notify({ _tag: "RequestFailed", error })
   })
+
+const askedBy = (error: Excuse | undefined): Duration.Duration => {
+  if (error?._tag === "RateLimited") return error.retryAfter
+  return error?._tag === "ApiUnavailable"
+    ? Option.getOrElse(error.retryAfter, () => Duration.zero)
+    : Duration.zero
+}
 
 const transcriptLength = 50
 

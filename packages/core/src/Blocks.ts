@@ -44,6 +44,7 @@ export const make = (
       for (let length = 0; length < options.size;) {
         const chunk = await chunks.next()
         if (chunk.done === true) return
+        if (chunk.value.length === 0) continue
         pending.push(chunk.value)
         length += chunk.value.length
         if (clock.unsafeCurrentTimeMillis() >= until) return

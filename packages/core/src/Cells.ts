@@ -92,7 +92,7 @@ export const make = (options: {
       return Math.min(total, cell * cellBytes)
     },
     release: (run) => {
-      for (let cell = Math.floor(run.start / cellBytes); cell * cellBytes < run.end; cell++)
+      for (let cell = Math.floor(run.start / cellBytes); cell < size && cell * cellBytes < run.end; cell++)
         claimed.delete(cell)
     },
     fill: (position, bytes) => {

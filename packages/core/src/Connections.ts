@@ -10,7 +10,8 @@
  * const program = Effect.gen(function* () {
  *   const changed = yield* Signal.make
  *   const connections = yield* Connections.make({ initial: 4, most: 16, changed })
- *   yield* connections.overloaded
+ *   const connection = yield* connections.open
+ *   yield* connection.refused
  *   return yield* connections.allowed // 2
  * })
  */
@@ -23,14 +24,17 @@ export interface Connection {
   readonly received: (bytes: number) => void
   /** Whether it is so much slower than the others that another one should go on in its place. */
   readonly isReplaced: () => boolean
+  /**
+   * The host is overloaded: half as many. What was asked for before the last halving says nothing new, so a burst of
+   * refusals halves once.
+   */
+  readonly refused: Effect.Effect<void>
 }
 
 /** The connections of one retrieval. */
 export interface Connections {
   /** How many may be open. */
   readonly allowed: Effect.Effect<number>
-  /** The host is overloaded: half as many. */
-  readonly overloaded: Effect.Effect<void>
   /** Registers a connection for as long as the scope is open. */
   readonly open: Effect.Effect<Connection, never, Scope.Scope>
 }
@@ -63,33 +67,40 @@ export const make = (options: {
 }): Effect.Effect<Connections, never, Scope.Scope> =>
   Effect.gen(function* () {
     const allowed = yield* Ref.make(Math.min(options.initial, options.most))
-    const overloads = yield* Ref.make(0)
     const gauges = new Set<Gauge>()
     let best = 0
+    let halvings = 0
+    let healthy = true
 
     const watch = Effect.gen(function* () {
-      const seen = yield* Ref.getAndSet(overloads, 0)
       const bytes = [...gauges].reduce((sum, gauge) => sum + gauge.window, 0)
       const busy = gauges.size >= (yield* Ref.get(allowed))
       yield* replaceSlow(gauges)
-      if (seen === 0 && busy && bytes > best * gain) {
+      if (healthy && busy && bytes > best * gain) {
         best = bytes
         yield* Ref.update(allowed, (count) => Math.min(options.most, count + 1))
         yield* options.changed.notify
       }
+      healthy = true
+    })
+    const halve = Effect.suspend(() => {
+      best = 0
+      halvings += 1
+      return Ref.update(allowed, (count) => Math.max(1, Math.floor(count / 2)))
     })
     yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.sleep(windowLength), watch)))
 
     return {
       allowed: Ref.get(allowed),
-      overloaded: Effect.zipRight(
-        Ref.update(overloads, (count) => count + 1),
-        Ref.update(allowed, (count) => Math.max(1, Math.floor(count / 2)))
-      ).pipe(Effect.tap(() => Effect.sync(() => (best = 0)))),
       open: Effect.acquireRelease(
         Effect.sync(() => {
+          const era = halvings
           const gauge: Gauge = {
             replaced: false,
+            refused: Effect.suspend(() => {
+              healthy = false
+              return era === halvings ? halve : Effect.void
+            }),
             isReplaced: () => gauge.replaced,
             window: 0,
             slow: 0,
@@ -108,7 +119,7 @@ export const make = (options: {
 
 const replaceSlow = (gauges: ReadonlySet<Gauge>): Effect.Effect<void> =>
   Effect.sync(() => {
-    const rates = [...gauges].map((gauge) => gauge.window).sort((a, b) => a - b)
+    const rates = [...gauges].map((gauge) => gauge.window).toSorted((a, b) => a - b)
     const median = rates[Math.floor(rates.length / 2)] ?? 0
     for (const gauge of gauges) {
       gauge.age += 1

@@ -103,13 +103,15 @@ const restore = (
 
 /** Makes bytes durable while they come. */
 export interface Durability {
-  /** Notes bytes that are written. Waits when too many of them are not synced yet. */
-  readonly written: (source: Source.Source, bytes: number) => Effect.Effect<void>
+  /** To be told of bytes that are written. Waits when too many of them are not synced yet. */
+  readonly written: Effect.Effect<void>
   /** Syncs a file that is whole. */
   readonly synced: (source: Source.Source) => Effect.Effect<void, StorageError>
+  /** Syncs and journals every `syncBytes` or `syncInterval`, for as long as the disk lets it. */
+  readonly keep: Effect.Effect<never, StorageError>
 }
 
-/** Syncs and journals every `syncBytes` or `syncInterval`, and once more when the scope is closed. */
+/** What `keep` has not synced and journalled is, as far as the disk lets us, when the scope is closed. */
 export const make = (
   layout: Layout,
   sources: ReadonlyArray<Source.Source>
@@ -119,36 +121,36 @@ export const make = (
     const fs = yield* FileSystem.FileSystem
     const changed = yield* Signal.make
     const turn = yield* Effect.makeSemaphore(1)
-    const dirty = new Set<Source.Source>()
-    let unsynced = 0
+    const unsynced = () => sources.reduce((sum, source) => sum + source.unsynced, 0)
+    const waitUntil = (check: () => boolean) =>
+      changed.until(Effect.sync(() => (check() ? Option.some(undefined) : Option.none())))
 
     const checkpoint = Effect.gen(function* () {
-      const [files, bytes, entries] = [[...dirty], unsynced, sources.flatMap(entryOf)]
-      if (files.length === 0) return
-      dirty.clear()
-      yield* Effect.forEach(files, (source) => Storage.sync(source.file, source.path), { discard: true })
+      const entries = sources.flatMap(entryOf)
+      const dirty = sources.flatMap((source) =>
+        source.unsynced > 0 ? [{ source, bytes: source.unsynced }] : []
+      )
+      if (dirty.length === 0) return
+      yield* Effect.forEach(dirty, ({ source }) => Storage.sync(source.file, source.path), { discard: true })
       yield* Journal.save(layout.journal, layout.purpose, entries)
-      unsynced -= bytes
+      for (const { bytes, source } of dirty) source.unsynced -= bytes
       yield* changed.notify
     }).pipe(Effect.uninterruptible, turn.withPermits(1), Effect.provideService(FileSystem.FileSystem, fs))
 
-    const isDue = Effect.sync(() => (unsynced >= syncBytes ? Option.some(undefined) : Option.none()))
-    const cycle = Effect.timeoutOption(changed.until(isDue), syncInterval).pipe(Effect.zipRight(checkpoint))
     yield* Effect.addFinalizer(() => Effect.ignoreLogged(checkpoint))
-    yield* Effect.forkScoped(Effect.forever(cycle))
+    const due = Effect.timeoutOption(
+      waitUntil(() => unsynced() >= syncBytes),
+      syncInterval
+    )
 
     return {
-      written: (source, bytes) =>
-        Effect.gen(function* () {
-          dirty.add(source)
-          unsynced += bytes
-          if (unsynced >= syncBytes) yield* changed.notify
-          if (unsynced < 2 * syncBytes) return
-          yield* changed.until(
-            Effect.sync(() => (unsynced < 2 * syncBytes ? Option.some(undefined) : Option.none()))
-          )
-        }),
-      synced: (source) => Storage.sync(source.file, source.path)
+      written: Effect.gen(function* () {
+        if (unsynced() < syncBytes) return
+        yield* changed.notify
+        yield* waitUntil(() => unsynced() < 2 * syncBytes)
+      }),
+      synced: (source) => Storage.sync(source.file, source.path),
+      keep: Effect.forever(Effect.zipRight(due, checkpoint))
     }
   })
 

@@ -126,6 +126,10 @@ const partial = (headers: Headers.Headers, asked: Asked): FileAnswer => {
 
 /** The host ignored the range: what is here already is skipped, if it is the same version. */
 const whole = (headers: Headers.Headers, asked: Asked): FileAnswer => {
+  const type = headers["content-type"] ?? ""
+  if (Option.isSome(asked.identity) && isPage(type)) {
+    return FileAnswer.Broken({ detail: `HTTP 200 with ${type} in place of the file` })
+  }
   const length = headers["content-length"]
   const identity = identify(headers, length === undefined ? Option.none() : Option.some(Number(length)))
   const change = difference(asked.identity, identity)
@@ -138,11 +142,17 @@ const whole = (headers: Headers.Headers, asked: Asked): FileAnswer => {
   return FileAnswer.Body({ identity, skip: asked.position, whole: true })
 }
 
+/** A page of somebody on the way, such as a proxy that wants a login; the file itself is still what it was. */
+const isPage = (type: string): boolean => /^\s*(?:text\/html|(?:text|application)\/xml)\b/iu.test(type)
+
 const beyond = (headers: Headers.Headers, asked: Asked): FileAnswer => {
   const total = /\/(\d+)\s*$/u.exec(headers["content-range"] ?? "")?.[1]
   if (total === undefined) return FileAnswer.Broken({ detail: "HTTP 416 without the size" })
-  if (Number(total) !== asked.position) {
-    return FileAnswer.Changed({ detail: `it ends at byte ${total}, before byte ${asked.position}` })
+  const known = Option.flatMap(asked.identity, (identity) => identity.total)
+  if (Number(total) !== asked.position || Option.exists(known, (size) => size !== asked.position)) {
+    return FileAnswer.Changed({
+      detail: `it ends at byte ${total}, and byte ${asked.position} was asked for`
+    })
   }
   return FileAnswer.AtEnd()
 }
@@ -153,7 +163,7 @@ const identify = (headers: Headers.Headers, total: Option.Option<number>): Ident
   total
 })
 
-/** What differs between two versions, in words; `undefined` when nothing that both name does. */
+/** What differs between two versions, in words. A strong ETag names a version alone, whatever its date. */
 const difference = (before: Option.Option<Identity>, after: Identity): string | undefined =>
   Option.match(before, {
     onNone: () => undefined,
@@ -161,7 +171,7 @@ const difference = (before: Option.Option<Identity>, after: Identity): string | 
       const total = Option.zipWith(known.total, after.total, (a, b) => [String(a), String(b)] as const)
       const pairs = [
         ["ETag", known.etag, after.etag],
-        ["Last-Modified", known.lastModified, after.lastModified],
+        ["Last-Modified", ...(isStrong(after.etag) ? ["", ""] : [known.lastModified, after.lastModified])],
         ["size", ...Option.getOrElse(total, () => ["", ""] as const)]
       ]
       const found = pairs.find(([, a, b]) => a !== b)

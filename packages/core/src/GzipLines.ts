@@ -89,6 +89,19 @@ export const make = (options: {
     }
   )
 
+interface Reading {
+  /** Compressed bytes that were pushed. */
+  given: number
+  lines: number
+  ended: boolean
+  finishing: boolean
+  fault: GzipFault | undefined
+  /** Ends the call that is under way. */
+  settle: (fault: GzipFault | undefined) => void
+  readonly take: () => ReadonlyArray<Uint8Array>
+  readonly total: () => Counted & { readonly rest: ReadonlyArray<Uint8Array> }
+}
+
 /** The mutable side of one file: callbacks of the stream in, figures out. */
 const read = (
   gunzip: Gunzip,
@@ -97,13 +110,13 @@ const read = (
   let kept: Array<Uint8Array> = []
   let inflated = 0
   let lineStart = 0
-  const reading = {
+  const reading: Reading = {
     given: 0,
     lines: 0,
     ended: false,
     finishing: false,
-    fault: undefined as GzipFault | undefined,
-    settle: (_: GzipFault | undefined): void => undefined,
+    fault: undefined,
+    settle: () => undefined,
     take: () => {
       const taken = kept
       kept = []

@@ -14,6 +14,7 @@ import { BatchId } from "./Batch.js"
 import type { StorageError } from "./BatchError.js"
 import * as Cells from "./Cells.js"
 import * as Digest from "./Digest.js"
+import * as FileAnswer from "./FileAnswer.js"
 import * as Storage from "./Storage.js"
 
 /** One file: which version of it, and which bytes of it are here. */
@@ -25,7 +26,14 @@ export const Entry = Schema.Struct({
   total: Schema.NonNegativeInt,
   cell_bytes: Schema.Positive.pipe(Schema.int()),
   cells: Schema.Array(Schema.Tuple(Schema.NonNegativeInt, Schema.NonNegativeInt))
-})
+}).pipe(
+  Schema.filter(
+    ({ cell_bytes, cells, etag, total }) =>
+      FileAnswer.isStrong(etag) &&
+      cells.length === Math.ceil(total / cell_bytes) &&
+      cells.every(([filled], cell) => filled <= Math.min(cell_bytes, total - cell * cell_bytes))
+  )
+)
 
 /** One file: which version of it, and which bytes of it are here. */
 export type Entry = typeof Entry.Type

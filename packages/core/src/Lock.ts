@@ -1,53 +1,75 @@
 /**
- * One process at a time on one destination. The lock saves bandwidth; correctness never rests on it: two processes
- * that both believe to hold it write the same bytes of the same version to the same places.
+ * One process at a time on one destination. The lock saves bandwidth; the bytes never rest on it: two processes that
+ * both believe to hold it write the same bytes of the same version to the same places. Only one of them publishes.
  *
  * The holder's heart beats: it touches the lock every second. Whoever finds a lock watches it for a while; one that
- * does not beat was left behind by a crash, and is taken over.
+ * does not beat was left behind by a crash, and is taken over. A holder that was merely suspended finds another
+ * token in its lock when it wakes, and stops.
  *
  * @example
  * import { Effect } from "effect"
  * import * as Lock from "./Lock.js"
  *
- * const alone = Effect.scoped(Effect.zipRight(Lock.acquire("out.jsonl.gz.lock"), Effect.log("nobody else is here")))
+ * const alone = Effect.gen(function* () {
+ *   const lock = yield* Lock.acquire("out.jsonl.gz.lock")
+ *   yield* Effect.raceFirst(Effect.log("nobody else is here"), lock.heart)
+ * }).pipe(Effect.scoped)
  */
 import { FileSystem, type Error as PlatformErrors } from "@effect/platform"
 import { Clock, Duration, Effect, Option, Random, type Scope } from "effect"
 import { StorageError } from "./BatchError.js"
 import * as Storage from "./Storage.js"
 
-const beat = Duration.seconds(1)
+const pulse = Duration.seconds(1)
 
 const patience = Duration.millis(2_500)
+
+/** A lock that is held. */
+export interface Lock {
+  /** Fails if another process has taken the lock over. */
+  readonly check: Effect.Effect<void, StorageError>
+  /** Must run while the lock is needed: a heart that stands still is taken for dead. Ends only if the lock is lost. */
+  readonly heart: Effect.Effect<never, StorageError>
+}
 
 /** Takes the lock until the scope is closed; `StorageError` with reason `Exists` when another process works here. */
 export const acquire = (
   path: string
-): Effect.Effect<void, StorageError, FileSystem.FileSystem | Scope.Scope> =>
-  Effect.gen(function* () {
-    const token = `${yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)}-${yield* Clock.currentTimeMillis}`
-    yield* Effect.acquireRelease(take(path, token), () => release(path, token))
-    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.sleep(beat), touch(path))))
-  })
-
-const take = (path: string, token: string): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+): Effect.Effect<Lock, StorageError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const created = yield* fs.writeFileString(path, token, { flag: "wx" }).pipe(
-      Effect.as(true),
-      Effect.catchIf(isTaken, () => Effect.succeed(false)),
-      Effect.mapError(Storage.explain(path))
-    )
-    if (created) return
+    const token = `${yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)}-${yield* Clock.currentTimeMillis}`
+    const take = Effect.acquireRelease(create(path, token), () => release(path, token))
+    while (!(yield* take)) yield* evict(path)
+    const check = Effect.filterOrFail(
+      holder(path),
+      (held) => Option.getOrElse(held, () => token) === token,
+      () => occupied(path)
+    ).pipe(Effect.asVoid, Effect.provideService(FileSystem.FileSystem, fs))
+    const beat = Effect.provideService(touch(path), FileSystem.FileSystem, fs)
+    const heart = Effect.forever(Effect.sleep(pulse).pipe(Effect.zipRight(check), Effect.zipRight(beat)))
+    return { check, heart }
+  })
+
+const occupied = (path: string): StorageError =>
+  new StorageError({ reason: "Exists", path, detail: "another process is downloading to this destination" })
+
+/** Whether the lock is ours now: an existing one is left alone. */
+const create = (path: string, token: string): Effect.Effect<boolean, StorageError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.writeFileString(path, token, { flag: "wx" })).pipe(
+    Effect.as(true),
+    Effect.catchIf(isTaken, () => Effect.succeed(false)),
+    Effect.mapError(Storage.explain(path))
+  )
+
+/** Removes a lock whose holder is dead. */
+const evict = (path: string): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
     const before = yield* lastBeat(path)
     yield* Effect.sleep(patience)
     const after = yield* lastBeat(path)
-    if (Option.isSome(after) && !Option.contains(before, after.value)) {
-      const detail = "another process is downloading to this destination"
-      return yield* new StorageError({ reason: "Exists", path, detail })
-    }
+    if (Option.isSome(after) && !Option.contains(before, after.value)) return yield* occupied(path)
     yield* Storage.remove(path)
-    yield* take(path, token)
   })
 
 const isTaken = (error: PlatformErrors.PlatformError): boolean =>
@@ -67,9 +89,12 @@ const touch = (path: string): Effect.Effect<void, never, FileSystem.FileSystem> 
     yield* fs.utimes(path, now, now)
   }).pipe(Effect.catchAll(() => Effect.void))
 
+/** The token in the lock; none when there is no lock that can be read. */
+const holder = (path: string): Effect.Effect<Option.Option<string>, never, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFileString(path)).pipe(Effect.option)
+
 /** Only our own lock is removed: another process may have taken it over while we were suspended. */
 const release = (path: string, token: string): Effect.Effect<void, never, FileSystem.FileSystem> =>
-  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFileString(path)).pipe(
-    Effect.flatMap((held) => (held === token ? Storage.remove(path) : Effect.void)),
-    Effect.catchAll(() => Effect.void)
+  Effect.flatMap(holder(path), (held) =>
+    Option.contains(held, token) ? Effect.ignore(Storage.remove(path)) : Effect.void
   )

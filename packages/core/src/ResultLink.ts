@@ -152,13 +152,16 @@ export const isAllowed = (url: URL, allowHttp: boolean): boolean =>
 export const expiry = (url: URL): Option.Option<number> => {
   const query = new Map([...url.searchParams].map(([name, value]) => [name.toLowerCase(), value]))
   const signed = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/u.exec(query.get("x-amz-date") ?? "")
-  const lifetime = Number(query.get("x-amz-expires") ?? Number.NaN)
-  if (signed !== null && Number.isFinite(lifetime)) {
+  const lifetime = wholeNumber(query.get("x-amz-expires"))
+  if (signed !== null && !Number.isNaN(lifetime)) {
     const [, year, month, day, hour, minute, second] = signed
     return finite(Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`) + lifetime * 1000)
   }
-  return finite(Number(query.get("expires") ?? Number.NaN) * 1000)
+  return finite(wholeNumber(query.get("expires")) * 1000)
 }
+
+const wholeNumber = (text: string | undefined): number =>
+  /^\d+$/u.test(text ?? "") ? Number(text) : Number.NaN
 
 const finite = (millis: number): Option.Option<number> =>
   Number.isFinite(millis) ? Option.some(millis) : Option.none()

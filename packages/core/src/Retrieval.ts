@@ -187,17 +187,17 @@ const deliverRows = (run: Run): Effect.Effect<Receipt.Receipt, TransferError, Ne
       client,
       transfer,
       allowHttp: new URL(baseUrl).protocol === "http:",
-      onRefresh: run.emit({ _tag: "LinkRefreshed" })
+      onRefresh: Effect.suspend(() => run.emit({ _tag: "LinkRefreshed" }))
     })
     const layout = layoutOf(run)
-    yield* Lock.acquire(`${placeOf(run)}.lock`)
+    const lock = yield* Lock.acquire(`${placeOf(run)}.lock`)
     yield* checkDestinations(run.options, run.plan.files)
     const assemble = Effect.scoped(
       Assembly.assemble({
         ...layout,
         links,
         throttle,
-        concurrency: run.options.concurrency ?? transfer.maxConnections,
+        concurrency: Math.max(1, run.options.concurrency ?? transfer.maxConnections),
         inflateTo: run.format === "jsonl" ? partialOf(run.options.output) : undefined,
         emit: run.emit
       })
@@ -208,9 +208,11 @@ const deliverRows = (run: Run): Effect.Effect<Receipt.Receipt, TransferError, Ne
           .emit({ _tag: "Restarted", detail: error.message })
           .pipe(Effect.zipRight(Durability.forget(layout)), Effect.zipRight(assemble))
       ),
-      Effect.catchTag("ResultsCorrupt", (error) => keep(run, error))
+      Effect.catchTag("ResultsCorrupt", (error) => keep(run, error)),
+      Effect.raceFirst(lock.heart)
     )
     yield* checkCount(run, assembled)
+    yield* lock.check
     yield* publish(run, assembled)
     yield* Storage.remove(layout.journal)
     return yield* makeReceipt(run, assembled, yield* links.refreshes)

@@ -12,11 +12,8 @@
  */
 import type { Headers } from "@effect/platform"
 import { Duration, Effect, Option, Random } from "effect"
-import type { Settings } from "./BatchConfig.js"
+import { longestTimer, type Settings } from "./BatchConfig.js"
 import type * as Throttle from "./Throttle.js"
-
-/** Node fires a longer timer at once, so no pause is longer than this. */
-export const longestTimer: Duration.Duration = Duration.millis(2 ** 31 - 1)
 
 /** Answers that are worth another try: the request was not at fault, or says so itself. */
 export const isRetryableStatus = (status: number): boolean =>
@@ -24,7 +21,8 @@ export const isRetryableStatus = (status: number): boolean =>
 
 /** A failed attempt: what to tell the caller if it was the last one, and whether and when to try again. */
 export interface Failure<E> {
-  readonly error: (attempts: number, delay: Duration.Duration) => E
+  /** `delay` is what the server asked for, or our own next pause; `beyond` when it asked for more than we wait. */
+  readonly error: (attempts: number, delay: Duration.Duration, beyond: boolean) => E
   /** `Once` is for answers that cannot be decoded: a second one is final. */
   readonly retry: "Never" | "Once" | "Transient" | "Timeout" | "Throttled"
   /** How long the server asked us to wait. */
@@ -145,19 +143,18 @@ const again = <A, E>(
     })
     if (throttled) yield* throttle.close(delay)
     const cost = failure.retry === "Timeout" ? retry.timeoutCost : retry.cost
+    const hopeless = failure.retry === "Never"
+    const beyond = !hopeless && Option.exists(failure.hint, Duration.greaterThan(retry.maxRetryAfter))
     const final =
-      failure.retry === "Never" ||
+      hopeless ||
       (failure.retry === "Once" && progress.undecodable > 0) ||
       progress.attempts > retry.limit ||
-      Option.exists(failure.hint, Duration.greaterThan(retry.maxRetryAfter)) ||
+      beyond ||
       !(yield* throttle.withdraw(cost))
-    if (final)
-      return yield* Effect.fail(
-        failure.error(
-          progress.attempts,
-          Option.getOrElse(failure.hint, () => delay)
-        )
-      )
+    if (final) {
+      const asked = Option.getOrElse(failure.hint, () => delay)
+      return yield* Effect.fail(failure.error(progress.attempts, asked, beyond))
+    }
     yield* Effect.sleep(delay)
     return yield* go(attempt, options, {
       attempts: progress.attempts + 1,

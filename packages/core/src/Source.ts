@@ -10,11 +10,13 @@
  *   Option.map(Source.claim(source, { cellBytes: 8_388_608, connections: 16 }), ({ end, start }) => end - start)
  */
 import type { FileSystem } from "@effect/platform"
-import { type Deferred, Option } from "effect"
+import { type Deferred, Effect, Option } from "effect"
+import type { StorageError } from "./BatchError.js"
 import * as Cells from "./Cells.js"
 import type { Identity } from "./FileAnswer.js"
 import type { Region } from "./Proof.js"
 import type { PlannedFile } from "./ResultPlan.js"
+import * as Storage from "./Storage.js"
 
 /** One file while it is being fetched. */
 export interface Source extends Region {
@@ -27,6 +29,10 @@ export interface Source extends Region {
   identity: Option.Option<Identity>
   /** Which bytes are here, once the size is known. */
   cells: Option.Option<Cells.Cells>
+  /** Writes take turns: the descriptor finds a place and writes to it in two steps. */
+  readonly turn: Effect.Semaphore
+  /** Bytes that are written, and not known to be synced. */
+  unsynced: number
   /** Whether the first request, from which identity and size are learnt, is under way or done. */
   started: boolean
   /** Whether all bytes are here and synced. */
@@ -48,6 +54,8 @@ export const make = (
   ...fields,
   identity: Option.none(),
   cells: Option.none(),
+  turn: Effect.unsafeMakeSemaphore(1),
+  unsynced: 0,
   started: false,
   finished: false,
   retries: 0,
@@ -61,12 +69,20 @@ export const make = (
 export const count = (source: Source): number =>
   Option.match(source.cells, { onNone: () => 0, onSome: (cells) => cells.count() })
 
-/** Progress makes us patient again. */
-export const progressed = (source: Source): void => {
-  source.progress += 1
-  source.renewals = 0
-  source.missing = 0
-}
+/** Writes bytes to their place. What is noted of them is noted at once; progress makes us patient again. */
+export const write = (
+  source: Source,
+  position: number,
+  bytes: Uint8Array
+): Effect.Effect<void, StorageError> =>
+  Effect.gen(function* () {
+    yield* Storage.writeAt(source.file, source.path, (yield* source.base) + position, bytes)
+    if (Option.isSome(source.cells)) source.cells.value.fill(position, bytes)
+    source.unsynced += bytes.length
+    source.progress += 1
+    source.renewals = 0
+    source.missing = 0
+  }).pipe(source.turn.withPermits(1))
 
 /** The size, if it is known. */
 export const totalOf = (source: Source): Option.Option<number> =>

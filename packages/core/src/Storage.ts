@@ -62,9 +62,11 @@ export const writeAt = (
   position: number,
   block: Uint8Array
 ): Effect.Effect<void, StorageError> =>
-  file
-    .seek(position, "start")
-    .pipe(Effect.zipRight(file.writeAll(block)), Effect.mapError(explain(path)), Effect.uninterruptible)
+  block.length === 0
+    ? Effect.void
+    : file
+        .seek(position, "start")
+        .pipe(Effect.zipRight(file.writeAll(block)), Effect.mapError(explain(path)), Effect.uninterruptible)
 
 /** Reads up to `size` bytes from a place; none at the end of the file. */
 export const readAt = (

@@ -15,8 +15,7 @@
  */
 import type { Headers } from "@effect/platform"
 import { Clock, Duration, Effect, Random, Ref } from "effect"
-import type { Settings } from "./BatchConfig.js"
-import { longestTimer } from "./RetryPolicy.js"
+import { longestTimer, type Settings } from "./BatchConfig.js"
 
 /** The account's shared state; make one for each key. */
 export interface Throttle {
@@ -57,7 +56,7 @@ export const make = (retry: Settings["retry"]): Effect.Effect<Throttle> =>
     const knock = (now: number) =>
       Ref.modify(state, (current) => {
         const opensAt = Math.max(current.closedUntil, current.remaining > 0 ? 0 : current.windowEnds)
-        return opensAt > now ? [opensAt, current] : [now, { ...current, remaining: left(current, now) - 1 }]
+        return opensAt > now ? [opensAt, current] : [now, { ...current, remaining: current.remaining - 1 }]
       })
 
     const enter = Effect.gen(function* () {
@@ -85,7 +84,7 @@ export const make = (retry: Settings["retry"]): Effect.Effect<Throttle> =>
           const reset = count(headers["x-ratelimit-reset"])
           if (remaining === undefined || reset === undefined) return Effect.void
           const seen = { remaining, windowEnds: now + bounded(Duration.seconds(reset)) }
-          return Ref.update(state, (current) => ({ ...current, ...merge(current, seen, now) }))
+          return Ref.update(state, (current) => ({ ...current, ...merge(current, seen) }))
         }),
       withdraw: (tokens) =>
         Ref.modify(budget, (held) => (held < tokens ? [false, held] : [true, held - tokens])),
@@ -97,16 +96,13 @@ export const make = (retry: Settings["retry"]): Effect.Effect<Throttle> =>
  * Answers about one window may overtake each other, so the lowest figure holds; a window that ends a second later,
  * which is what headers are rounded to, is another one, and its figure stands alone.
  */
-const merge = (known: Window, seen: Window, now: number): Window =>
-  known.windowEnds > now && seen.windowEnds < known.windowEnds + 1000
+const merge = (known: Window, seen: Window): Window =>
+  seen.windowEnds < known.windowEnds + 1000
     ? {
         remaining: Math.min(known.remaining, seen.remaining),
         windowEnds: Math.min(known.windowEnds, seen.windowEnds)
       }
     : seen
-
-const left = (state: Window, now: number): number =>
-  state.windowEnds > now ? state.remaining : Number.POSITIVE_INFINITY
 
 const count = (text: string | undefined): number | undefined =>
   text !== undefined && /^\d+$/u.test(text.trim()) ? Number(text) : undefined

@@ -36,7 +36,6 @@ import * as FileAnswer from "./FileAnswer.js"
 import * as ResultLink from "./ResultLink.js"
 import * as RetryPolicy from "./RetryPolicy.js"
 import * as Source from "./Source.js"
-import * as Storage from "./Storage.js"
 import type { Throttle } from "./Throttle.js"
 
 /** What the connections of one retrieval share. */
@@ -45,6 +44,8 @@ export interface Shared {
   /** Gate and retry budget for the file host. */
   readonly throttle: Throttle
   readonly connections: Connections
+  /** Whether the host bears fewer connections than are open: then what it refuses this one is left to the others. */
+  readonly isSurplus: Effect.Effect<boolean>
   /** Told when bytes are written, but not synced yet. */
   readonly onWritten: (source: Source.Source, bytes: number) => Effect.Effect<void>
   /** Told once of each file's size. */
@@ -56,7 +57,7 @@ export interface Shared {
 /** What a transfer can fail with. A replaced object is `ResultsUnavailable` with reason `Changed`: start over. */
 export type FetchError = TransferError
 
-/** Fetches a run that was claimed of its source, to its end. */
+/** Fetches a run that was claimed of its source, to its end, or gives the rest of it back. */
 export const fetch = (
   shared: Shared,
   source: Source.Source,
@@ -72,16 +73,21 @@ export const fetch = (
       position: claimed.start,
       end: claimed.end,
       failures: 0,
-      progress: source.progress
+      progress: source.progress,
+      spent: 0,
+      left: false
     }
-    while (run.position < run.end && !Source.isWhole(source)) {
-      yield* Effect.scoped(attempt(run)).pipe(
-        Effect.catchTags({
-          Again: (setback) => again(run, setback),
-          Renew: (setback) => renew(run, setback)
-        })
-      )
-    }
+    const isOver = () => run.left || run.position >= run.end || Source.isWhole(source)
+    const step = Effect.scoped(attempt(run)).pipe(
+      Effect.catchTags({
+        Again: (setback) => again(run, setback),
+        Renew: (setback) => renew(run, setback)
+      })
+    )
+    yield* Effect.whileLoop({ while: () => !isOver(), body: () => step, step: () => undefined }).pipe(
+      Effect.zipRight(refund(run)),
+      Effect.ensuring(Effect.sync(() => Source.release(source, { start: run.position, end: run.end })))
+    )
   })
 
 /** Another try may help. */
@@ -115,6 +121,10 @@ interface Run {
   /** Failed attempts since the source last made progress, and its progress then. */
   failures: number
   progress: number
+  /** Retry tokens that were taken since then. */
+  spent: number
+  /** Whether the rest is left to other connections. */
+  left: boolean
 }
 
 type AttemptError = Again | Renew | StatusError | ResultsUnavailable | TransferFailed | StorageError
@@ -148,7 +158,7 @@ const attempt = (run: Run): Effect.Effect<void, AttemptError, Scope.Scope> =>
         return yield* Effect.fail<Renew>({ _tag: "Renew", reason, link, detail: answer.detail })
       }
       case "Busy":
-        yield* shared.connections.overloaded
+        yield* connection.refused
         return yield* Effect.fail(trouble("Server", answer.detail, answer))
       case "Broken":
         return yield* Effect.fail(trouble("Protocol", answer.detail))
@@ -213,21 +223,24 @@ const receive = (
 ): Effect.Effect<void, Again | StorageError> =>
   Effect.gen(function* () {
     const { blockBytes, idleTimeout } = run.settings.transfer
-    yield* settle(run, answer.identity, answer.whole)
-    const base = yield* run.source.base
     const blocks = yield* Blocks.make(response, { size: blockBytes, idle: idleTimeout })
     const begun = run.position
     let skip = answer.skip
-    while (run.position < run.end) {
-      if (connection.isReplaced())
-        return yield* Effect.fail(trouble("Transport", "it was much slower than the others"))
-      const next = yield* nextBlock(blocks, idleTimeout)
-      if (Option.isNone(next)) return yield* bodyEnd(run, begun)
+    let next = yield* nextBlock(blocks, idleTimeout)
+    if (begun === skip) yield* checkMagic(run, next)
+    yield* settle(run, answer.identity, answer.whole)
+    yield* run.source.base
+    while (Option.isSome(next) && run.position < run.end) {
       connection.received(next.value.length)
       const block = next.value.subarray(Math.min(skip, next.value.length))
       skip -= next.value.length - block.length
-      if (block.length > 0) yield* store(run, base, block)
+      if (block.length > 0) yield* store(run, block)
+      if (run.position >= run.end) return
+      if (connection.isReplaced())
+        return yield* Effect.fail(trouble("Transport", "it was much slower than the others"))
+      next = yield* nextBlock(blocks, idleTimeout)
     }
+    if (run.position < run.end) yield* bodyEnd(run, begun, answer.whole)
   })
 
 const nextBlock = (
@@ -259,15 +272,11 @@ const settle = (run: Run, identity: FileAnswer.Identity, whole: boolean): Effect
       run.end = source.cells.value.extend({ start: run.position, end: run.end }, whole)
   })
 
-/** A body whose length nobody promised has made the file whole; any other may be followed by the rest. */
-const bodyEnd = (run: Run, begun: number): Effect.Effect<void, Again> =>
-  Effect.gen(function* () {
-    if (Option.isSome(run.source.cells)) {
-      if (run.position === begun) return yield* Effect.fail(trouble("Transport", "the body was empty"))
-      return
-    }
-    yield* atEnd(run)
-  })
+/** A whole body whose length nobody promised has made the file whole; any other may be followed by the rest. */
+const bodyEnd = (run: Run, begun: number, whole: boolean): Effect.Effect<void, Again> => {
+  if (whole && Option.isNone(run.source.cells)) return atEnd(run)
+  return run.position === begun ? Effect.fail(trouble("Transport", "the body was empty")) : Effect.void
+}
 
 /** The object ends where we are. */
 const atEnd = (run: Run): Effect.Effect<void> => {
@@ -276,18 +285,15 @@ const atEnd = (run: Run): Effect.Effect<void> => {
   return settle(run, { ...identity, total: Option.some(run.position) }, false)
 }
 
-const store = (run: Run, base: number, block: Uint8Array): Effect.Effect<void, Again | StorageError> =>
+const store = (run: Run, block: Uint8Array): Effect.Effect<void, Again | StorageError> =>
   Effect.gen(function* () {
     const { shared, source } = run
-    if (run.position === 0 && !looksLikeGzip(block)) return yield* Effect.fail(noGzip(run, block))
     const bytes = block.subarray(0, run.end - run.position)
     if (Option.exists(Source.totalOf(source), (total) => run.position + block.length > total)) {
       return yield* Effect.fail(trouble("Protocol", "more bytes came than were promised"))
     }
-    yield* Storage.writeAt(source.file, source.path, base + run.position, bytes)
-    if (Option.isSome(source.cells)) source.cells.value.fill(run.position, bytes)
+    yield* Source.write(source, run.position, bytes)
     run.position += bytes.length
-    Source.progressed(source)
     yield* source.frontier.advance(
       Option.match(source.cells, {
         onNone: () => run.position,
@@ -295,6 +301,13 @@ const store = (run: Run, base: number, block: Uint8Array): Effect.Effect<void, A
       })
     )
     yield* shared.onWritten(source, bytes.length)
+  })
+
+/** Of a body from the file's first byte on: a page must not even name the version. */
+const checkMagic = (run: Run, first: Option.Option<Uint8Array>): Effect.Effect<void, Again> =>
+  Option.match(first, {
+    onNone: () => Effect.void,
+    onSome: (block) => (looksLikeGzip(block) ? Effect.void : Effect.fail(noGzip(run, block)))
   })
 
 const looksLikeGzip = (block: Uint8Array): boolean =>
@@ -356,11 +369,12 @@ const refuse = (run: Run, status: number, detail: string): Effect.Effect<never, 
     )
   )
 
-/** Pauses before the next try; gives up when too many failed without progress. */
+/** Pauses before the next try, or leaves it to others; gives up when too many failed without progress. */
 const again = (run: Run, setback: Again): Effect.Effect<void, TransferFailed | ResultsCorrupt> =>
   Effect.gen(function* () {
     const { retry, transfer } = run.settings
     const { shared, source } = run
+    if (source.progress > run.progress) yield* refund(run)
     run.failures = source.progress > run.progress ? 1 : run.failures + 1
     run.progress = source.progress
     source.retries += 1
@@ -370,14 +384,26 @@ const again = (run: Run, setback: Again): Effect.Effect<void, TransferFailed | R
       random: yield* Random.next,
       hint: setback.hint
     })
-    const hopeless =
-      run.failures > transfer.retries ||
-      Option.exists(setback.hint, Duration.greaterThan(retry.maxRetryAfter)) ||
-      !(yield* shared.throttle.withdraw(setback.reason === "Stalled" ? retry.timeoutCost : retry.cost))
-    if (hopeless) return yield* Effect.fail(Option.getOrElse(setback.otherwise, () => failed(run, setback)))
-    if (Option.isSome(setback.hint)) yield* shared.throttle.close(delay)
+    const patient = !Option.exists(setback.hint, Duration.greaterThan(retry.maxRetryAfter))
+    if (patient && Option.isSome(setback.hint)) yield* shared.throttle.close(delay)
+    if (patient && setback.reason === "Server" && (yield* shared.isSurplus)) {
+      run.left = true
+      return
+    }
+    const cost = setback.reason === "Stalled" ? retry.timeoutCost : retry.cost
+    const hopeful = patient && run.failures <= transfer.retries && (yield* shared.throttle.withdraw(cost))
+    if (!hopeful) return yield* Effect.fail(Option.getOrElse(setback.otherwise, () => failed(run, setback)))
+    run.spent += cost
     yield* shared.onRetry(source, setback.detail, delay)
     yield* Effect.sleep(delay)
+  })
+
+/** Tokens come back once what they paid for has brought something. */
+const refund = (run: Run): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { spent } = run
+    run.spent = 0
+    return run.shared.throttle.deposit(spent)
   })
 
 const failed = ({ failures, source }: Run, { detail, reason, status }: Again): TransferFailed =>

@@ -67,7 +67,7 @@ const contents = (
     const names = yield* Effect.mapError(fs.readDirectory(file), Storage.explain(file))
     return names
       .filter((name) => /\.part-\d+\.jsonl\.gz$/u.test(name))
-      .sort()
+      .toSorted()
       .map((name) => path.join(file, name))
   })
 

@@ -14,10 +14,11 @@ export const link = fc
       "HTTPS://bucket.test/"
     ),
     query: fc.array(queryCharacter, { maxLength: 12 }).map((characters) => characters.join("")),
+    name: fc.constantFrom("X-Amz-Signature", "token"),
     secret: fc.stringMatching(/^[0-9a-f]{16}$/u)
   })
-  .map(({ address, query, secret }) => ({
+  .map(({ address, name, query, secret }) => ({
     address,
     secret,
-    url: `${address}?${query}&X-Amz-Signature=${secret}`
+    url: `${address}?${query}&${name}=${secret}`
   }))

@@ -86,8 +86,17 @@ describe("FromJson", () => {
     ["blank", ""]
   ])("takes %s fields for empty ones", (how, value) => {
     const names = [
-      ...["identifier_count", "result_count", "entities_requested", "entities_fulfilled", "entity", "action"],
-      ...["created_at", "completed_at", "error_message", "download_url", "download_urls"]
+      "identifier_count",
+      "result_count",
+      "entities_requested",
+      "entities_fulfilled",
+      "entity",
+      "action",
+      "created_at",
+      "completed_at",
+      "error_message",
+      "download_url",
+      "download_urls"
     ]
     const empty = how === "absent" ? {} : Object.fromEntries(names.map((name) => [name, value]))
     const read = Either.getOrThrow(decode({ batch_id: batchId, status: "pending", ...empty }))

@@ -9,7 +9,6 @@ import * as Batch from "../src/Batch.js"
 import * as BatchClient from "../src/BatchClient.js"
 import * as BatchConfig from "../src/BatchConfig.js"
 import * as BatchHttp from "../src/BatchHttp.js"
-import * as Receipt from "../src/Receipt.js"
 import * as Retrieval from "../src/Retrieval.js"
 import * as Verification from "../src/Verification.js"
 
@@ -81,7 +80,7 @@ describe("Retrieval", () => {
         yield* Retrieval.download(id, { output: `${output}.d`, parts: true })
         const names = yield* fs.readDirectory(`${output}.d`)
         expect(names).toHaveLength(7)
-        const parts = yield* Effect.forEach([...names].sort(), (name) => fs.readFile(`${output}.d/${name}`))
+        const parts = yield* Effect.forEach(names.toSorted(), (name) => fs.readFile(`${output}.d/${name}`))
         expect(parts.flatMap(rows)).toEqual(rows(yield* fs.readFile(output)))
       })
     )
@@ -120,6 +119,18 @@ describe("Retrieval", () => {
         expect(gunzipSync(yield* fs.readFile(output))).toHaveLength(0)
         expect((yield* sandbox.requests).filter(({ server }) => server === "storage")).toEqual([])
         expect(yield* Verification.verify(output)).toMatchObject({ records: 0 })
+      })
+    )
+  )
+
+  it.scopedLive("an empty result is an empty file when it is decompressed", () =>
+    withJob({ records: 0 }, ({ fs, id, output }) =>
+      Effect.gen(function* () {
+        expect(yield* Retrieval.download(id, { output, format: "jsonl" })).toMatchObject({
+          bytes: 0,
+          source: "none"
+        })
+        expect(yield* fs.readFile(output)).toHaveLength(0)
       })
     )
   )
@@ -524,7 +535,7 @@ const listing = (output: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    return [...(yield* fs.readDirectory(path.dirname(output)))].sort()
+    return (yield* fs.readDirectory(path.dirname(output))).toSorted()
   })
 
 interface Bench {

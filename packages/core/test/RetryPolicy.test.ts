@@ -1,10 +1,10 @@
 import { Headers } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Exit, FastCheck as fc, Fiber, Option, Ref, TestClock } from "effect"
+import { Clock, Duration, Effect, Exit, FastCheck as fc, Fiber, Option, Ref } from "effect"
 import * as BatchConfig from "../src/BatchConfig.js"
 import * as RetryPolicy from "../src/RetryPolicy.js"
 import * as Throttle from "../src/Throttle.js"
-import { errorOf, play, valueOf } from "./Script.js"
+import { advance, errorOf, play, valueOf } from "./Script.js"
 
 /** Saturday, 10 o'clock. */
 const now = Date.UTC(2025, 10, 1, 10)
@@ -61,22 +61,24 @@ describe("retryAfter", () => {
   })
 
   it.each([
-    ...[
-      "-1",
-      "-0.5",
-      "+5",
-      "garbage",
-      "",
-      " ",
-      "NaN",
-      "Infinity",
-      "1e3",
-      "0x10",
-      "5s",
-      "5 seconds",
-      "soon 5"
-    ],
-    ...["soon 2099", "2025-11-01T10:00:30Z", "Mon", "Monday 5", "5, 6"]
+    "-1",
+    "-0.5",
+    "+5",
+    "garbage",
+    "",
+    " ",
+    "NaN",
+    "Infinity",
+    "1e3",
+    "0x10",
+    "5s",
+    "5 seconds",
+    "soon 5",
+    "soon 2099",
+    "2025-11-01T10:00:30Z",
+    "Mon",
+    "Monday 5",
+    "5, 6"
   ])("takes %j for no hint", (text) => {
     expect(hint(429, { "retry-after": text })).toEqual(Option.none())
     expect(hint(429, { "x-ratelimit-reset": text })).toEqual(Option.none())
@@ -167,7 +169,7 @@ describe("run", () => {
     Effect.gen(function* () {
       const { played, times } = yield* tries(["Transient"], { random: 1 })
       expect(times).toEqual([0, 500, 1500, 3500])
-      expect(errorOf(played)).toEqual({ last: "Transient", attempts: 4, delay: 4000 })
+      expect(errorOf(played)).toEqual({ last: "Transient", attempts: 4, delay: 4000, beyond: false })
       expect(played.at).toBe(3500)
     })
   )
@@ -176,7 +178,7 @@ describe("run", () => {
     Effect.gen(function* () {
       const { played, times } = yield* tries(["Throttled"], { random: 1 })
       expect(times).toEqual([0, 1000, 3000, 7000])
-      expect(errorOf(played)).toEqual({ last: "Throttled", attempts: 4, delay: 8000 })
+      expect(errorOf(played)).toEqual({ last: "Throttled", attempts: 4, delay: 8000, beyond: false })
     })
   )
 
@@ -260,7 +262,7 @@ describe("run", () => {
         const { played, times } = yield* tries([[kind, seconds], "ok"])
         expect(times).toEqual([0])
         expect(played.at).toBe(0)
-        expect(errorOf(played)).toEqual({ last: kind, attempts: 1, delay: seconds * 1000 })
+        expect(errorOf(played)).toEqual({ last: kind, attempts: 1, delay: seconds * 1000, beyond: true })
       })
     )
   })
@@ -324,6 +326,15 @@ describe("run", () => {
     })
   )
 
+  it.effect("passes the gate before every attempt, the retries too", () =>
+    Effect.gen(function* () {
+      const throttle = yield* throttleOf({})
+      yield* Effect.fork(Effect.delay(throttle.close("1 minute"), "100 millis"))
+      const { times } = yield* tries(["Transient", "ok"], { throttle, random: 1 })
+      expect(times).toEqual([0, 61_100])
+    })
+  )
+
   it.effect("leaves the gate open after any other failure", () =>
     Effect.gen(function* () {
       const throttle = yield* throttleOf({})
@@ -341,7 +352,7 @@ describe("run", () => {
       const fiber = yield* Effect.fork(
         RetryPolicy.run(Effect.fail(failure("Throttled", 60)), { retry, throttle })
       )
-      yield* TestClock.adjust("1 second")
+      yield* advance("1 second")
       const exit = yield* Fiber.interrupt(fiber)
       expect(Exit.isInterrupted(exit)).toBe(true)
       expect(yield* Clock.currentTimeMillis).toBe(1000)
@@ -356,10 +367,11 @@ type Try = "ok" | Kind | readonly [Kind, hintSeconds: number]
 const failure = (kind: Kind, seconds?: number) => ({
   retry: kind,
   hint: Option.map(Option.fromNullable(seconds), Duration.seconds),
-  error: (attempts: number, delay: Duration.Duration) => ({
+  error: (attempts: number, delay: Duration.Duration, beyond: boolean) => ({
     last: kind,
     attempts,
-    delay: Duration.toMillis(delay)
+    delay: Duration.toMillis(delay),
+    beyond
   })
 })
 

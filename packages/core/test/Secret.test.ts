@@ -39,6 +39,10 @@ describe("maskText", () => {
   )
 
   it.each([
+    [
+      "escaped slashes and a query without a signature",
+      String.raw`{"url":"https:\/\/bucket.test\/a?token=5ec2e7"}`
+    ],
     ["escaped slashes", String.raw`{"error":"https:\/\/bucket.test\/a?X-Amz-Date=1&X-Amz-Signature=5ec2e7"}`],
     ["a path without a host", "GET /bucket/key?X-Amz-Credential=5ec2e7&X-Amz-Signature=5ec2e7 failed"],
     [

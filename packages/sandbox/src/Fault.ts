@@ -55,6 +55,7 @@ export type Match = typeof Match.Type
  * What is done to the answer. Several together compose, in the order of this list.
  *
  * Before the answer:
+ * - `busy`: 503 `SlowDown` while more than `above` requests of this rule are under way;
  * - `delay`: wait, then go on; `hang`: no byte, ever, until the peer closes;
  * - `ignoreRange`: the whole object with 200; `ignoreIfMatch`: no 412;
  * - `changed`: another object of equal size and valid rows takes its place first (new `ETag`).
@@ -78,6 +79,7 @@ export type Match = typeof Match.Type
  * - `stall`: silence after so many body bytes, for `ms` (then the rest comes) or for ever; `trickle`: so many bytes a second.
  */
 export const Effects = Schema.Struct({
+  busy: Schema.optional(Schema.Struct({ above: Count })),
   delay: Schema.optional(Schema.Struct({ ms: Count })),
   hang: Schema.optional(Schema.Boolean),
   ignoreRange: Schema.optional(Schema.Boolean),

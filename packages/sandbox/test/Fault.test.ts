@@ -105,6 +105,32 @@ describe("before the answer", () => {
     })
   )
 
+  it.scoped("busy refuses those above the number that it bears at a time, and no others", () =>
+    Effect.gen(function* () {
+      const { link, sandbox } = yield* finished
+      yield* sandbox.script({
+        on: { server: "storage" },
+        times: -1,
+        do: { busy: { above: 2 }, delay: { ms: 1000 } }
+      })
+      const first = yield* Effect.fork(Effect.all([Http.send(link), Http.send(link)], { concurrency: 2 }))
+      while ((yield* sandbox.requests).filter(({ server }) => server === "storage").length < 3) {
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
+      }
+      const third = yield* Http.send(link)
+      expect([third.status, third.body.toString()]).toEqual([
+        503,
+        expect.stringContaining("<Code>SlowDown</Code>")
+      ])
+      yield* TestClock.adjust("1 second")
+      expect((yield* Fiber.join(first)).map(({ status }) => status)).toEqual([200, 200])
+      const later = yield* Effect.fork(Http.send(link))
+      yield* arrival(sandbox, 1)
+      yield* TestClock.adjust("1 second")
+      expect((yield* Fiber.join(later)).status).toBe(200)
+    })
+  )
+
   it.scoped("ignoreRange and ignoreIfMatch do as they say", () =>
     Effect.gen(function* () {
       const { disturb, whole } = yield* finished

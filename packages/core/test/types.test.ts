@@ -1,0 +1,201 @@
+/** Promises that the compiler keeps: `tsc -b` fails when one of these types changes; at run time nothing happens. */
+import type { HttpClient, HttpClientError } from "@effect/platform"
+import { describe, expectTypeOf, it } from "@effect/vitest"
+import type { ConfigError, Duration, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
+import type * as ApiAnswer from "../src/ApiAnswer.js"
+import type * as Batch from "../src/Batch.js"
+import type * as BatchClient from "../src/BatchClient.js"
+import type * as BatchConfig from "../src/BatchConfig.js"
+import type {
+  ApiError,
+  ApiUnavailable,
+  AwaitError,
+  BatchFailed,
+  BatchNotFound,
+  MalformedResponse,
+  NotAuthorized,
+  RateLimited,
+  RequestRejected,
+  StatusError,
+  WaitTimeout,
+  WatchError
+} from "../src/BatchError.js"
+import type * as BatchHttp from "../src/BatchHttp.js"
+import type * as BatchPoll from "../src/BatchPoll.js"
+import type * as RetryPolicy from "../src/RetryPolicy.js"
+import type { JsonObject } from "../src/Secret.js"
+import type * as Throttle from "../src/Throttle.js"
+
+describe("unions of failures", () => {
+  it("of one call, of one batch, of a wait, of a wait for completion", () => {
+    type Call = NotAuthorized | RequestRejected | RateLimited | ApiUnavailable | MalformedResponse
+    expectTypeOf<ApiError>().toEqualTypeOf<Call>()
+    expectTypeOf<StatusError>().toEqualTypeOf<Call | BatchNotFound>()
+    expectTypeOf<WatchError>().toEqualTypeOf<
+      NotAuthorized | RequestRejected | BatchNotFound | MalformedResponse | WaitTimeout
+    >()
+    expectTypeOf<AwaitError>().toEqualTypeOf<
+      NotAuthorized | RequestRejected | BatchNotFound | MalformedResponse | WaitTimeout | BatchFailed
+    >()
+  })
+})
+
+describe("BatchClient", () => {
+  it("status", () => {
+    expectTypeOf<typeof BatchClient.status>().toEqualTypeOf<
+      (
+        batchId: Batch.BatchId
+      ) => Effect.Effect<
+        Batch.Batch,
+        NotAuthorized | RequestRejected | RateLimited | ApiUnavailable | MalformedResponse | BatchNotFound,
+        BatchClient.BatchClient
+      >
+    >()
+  })
+
+  it("list", () => {
+    expectTypeOf<typeof BatchClient.list>().toEqualTypeOf<
+      (
+        options?: BatchClient.ListOptions
+      ) => Stream.Stream<
+        Batch.Batch,
+        NotAuthorized | RequestRejected | RateLimited | ApiUnavailable | MalformedResponse,
+        BatchClient.BatchClient
+      >
+    >()
+  })
+
+  it("the service needs nothing", () => {
+    expectTypeOf<BatchClient.Service>().toEqualTypeOf<{
+      readonly status: (batchId: Batch.BatchId) => Effect.Effect<Batch.Batch, StatusError>
+      readonly page: (options?: BatchClient.ListOptions) => Effect.Effect<BatchClient.Page, ApiError>
+    }>()
+    expectTypeOf<BatchClient.BatchClient["Type"]>().toEqualTypeOf<BatchClient.Service>()
+  })
+
+  it("make and layer cannot fail", () => {
+    type Needs = BatchConfig.BatchConfig | BatchHttp.BatchHttp
+    expectTypeOf<typeof BatchClient.make>().toEqualTypeOf<Effect.Effect<BatchClient.Service, never, Needs>>()
+    expectTypeOf<typeof BatchClient.layer>().toEqualTypeOf<
+      Layer.Layer<BatchClient.BatchClient, never, Needs>
+    >()
+  })
+
+  it("a page has a cursor or none, and its raw answer redacted", () => {
+    expectTypeOf<BatchClient.Page>().toEqualTypeOf<{
+      readonly jobs: ReadonlyArray<Batch.Batch>
+      readonly nextCursor: Option.Option<string>
+      readonly raw: Redacted.Redacted<JsonObject>
+    }>()
+  })
+
+  it("takes no text for a batch id", () => {
+    expectTypeOf<typeof BatchClient.status>().parameter(0).toEqualTypeOf<Batch.BatchId>()
+    expectTypeOf<string>().not.toMatchTypeOf<Batch.BatchId>()
+    expectTypeOf<Batch.BatchId>().toMatchTypeOf<string>()
+  })
+})
+
+describe("BatchPoll", () => {
+  type Needs = BatchClient.BatchClient | BatchConfig.BatchConfig
+
+  it("watch", () => {
+    expectTypeOf<typeof BatchPoll.watch>().toEqualTypeOf<
+      (
+        batchId: Batch.BatchId,
+        options: BatchPoll.WatchOptions
+      ) => Stream.Stream<
+        Batch.Batch,
+        NotAuthorized | RequestRejected | BatchNotFound | MalformedResponse | WaitTimeout,
+        Needs
+      >
+    >()
+  })
+
+  it("await", () => {
+    expectTypeOf<Parameters<typeof BatchPoll.await>>().toEqualTypeOf<
+      [batchId: Batch.BatchId, options: BatchPoll.WatchOptions]
+    >()
+    expectTypeOf<ReturnType<typeof BatchPoll.await>>().toEqualTypeOf<
+      Effect.Effect<
+        Batch.Batch,
+        NotAuthorized | RequestRejected | BatchNotFound | MalformedResponse | WaitTimeout | BatchFailed,
+        Needs
+      >
+    >()
+  })
+
+  it("the deadline must be said, in any form of a duration, Infinity included", () => {
+    expectTypeOf<BatchPoll.WatchOptions>().toEqualTypeOf<{
+      readonly deadline: Duration.DurationInput
+      readonly onNotice?: ((notice: BatchPoll.Notice) => Effect.Effect<void>) | undefined
+    }>()
+    expectTypeOf<object>().not.toMatchTypeOf<BatchPoll.WatchOptions>()
+    expectTypeOf<{ deadline: number }>().toMatchTypeOf<BatchPoll.WatchOptions>()
+  })
+
+  it("a notice is a failed request or an unknown state", () => {
+    expectTypeOf<BatchPoll.Excuse>().toEqualTypeOf<RateLimited | ApiUnavailable | MalformedResponse>()
+    expectTypeOf<BatchPoll.Notice>().toEqualTypeOf<
+      | { readonly _tag: "RequestFailed"; readonly error: BatchPoll.Excuse }
+      | { readonly _tag: "UnknownStatus"; readonly status: string }
+    >()
+  })
+})
+
+describe("BatchConfig", () => {
+  it("make and the layers fail with ConfigError and need nothing", () => {
+    type Layered = Layer.Layer<BatchConfig.BatchConfig, ConfigError.ConfigError>
+    expectTypeOf<typeof BatchConfig.make>().toEqualTypeOf<
+      (options?: BatchConfig.Options) => Effect.Effect<BatchConfig.Settings, ConfigError.ConfigError>
+    >()
+    expectTypeOf<typeof BatchConfig.layer>().toEqualTypeOf<(options?: BatchConfig.Options) => Layered>()
+    expectTypeOf<typeof BatchConfig.layerConfig>().toEqualTypeOf<() => Layered>()
+  })
+
+  it("durations are never bare numbers, figures always are, and the key is redacted", () => {
+    type Poll = NonNullable<BatchConfig.Options["poll"]>
+    expectTypeOf<Poll["maxDelay"]>().toEqualTypeOf<Duration.Duration | string | undefined>()
+    expectTypeOf<Poll["factor"]>().toEqualTypeOf<number | undefined>()
+    expectTypeOf<BatchConfig.Options["apiKey"]>().toEqualTypeOf<Redacted.Redacted<string> | undefined>()
+    expectTypeOf<BatchConfig.Settings["apiKey"]>().toEqualTypeOf<Option.Option<Redacted.Redacted<string>>>()
+  })
+})
+
+describe("BatchHttp", () => {
+  it("api can miss a key, files cannot", () => {
+    expectTypeOf<BatchHttp.Service>().toEqualTypeOf<{
+      readonly api: HttpClient.HttpClient.With<HttpClientError.HttpClientError | NotAuthorized>
+      readonly files: HttpClient.HttpClient
+    }>()
+    expectTypeOf<typeof BatchHttp.layer>().toEqualTypeOf<
+      Layer.Layer<BatchHttp.BatchHttp, never, BatchConfig.BatchConfig | HttpClient.HttpClient>
+    >()
+  })
+})
+
+describe("RetryPolicy, Throttle and ApiAnswer", () => {
+  it("run fails with what the attempt fails with", () => {
+    type Run = typeof RetryPolicy.run<Batch.Batch, BatchNotFound>
+    expectTypeOf<ReturnType<Run>>().toEqualTypeOf<Effect.Effect<Batch.Batch, BatchNotFound>>()
+    expectTypeOf<ApiAnswer.Failure<BatchNotFound>>().toEqualTypeOf<RetryPolicy.Failure<StatusError>>()
+  })
+
+  it("a throttle cannot fail", () => {
+    expectTypeOf<ReturnType<typeof Throttle.make>>().toEqualTypeOf<Effect.Effect<Throttle.Throttle>>()
+    expectTypeOf<Throttle.Throttle["enter"]>().toEqualTypeOf<Effect.Effect<void>>()
+  })
+})
+
+describe("Batch", () => {
+  it("has an open set of states, and links that are redacted", () => {
+    expectTypeOf<"paused">().toMatchTypeOf<Batch.BatchStatus>()
+    expectTypeOf<Batch.Batch["downloadUrl"]>().toEqualTypeOf<Option.Option<Redacted.Redacted<string>>>()
+    expectTypeOf<Batch.Batch["downloadUrls"]>().toEqualTypeOf<ReadonlyArray<Redacted.Redacted<string>>>()
+    expectTypeOf<Batch.Batch["raw"]>().toEqualTypeOf<Redacted.Redacted<JsonObject>>()
+  })
+
+  it("is decoded from JSON objects, without needs", () => {
+    expectTypeOf<typeof Batch.FromJson>().toEqualTypeOf<Schema.Schema<Batch.Batch, JsonObject>>()
+  })
+})
