@@ -57,7 +57,7 @@ export type Failure<E = never> = RetryPolicy.Failure<E | ApiError>
 
 /**
  * Decodes a 2xx; anything else becomes a failure. `refusal` says what a 4xx means for this call, and `clean` takes
- * the key out of what a failure shows, in case the peer echoes it; a value keeps the answer as it came.
+ * the key out of what a failure shows, in case the peer echoes it.
  */
 export const interpret = <A, E>(
   answer: ApiAnswer,

@@ -76,6 +76,9 @@ export const list = (options: ListOptions = {}): Stream.Stream<Batch, ApiError, 
       )
   )
 
+/** A shorter key, as a sandbox may have, can occur in an answer by chance, and cutting it out would break a link. */
+const shortestSecret = 16
+
 /** An answer with a thousand links is about a megabyte. */
 const maxBodyBytes = 64 * 1024 * 1024
 
@@ -86,13 +89,18 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
   const throttle = yield* Throttle.make(retry)
   const secret = Option.getOrUndefined(apiKey)
   const clean = (text: string) => (secret === undefined ? text : scrub(text, secret))
+  const occursByChance = secret === undefined || Redacted.value(secret).length < shortestSecret
 
   const attempt = (
     request: HttpClientRequest.HttpClientRequest
   ): Effect.Effect<ApiAnswer.ApiAnswer, ApiAnswer.Failure> =>
     api.execute(request).pipe(
       Effect.flatMap((response) =>
-        Effect.map(response.text, (text) => ({ status: response.status, headers: response.headers, text }))
+        Effect.map(response.text, (text) => ({
+          status: response.status,
+          headers: response.headers,
+          text: occursByChance ? text : clean(text)
+        }))
       ),
       HttpIncomingMessage.withMaxBodySize(Option.some(maxBodyBytes)),
       Effect.catchTags({

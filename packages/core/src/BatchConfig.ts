@@ -143,6 +143,8 @@ const transfer = Config.all({
   syncBytes: quantity("BATCH_TRANSFER_SYNC_BYTES", 8_388_608, { min: 4096, max: 1_073_741_824 }),
   /** Longest time before written bytes are synced to the disk. */
   syncInterval: duration("BATCH_TRANSFER_SYNC_INTERVAL", "1 second"),
+  /** How long a lock must not have been touched before it counts as left behind by a crash. */
+  lockPatience: duration("BATCH_TRANSFER_LOCK_PATIENCE", "2500 millis", { atLeast: "50 millis" }),
   /** Longest line of a result, in bytes without its line feed. */
   maxLineBytes: quantity("BATCH_TRANSFER_MAX_LINE_BYTES", 67_108_864, { min: 1024, max: 536_870_888 })
 })

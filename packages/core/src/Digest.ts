@@ -27,3 +27,10 @@ export const sha256 = (): Sha256 => {
   const hash = createHash("sha256")
   return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") }
 }
+
+/** The SHA-256 of some bytes, in hexadecimal. */
+export const sha256Of = (bytes: Uint8Array): string => {
+  const digest = sha256()
+  digest.update(bytes)
+  return digest.hex()
+}

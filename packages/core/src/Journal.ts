@@ -92,6 +92,24 @@ export const verify = (
     return Cells.make({ total: entry.total, cellBytes: entry.cell_bytes, snapshot })
   })
 
+/** Whether a file is exactly what these entries, one behind the other, say that it should be in the end. */
+export const isWhole = (
+  entries: ReadonlyArray<Entry>,
+  path: string
+): Effect.Effect<boolean, StorageError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { size } = yield* Effect.mapError(fs.stat(path), Storage.explain(path))
+    const file = yield* Storage.open(path, "r")
+    let base = 0
+    for (const entry of entries) {
+      const cells = yield* verify(entry, file, path, base)
+      if (cells.count() !== entry.total) return false
+      base += entry.total
+    }
+    return base === Number(size)
+  }).pipe(Effect.scoped)
+
 const sliceBytes = 1_048_576
 
 /** The CRC-32 of some bytes of a file; none if the file is too short. */

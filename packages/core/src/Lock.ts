@@ -2,16 +2,16 @@
  * One process at a time on one destination. The lock saves bandwidth; the bytes never rest on it: two processes that
  * both believe to hold it write the same bytes of the same version to the same places. Only one of them publishes.
  *
- * The holder's heart beats: it touches the lock every second. Whoever finds a lock watches it for a while; one that
+ * The holder's heart beats: it touches the lock again and again. Whoever finds a lock watches it for a while; one that
  * does not beat was left behind by a crash, and is taken over. A holder that was merely suspended finds another
  * token in its lock when it wakes, and stops.
  *
  * @example
- * import { Effect } from "effect"
+ * import { Duration, Effect } from "effect"
  * import * as Lock from "./Lock.js"
  *
  * const alone = Effect.gen(function* () {
- *   const lock = yield* Lock.acquire("out.jsonl.gz.lock")
+ *   const lock = yield* Lock.acquire("out.jsonl.gz.lock", Duration.seconds(2.5))
  *   yield* Effect.raceFirst(Effect.log("nobody else is here"), lock.heart)
  * }).pipe(Effect.scoped)
  */
@@ -19,10 +19,6 @@ import { FileSystem, type Error as PlatformErrors } from "@effect/platform"
 import { Clock, Duration, Effect, Option, Random, type Scope } from "effect"
 import { StorageError } from "./BatchError.js"
 import * as Storage from "./Storage.js"
-
-const pulse = Duration.seconds(1)
-
-const patience = Duration.millis(2_500)
 
 /** A lock that is held. */
 export interface Lock {
@@ -32,21 +28,26 @@ export interface Lock {
   readonly heart: Effect.Effect<never, StorageError>
 }
 
-/** Takes the lock until the scope is closed; `StorageError` with reason `Exists` when another process works here. */
+/**
+ * Takes the lock until the scope is closed; `StorageError` with reason `Exists` when another process works here. A
+ * lock whose heart does not beat for `patience` is taken over, so all who share a destination need the same figure.
+ */
 export const acquire = (
-  path: string
+  path: string,
+  patience: Duration.Duration
 ): Effect.Effect<Lock, StorageError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const token = `${yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)}-${yield* Clock.currentTimeMillis}`
     const take = Effect.acquireRelease(create(path, token), () => release(path, token))
-    while (!(yield* take)) yield* evict(path)
+    while (!(yield* take)) yield* evict(path, patience)
     const check = Effect.filterOrFail(
       holder(path),
       (held) => Option.getOrElse(held, () => token) === token,
       () => occupied(path)
     ).pipe(Effect.asVoid, Effect.provideService(FileSystem.FileSystem, fs))
     const beat = Effect.provideService(touch(path), FileSystem.FileSystem, fs)
+    const pulse = Duration.times(patience, 0.4)
     const heart = Effect.forever(Effect.sleep(pulse).pipe(Effect.zipRight(check), Effect.zipRight(beat)))
     return { check, heart }
   })
@@ -63,7 +64,10 @@ const create = (path: string, token: string): Effect.Effect<boolean, StorageErro
   )
 
 /** Removes a lock whose holder is dead. */
-const evict = (path: string): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+const evict = (
+  path: string,
+  patience: Duration.Duration
+): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const before = yield* lastBeat(path)
     yield* Effect.sleep(patience)

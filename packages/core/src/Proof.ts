@@ -12,12 +12,12 @@
  *   return yield* Proof.rows({ name: "results", path: "out.partial", base: Effect.succeed(0), frontier })
  * })
  */
-import type { FileSystem } from "@effect/platform"
+import { FileSystem } from "@effect/platform"
 import { Effect, Option } from "effect"
 import { BatchConfig } from "./BatchConfig.js"
 import { ResultsCorrupt, type StorageError } from "./BatchError.js"
 import * as Digest from "./Digest.js"
-import type { Frontier } from "./Frontier.js"
+import * as Frontier from "./Frontier.js"
 import * as GzipLines from "./GzipLines.js"
 import * as Storage from "./Storage.js"
 
@@ -25,7 +25,7 @@ import * as Storage from "./Storage.js"
 export interface Region {
   readonly path: string
   readonly base: Effect.Effect<number>
-  readonly frontier: Frontier
+  readonly frontier: Frontier.Frontier
 }
 
 /** What a sound gzip file of lines holds. */
@@ -35,6 +35,19 @@ export interface Rows {
   /** The last line has no line feed, so nothing may be joined to it. */
   readonly unterminated: boolean
 }
+
+/** A file that is all there. */
+export const ofFile = (
+  path: string
+): Effect.Effect<Region & { readonly bytes: number }, StorageError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const bytes = Number((yield* Effect.mapError(fs.stat(path), Storage.explain(path))).size)
+    const frontier = yield* Frontier.make
+    yield* frontier.advance(bytes)
+    yield* frontier.close
+    return { path, base: Effect.succeed(0), frontier, bytes }
+  })
 
 const sliceBytes = 262_144
 

@@ -51,6 +51,16 @@ export const make = (
   return Either.left(new ResultsUnavailable({ reason: "NoLink", batchId, detail }))
 }
 
+/** The other way to the same rows, if there is one: the parts, joined, where the merged file was tried. */
+export const alternative = (
+  batch: Batch,
+  plan: ResultPlan,
+  options: { readonly parts: boolean }
+): Option.Option<ResultPlan> =>
+  !options.parts && plan.source === "merged" && batch.downloadUrls.length > 0
+    ? Option.some(parts(batch))
+    : Option.none()
+
 const merged = (batch: Batch): ResultPlan => ({
   source: "merged",
   files: [{ index: 0, target: "merged", name: `${batch.batchId}.jsonl.gz` }]

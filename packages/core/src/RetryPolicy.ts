@@ -15,6 +15,11 @@ import { Duration, Effect, Option, Random } from "effect"
 import { longestTimer, type Settings } from "./BatchConfig.js"
 import type * as Throttle from "./Throttle.js"
 
+export {
+  /** Node fires a longer timer at once, so no pause is longer than this. */
+  longestTimer
+}
+
 /** Answers that are worth another try: the request was not at fault, or says so itself. */
 export const isRetryableStatus = (status: number): boolean =>
   [408, 425, 429, 500, 502, 503, 504].includes(status)

@@ -103,21 +103,21 @@ export const remove = (path: string): Effect.Effect<void, StorageError, FileSyst
 export const rename = (from: string, to: string): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.rename(from, to)).pipe(Effect.mapError(explain(to)))
 
+/** Writes a file, and syncs it. */
+export const writeFile = (
+  path: string,
+  bytes: Uint8Array
+): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.flatMap(open(path, "w"), (file) =>
+    Effect.zipRight(writeAt(file, path, 0, bytes), sync(file, path))
+  ).pipe(Effect.scoped)
+
 /** Writes a small file whole or not at all, and durably. */
 export const replaceFile = (
   path: string,
   text: string
 ): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const next = `${path}.next`
-    const bytes = new TextEncoder().encode(text)
-    yield* Effect.scoped(
-      Effect.flatMap(open(next, "w"), (file) =>
-        Effect.zipRight(writeAt(file, next, 0, bytes), sync(file, next))
-      )
-    )
-    yield* rename(next, path)
-  })
+  Effect.zipRight(writeFile(`${path}.next`, new TextEncoder().encode(text)), rename(`${path}.next`, path))
 
 /** Refuses a destination that exists (unless it may be replaced) or is no plain file. */
 export const checkDestination = (

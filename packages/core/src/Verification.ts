@@ -10,7 +10,6 @@ import { FileSystem, Path } from "@effect/platform"
 import { Effect, Option } from "effect"
 import type { BatchConfig } from "./BatchConfig.js"
 import { ResultsCorrupt, type StorageError } from "./BatchError.js"
-import * as Frontier from "./Frontier.js"
 import * as Proof from "./Proof.js"
 import * as Receipt from "./Receipt.js"
 import * as Storage from "./Storage.js"
@@ -37,7 +36,7 @@ export const verify = Effect.fn("Verification.verify")(function* (
   const receipt = Option.getOrUndefined(yield* Receipt.read(file))
   const paths = yield* contents(file, receipt)
   const found = yield* Effect.forEach(paths, measure)
-  const regions = yield* Effect.forEach(paths, (path) => Effect.map(region(path), ({ region }) => region))
+  const regions = yield* Effect.forEach(paths, Proof.ofFile)
   const verification = {
     file,
     bytes: found.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -71,25 +70,12 @@ const contents = (
       .map((name) => path.join(file, name))
   })
 
-/** A file that is all there. */
-const region = (
-  path: string
-): Effect.Effect<{ readonly region: Proof.Region; readonly bytes: number }, StorageError, Needs> =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const bytes = Number((yield* Effect.mapError(fs.stat(path), Storage.explain(path))).size)
-    const frontier = yield* Frontier.make
-    yield* frontier.advance(bytes)
-    yield* frontier.close
-    return { region: { path, base: Effect.succeed(0), frontier }, bytes }
-  })
-
 const measure = (path: string) =>
   Effect.gen(function* () {
-    const { bytes, region: whole } = yield* region(path)
+    const whole = yield* Proof.ofFile(path)
     const compressed = yield* Proof.isGzip(whole)
     const { records } = yield* compressed ? Proof.rows({ ...whole, name: path }) : Proof.plainRows(whole)
-    return { bytes, records }
+    return { bytes: whole.bytes, records }
   })
 
 const compare = (found: Verification, receipt: Receipt.Receipt): Effect.Effect<void, ResultsCorrupt> => {

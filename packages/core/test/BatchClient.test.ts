@@ -34,7 +34,7 @@ import {
 describe("status", () => {
   it.effect("asks for one batch and gives the answer, raw as it came", () =>
     Effect.gen(function* () {
-      const json = job({ result_count: 3, added_later: [{ url: `https://bucket.test/?${apiKey}` }] })
+      const json = job({ result_count: 3, added_later: [{ url: "https://bucket.test/?sig=1" }] })
       const api = script([{ body: json }])
       const batch = valueOf(yield* play(status(api)))
       expect(api.seen).toMatchObject([{ at: 0, method: "GET", url: `https://api.test/v1/batch/${batchId}` }])
@@ -43,14 +43,14 @@ describe("status", () => {
     })
   )
 
-  it.effect.each(["e", "batch", "https", "01234567"])(
+  it.effect.each(["e", "batch", "https", "0123456789abcde"])(
     "gives the answer as it came also when the key %j occurs in it by chance",
     (key) =>
       Effect.gen(function* () {
         const json = job({
           status: "completed",
           result_count: 7,
-          download_url: "https://bucket.test/batch/e?sig=e"
+          download_url: "https://bucket.test/batch/0123456789abcde?sig=e"
         })
         const api = script([{ body: json }])
         const batch = valueOf(yield* play(status(api, { apiKey: Redacted.make(key) })))
@@ -230,6 +230,21 @@ describe("status", () => {
           expect(shown).not.toContain(apiKey)
         }
       }
+    })
+  )
+
+  it.effect("shows no key that is echoed in the answer about a job either", () =>
+    Effect.gen(function* () {
+      const echo = `the key ${apiKey} was revoked`
+      const api = script([{ body: job({ status: "failed", error_message: echo, added_later: [echo] }) }])
+      const batch = valueOf(yield* play(status(api)))
+      expect(batch.errorMessage).toEqual(Option.some("the key *** was revoked"))
+      const failed = new BatchError.BatchFailed({
+        batch,
+        errorMessage: Option.getOrThrow(batch.errorMessage)
+      })
+      const encoded = JSON.stringify(Schema.encodeSync(BatchError.BatchFailed)(failed))
+      expect(failed.message + encoded + JSON.stringify(Redacted.value(batch.raw))).not.toContain(apiKey)
     })
   )
 

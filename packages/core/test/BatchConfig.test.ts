@@ -33,6 +33,7 @@ const figures = [
   ["transfer", "cellBytes", "BATCH_TRANSFER_CELL_BYTES", 8_388_608],
   ["transfer", "syncBytes", "BATCH_TRANSFER_SYNC_BYTES", 8_388_608],
   ["transfer", "syncInterval", "BATCH_TRANSFER_SYNC_INTERVAL", 1_000],
+  ["transfer", "lockPatience", "BATCH_TRANSFER_LOCK_PATIENCE", 2_500],
   ["transfer", "maxLineBytes", "BATCH_TRANSFER_MAX_LINE_BYTES", 67_108_864]
 ] as const
 

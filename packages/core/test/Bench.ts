@@ -67,7 +67,7 @@ export const make = (
         ...options.retry
       },
       transfer: {
-        idleTimeout: "500ms",
+        idleTimeout: "400ms",
         syncInterval: "20ms",
         maxConnections: 4,
         ...sizes,

@@ -146,7 +146,7 @@ layer(Bench.upstream, { excludeTestServices: true })("Faults of the disk", (it) 
           yield* Bench.delivered(broken, "clean")
         ]
         expect(delivered).toEqual(clean)
-        expect([...(yield* broken.fs.readDirectory(broken.folder))].sort()).toEqual(["clean", "out"])
+        expect((yield* broken.fs.readDirectory(broken.folder)).toSorted()).toEqual(["clean", "out"])
       })
     )
   }

@@ -39,15 +39,19 @@ const merged = { members: 3 }
 const clean = 6
 
 const cutAt = [0, 1, 9, 10, 11, blockBytes - 1, blockBytes, blockBytes + 1, cellBytes - 1]
-const cuts: ReadonlyArray<Row> = cutAt.flatMap((afterBytes) =>
-  [{ by: "reset" as const }, { by: "fin" as const }, { by: "fin" as const, chunked: true }].map((how) => ({
-    name: `a cut after ${afterBytes} bytes: ${JSON.stringify(how)}`,
-    rules: [on({ cut: { afterBytes, ...how } })],
-    expected: "whole" as const,
-    requests: clean + 1,
-    events: ["Retrying", "!Restarted", "!LinkRefreshed"]
-  }))
-)
+const ways = [{ by: "reset" as const }, { by: "fin" as const }, { by: "fin" as const, chunked: true }]
+const cuts: ReadonlyArray<Row> = [
+  ...cutAt.flatMap((afterBytes, index) =>
+    ways.slice(index % 3, (index % 3) + 1).map((how) => ({ afterBytes, ...how }))
+  ),
+  ...ways.map((how) => ({ afterBytes: 5000, ...how }))
+].map((cut) => ({
+  name: `a cut: ${JSON.stringify(cut)}`,
+  rules: [on({ cut })],
+  expected: "whole" as const,
+  requests: clean + 1,
+  events: ["Retrying", "!Restarted", "!LinkRefreshed"]
+}))
 
 const moreCuts: ReadonlyArray<Row> = [
   {
@@ -423,13 +427,14 @@ const bodies: ReadonlyArray<Row> = [
   })),
   {
     name: "a further member behind the end, always",
+    job: { ...merged, downloadUrls: false },
     rules: [on({ extraBytes: { n: 3, kind: "member" } }, forever)],
     expected: { _tag: "ResultsCorrupt", reason: "RowCount", expected: "100 rows (result_count)" },
     requests: clean
   },
   {
     name: "an object that ends on a member boundary",
-    job: { ...merged, resultCount: 130 },
+    job: { ...merged, downloadUrls: false, resultCount: 130 },
     rules: [],
     expected: { _tag: "ResultsCorrupt", reason: "RowCount" },
     requests: clean
@@ -704,6 +709,36 @@ const several: ReadonlyArray<Row> = ["joined", "separate", "decompressed"].flatM
   }))
 )
 
+const joined: ReadonlyArray<Row> = (
+  [
+    ["a stall", [on({ stall: { afterBytes: 500 } })], 7],
+    ["an answer that never comes", [on({ hang: true })], 7],
+    ["a page instead of the file", [on({ garbage: {} })], 7],
+    ["a range with another start", [on({ wrongRange: { start: 10 } }, second)], 7],
+    ["a flipped byte", [on({ flipByte: { at: 5000 } })], 12],
+    ["a page for ever", [on({ garbage: {} }, forever)], 36, { _tag: "ResultsCorrupt", reason: "Encoding" }],
+    [
+      "links that stay dead",
+      [on({ expired: true }, forever)],
+      16,
+      { _tag: "ResultsUnavailable", reason: "Expired" }
+    ],
+    [
+      "junk behind every part",
+      [on({ extraBytes: { n: 9, kind: "junk" } }, forever)],
+      12,
+      { _tag: "ResultsCorrupt", reason: "Gzip" }
+    ]
+  ] as const
+).map(([name, rules, requests, expected = "whole" as const]) => ({
+  name: `joined parts: ${name}`,
+  job: { parts: 3, downloadUrl: false },
+  download: {},
+  rules,
+  expected,
+  requests
+}))
+
 const table = {
   cuts,
   "more cuts": moreCuts,
@@ -714,7 +749,8 @@ const table = {
   overload,
   redirects,
   links,
-  "several files": several
+  "several files": several,
+  "joined parts": joined
 }
 
 /** Jobs that no row has changed, with what a clean download of them delivers. */

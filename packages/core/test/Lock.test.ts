@@ -1,9 +1,11 @@
 import { Error as PlatformErrors, FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Option, Scope, TestClock } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Option, Scope, TestClock } from "effect"
 import * as Lock from "../src/Lock.js"
 
 const path = "/results/out.lock"
+
+const patience = Duration.millis(2_500)
 
 describe("Lock", () => {
   it.effect("is there while the scope is open, and gone afterwards", () =>
@@ -11,7 +13,7 @@ describe("Lock", () => {
       Effect.gen(function* () {
         yield* Effect.scoped(
           Effect.gen(function* () {
-            const lock = yield* Lock.acquire(path)
+            const lock = yield* Lock.acquire(path, patience)
             yield* lock.check
             expect([...files.keys()]).toEqual([path])
           })
@@ -25,9 +27,9 @@ describe("Lock", () => {
     withDisk(({ files }) =>
       Effect.gen(function* () {
         const holder = yield* Scope.make()
-        const lock = yield* Scope.extend(Lock.acquire(path), holder)
+        const lock = yield* Scope.extend(Lock.acquire(path, patience), holder)
         const heart = yield* Effect.fork(lock.heart)
-        const other = yield* Effect.fork(Effect.flip(Effect.scoped(Lock.acquire(path))))
+        const other = yield* Effect.fork(Effect.flip(Effect.scoped(Lock.acquire(path, patience))))
         yield* TestClock.adjust("2499 millis")
         expect(Option.isNone(yield* Fiber.poll(other))).toBe(true)
         yield* TestClock.adjust("1 millis")
@@ -46,9 +48,9 @@ describe("Lock", () => {
     withDisk(({ files }) =>
       Effect.gen(function* () {
         const suspended = yield* Scope.make()
-        const before = yield* Scope.extend(Lock.acquire(path), suspended)
+        const before = yield* Scope.extend(Lock.acquire(path, patience), suspended)
         const scope = yield* Scope.make()
-        const taken = yield* Effect.fork(Scope.extend(Lock.acquire(path), scope))
+        const taken = yield* Effect.fork(Scope.extend(Lock.acquire(path, patience), scope))
         yield* TestClock.adjust("2500 millis")
         const now = yield* Fiber.join(taken)
         yield* now.check
@@ -72,7 +74,7 @@ describe("Lock", () => {
         const scope = yield* Scope.make()
         const both = yield* Effect.fork(
           Effect.all(
-            [1, 2].map(() => Effect.either(Scope.extend(Lock.acquire(path), scope))),
+            [1, 2].map(() => Effect.either(Scope.extend(Lock.acquire(path, patience), scope))),
             { concurrency: 2 }
           )
         )
@@ -88,7 +90,7 @@ describe("Lock", () => {
   it.effect("survives that somebody removes it", () =>
     withDisk(({ files }) =>
       Effect.gen(function* () {
-        const lock = yield* Lock.acquire(path)
+        const lock = yield* Lock.acquire(path, patience)
         files.clear()
         yield* lock.check
       }).pipe(Effect.scoped)
@@ -99,7 +101,7 @@ describe("Lock", () => {
     withDisk(({ files }) =>
       Effect.gen(function* () {
         files.set(path, { text: "left behind", mtime: 0 })
-        const waiting = yield* Effect.fork(Effect.scoped(Lock.acquire(path)))
+        const waiting = yield* Effect.fork(Effect.scoped(Lock.acquire(path, patience)))
         yield* TestClock.adjust("1 second")
         yield* Fiber.interrupt(waiting)
         expect(files.get(path)?.text).toBe("left behind")
@@ -109,7 +111,7 @@ describe("Lock", () => {
 
   it.effect("a folder that cannot be written is a StorageError", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(Effect.scoped(Lock.acquire("/denied/out.lock")))
+      const error = yield* Effect.flip(Effect.scoped(Lock.acquire("/denied/out.lock", patience)))
       expect(error).toMatchObject({ _tag: "StorageError", reason: "Denied", path: "/denied/out.lock" })
     }).pipe(
       Effect.provide(

@@ -1,7 +1,7 @@
 import { FileSystem, Path } from "@effect/platform"
 import { NodeContext, NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { type Fault, type JobSpec, Sandbox } from "@org/batch-sandbox"
+import { type JobSpec, Sandbox } from "@org/batch-sandbox"
 import { Effect, Either, Fiber, Layer, Option, Redacted, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { gunzipSync } from "node:zlib"
@@ -188,6 +188,60 @@ describe("Retrieval", () => {
       )
   )
 
+  describe("when the merged file has not all rows", () => {
+    /** The merged file is that of another job, with fewer rows. */
+    const withoutRows = (sandbox: Sandbox.Service, id: string, records: number) =>
+      Effect.gen(function* () {
+        const poor = yield* sandbox.createJob({ records, pendingMs: 0, processingMs: 0 })
+        const answer = yield* Effect.promise(() =>
+          fetch(`${sandbox.baseUrl}/batch/${poor}`, {
+            headers: { authorization: `Bearer ${sandbox.apiKey}` }
+          }).then((response) => response.json())
+        )
+        yield* sandbox.script({
+          on: { server: "storage", path: `${id}/merged` },
+          times: -1,
+          do: { redirect: { to: String(Object(answer).download_url) } }
+        })
+      })
+
+    for (const format of ["jsonl.gz", "jsonl"] as const) {
+      it.scopedLive(`the part files are tried before the result is called incomplete: ${format}`, () =>
+        withJob({ records: 60, parts: 3 }, ({ events, fs, id, output, sandbox }) =>
+          Effect.gen(function* () {
+            yield* withoutRows(sandbox, id, 20)
+            const receipt = yield* Retrieval.download(id, { output, format, onEvent: events.push })
+            expect(receipt).toMatchObject({ records: 60, complete: true, source: "parts" })
+            const bytes = yield* fs.readFile(output)
+            expect(receipt).toMatchObject({ bytes: bytes.length, sha256: sha256(bytes) })
+            expect(yield* listing(output)).toEqual(["out.jsonl.gz"])
+            expect(events.all).toContainEqual({
+              _tag: "Restarted",
+              detail: "20 rows in the merged file, of 60 announced"
+            })
+          })
+        )
+      )
+    }
+
+    it.scopedLive("and if they have not all rows either, both figures are told", () =>
+      withJob({ records: 60, resultCount: 61, parts: 3 }, ({ id, output, sandbox }) =>
+        Effect.gen(function* () {
+          yield* withoutRows(sandbox, id, 20)
+          const error = yield* Effect.flip(Retrieval.download(id, { output }))
+          expect(error).toMatchObject({
+            _tag: "ResultsCorrupt",
+            reason: "RowCount",
+            actual: "60 rows in the 3 part files and 20 rows in the merged file"
+          })
+          expect(yield* listing(output)).toEqual(["out.jsonl.gz.parts.corrupt"])
+          const receipt = yield* Retrieval.download(id, { output, allowIncomplete: true })
+          expect(receipt).toMatchObject({ records: 60, complete: false, source: "parts" })
+        })
+      )
+    )
+  })
+
   describe("an interrupted download", () => {
     const slow = {
       on: { server: "storage" },
@@ -359,162 +413,6 @@ describe("Retrieval", () => {
       ),
     15_000
   )
-
-  const storage = { server: "storage" } as const
-  const curable: ReadonlyArray<readonly [string, ReadonlyArray<Fault.Rule>]> = [
-    ["a reset in the middle", [{ on: storage, do: { cut: { afterBytes: 20_000, by: "reset" } } }]],
-    ["a FIN in the middle", [{ on: storage, do: { cut: { afterBytes: 20_000, by: "fin" } } }]],
-    [
-      "a missing last chunk",
-      [{ on: storage, do: { cut: { afterBytes: 20_000, by: "fin", chunked: true } } }]
-    ],
-    ["cuts again and again", [{ on: storage, times: 9, do: { cut: { afterBytes: 3_000, by: "reset" } } }]],
-    [
-      "an ignored range",
-      [
-        { on: storage, do: { cut: { afterBytes: 20_000, by: "reset" } } },
-        { on: storage, do: { ignoreRange: true } }
-      ]
-    ],
-    ["a stall", [{ on: storage, do: { stall: { afterBytes: 20_000 } } }]],
-    ["an answer that never comes", [{ on: storage, do: { hang: true } }]],
-    [
-      "503",
-      [
-        {
-          on: storage,
-          times: 3,
-          do: { respond: { status: 503, body: "<Error><Code>SlowDown</Code></Error>" } }
-        }
-      ]
-    ],
-    ["an expired link", [{ on: storage, do: { expired: true } }]],
-    ["an expired token", [{ on: storage, do: { expired: { as: "ExpiredToken" } } }]],
-    [
-      "a link that expires between two requests",
-      [
-        { on: storage, do: { cut: { afterBytes: 20_000, by: "reset" } } },
-        { on: storage, do: { expired: true } }
-      ]
-    ],
-    ["a web page instead of the file", [{ on: storage, do: { garbage: {} } }]],
-    [
-      "a range with another start",
-      [
-        { on: storage, do: { cut: { afterBytes: 20_000, by: "reset" } } },
-        { on: storage, do: { wrongRange: { start: 10 } } }
-      ]
-    ],
-    [
-      "an object replaced after a cut",
-      [
-        { on: storage, do: { cut: { afterBytes: 20_000, by: "reset" } } },
-        { on: storage, do: { changed: true } }
-      ]
-    ],
-    ["a redirect", [{ on: { ...storage, nth: 1 }, do: { redirect: { to: "?x" } } }]],
-    ["a flipped byte", [{ on: storage, do: { flipByte: { at: 5_000 } } }]]
-  ]
-  for (const [name, rules] of curable.filter(([name]) => name !== "a redirect")) {
-    for (const spec of [{ members: 2 }, { parts: 3, downloadUrl: false }]) {
-      it.scopedLive(`${spec.parts === undefined ? "merged" : "parts"}: whole in spite of ${name}`, () =>
-        withJob({ records: 400, ...spec }, ({ events, fs, id, output, sandbox }) =>
-          Effect.gen(function* () {
-            yield* sandbox.script(...rules)
-            const receipt = yield* Retrieval.download(id, { output, onEvent: events.push })
-            const bytes = yield* fs.readFile(output)
-            expect(receipt).toMatchObject({
-              records: 400,
-              bytes: bytes.length,
-              sha256: sha256(bytes),
-              complete: true
-            })
-            expect(rows(bytes)).toHaveLength(400)
-            expect((yield* sandbox.faults).filter(({ consumed, expected }) => consumed !== expected)).toEqual(
-              []
-            )
-            expect(
-              (yield* sandbox.requests).filter(
-                ({ headers, server }) => server === "storage" && "authorization" in headers
-              )
-            ).toEqual([])
-          })
-        )
-      )
-    }
-  }
-
-  const fatal: ReadonlyArray<readonly [string, ReadonlyArray<Fault.Rule>, object]> = [
-    [
-      "links that stay dead",
-      [{ on: storage, times: -1, do: { expired: true } }],
-      { _tag: "ResultsUnavailable", reason: "Expired" }
-    ],
-    [
-      "a missing object",
-      [
-        {
-          on: storage,
-          times: -1,
-          do: { respond: { status: 404, body: "<Error><Code>NoSuchKey</Code></Error>" } }
-        }
-      ],
-      { _tag: "ResultsUnavailable", reason: "Missing" }
-    ],
-    [
-      "503 for ever",
-      [{ on: storage, times: -1, do: { respond: { status: 503 } } }],
-      { _tag: "TransferFailed", reason: "Server" }
-    ],
-    [
-      "cuts at the same byte for ever",
-      [{ on: storage, times: -1, do: { cut: { afterBytes: 0, by: "reset" } } }],
-      { _tag: "TransferFailed", reason: "Transport" }
-    ],
-    [
-      "a web page for ever",
-      [{ on: storage, times: -1, do: { garbage: {} } }],
-      { _tag: "ResultsCorrupt", reason: "Encoding" }
-    ],
-    [
-      "a flipped byte for ever",
-      [{ on: storage, times: -1, do: { flipByte: { at: 5_000 } } }],
-      { _tag: "ResultsCorrupt", reason: "Gzip" }
-    ],
-    [
-      "junk behind the end",
-      [{ on: storage, times: -1, do: { extraBytes: { n: 100, kind: "junk" } } }],
-      { _tag: "ResultsCorrupt" }
-    ],
-    [
-      "a further member behind the end",
-      [{ on: storage, times: -1, do: { extraBytes: { n: 100, kind: "member" } } }],
-      { _tag: "ResultsCorrupt" }
-    ],
-    [
-      "an object that is replaced all the time",
-      [{ on: storage, times: -1, do: { changed: true, cut: { afterBytes: 10_000, by: "reset" } } }],
-      { _tag: "ResultsUnavailable", reason: "Changed" }
-    ],
-    [
-      "a redirect to another scheme",
-      [{ on: storage, times: -1, do: { redirect: { to: "ftp://example.com/x" } } }],
-      { _tag: "TransferFailed", reason: "Protocol" }
-    ]
-  ]
-  for (const [name, rules, expected] of fatal) {
-    it.scopedLive(`${name}: a typed failure, and nothing published`, () =>
-      withJob({ records: 400 }, ({ id, output, sandbox }) =>
-        Effect.gen(function* () {
-          yield* sandbox.script(...rules)
-          const error = yield* Effect.flip(Retrieval.download(id, { output }))
-          expect(error).toMatchObject(expected)
-          expect(error.message).not.toMatch(/X-Amz|sandbox-key/u)
-          expect(yield* listing(output)).not.toContain("out.jsonl.gz")
-        })
-      )
-    )
-  }
 })
 
 // ----------------------------------------------------------------------------------------------------------------

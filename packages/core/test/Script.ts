@@ -135,7 +135,8 @@ export const batch = (fields: Readonly<Record<string, unknown>> = {}): Batch.Bat
 
 export const completed: Step = { body: job({ status: "completed", result_count: 7 }) }
 
-export const apiKey = "key-4f1c2b9e7d"
+/** As long as a real one. */
+export const apiKey = "f3c91b7ad2e84650f3c91b7ad2e84650f3c91b7a"
 
 export const baseUrl = "https://api.test/v1"
 
