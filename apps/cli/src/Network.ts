@@ -6,6 +6,7 @@ import type { HttpClient } from "@effect/platform"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Effect, Layer } from "effect"
 import { Environment } from "./Settings.js"
+import { guarded } from "./Sockets.js"
 
 const proxyVariables = ["https_proxy", "http_proxy", "all_proxy"]
 
@@ -32,7 +33,16 @@ const proxied: Layer.Layer<NodeHttpClient.HttpAgent> = Layer.scoped(
 
 /** Without a proxy, whatever the environment says. */
 export const layerDirect: Layer.Layer<HttpClient.HttpClient> = NodeHttpClient.layerWithoutAgent.pipe(
-  Layer.provide(NodeHttpClient.makeAgentLayer(agentOptions))
+  Layer.provide(
+    Layer.scoped(
+      NodeHttpClient.HttpAgent,
+      Effect.map(NodeHttpClient.makeAgent(agentOptions), (agent) => ({
+        ...agent,
+        http: guarded(agent.http),
+        https: guarded(agent.https)
+      }))
+    )
+  )
 )
 
 /** The client that obeys the environment. */

@@ -7,6 +7,7 @@ import { HttpsProxyAgent } from "https-proxy-agent"
 import * as Http from "node:http"
 import * as Https from "node:https"
 import { getProxyForUrl } from "proxy-from-env"
+import { guarded } from "./Sockets.js"
 
 /** Sends each request the way that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name for its URL. */
 export class ProxyAgent extends Agent {
@@ -22,7 +23,7 @@ export class ProxyAgent extends Agent {
     const scheme = options.secureEndpoint ? "https" : "http"
     const proxy = getProxyForUrl(`${scheme}://${authority(options)}/`)
     const key = `${scheme} ${proxy}`
-    const agent = this.agents.get(key) ?? this.make(options.secureEndpoint, proxy)
+    const agent = this.agents.get(key) ?? guarded(this.make(options.secureEndpoint, proxy))
     this.agents.set(key, agent)
     return agent
   }
