@@ -180,7 +180,8 @@ const publish = (
       ({ reason }) => reason === "Exists",
       (error) =>
         Effect.gen(function* () {
-          if ((yield* Proof.digest([yield* Proof.ofFile(to)])) !== sha256) return yield* error
+          const there = yield* Effect.option(Effect.flatMap(Proof.ofFile(to), (file) => Proof.digest([file])))
+          if (!Option.contains(there, sha256)) return yield* error
           yield* Storage.remove(from)
         })
     )
