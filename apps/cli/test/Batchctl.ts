@@ -72,6 +72,8 @@ export const world = (
     const folder = yield* temporary
     const env = {
       PATH: process.env["PATH"],
+      // Node's cache of compiled code lies in the temporary folder, whose contents are looked at.
+      NODE_DISABLE_COMPILE_CACHE: "1",
       HOME: folder,
       TMPDIR: yield* temporary,
       CRUSTDATA_BASE_URL: sandbox.baseUrl,

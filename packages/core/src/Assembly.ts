@@ -11,6 +11,7 @@
  */
 import type { FileSystem } from "@effect/platform"
 import { Deferred, Effect, Option, Ref, type Scope } from "effect"
+import { alongside } from "./Alongside.js"
 import { BatchConfig } from "./BatchConfig.js"
 import { ResultsCorrupt, type StorageError, type TransferError } from "./BatchError.js"
 import type { BatchHttp } from "./BatchHttp.js"
@@ -148,9 +149,7 @@ const bring = (
     yield* Effect.forEach(sources, (source) =>
       Source.isWhole(source) ? finish(source, durability) : Effect.void
     )
-    yield* Effect.all(workers, { concurrency: "unbounded", discard: true }).pipe(
-      Effect.raceFirst(durability.keep)
-    )
+    yield* alongside(Effect.all(workers, { concurrency: "unbounded", discard: true }), durability.keep)
   })
 
 const warnUnlessStrong = (options: AssemblyOptions, source: Source.Source): Effect.Effect<void> => {

@@ -8,11 +8,12 @@
  *
  * @example
  * import { Duration, Effect } from "effect"
+ * import { alongside } from "./Alongside.js"
  * import * as Lock from "./Lock.js"
  *
  * const alone = Effect.gen(function* () {
  *   const lock = yield* Lock.acquire("out.jsonl.gz.lock", Duration.seconds(2.5))
- *   yield* Effect.raceFirst(Effect.log("nobody else is here"), lock.heart)
+ *   yield* alongside(Effect.log("nobody else is here"), lock.heart)
  * }).pipe(Effect.scoped)
  */
 import { FileSystem, type Error as PlatformErrors } from "@effect/platform"

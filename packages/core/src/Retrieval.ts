@@ -9,6 +9,7 @@
  */
 import type { FileSystem, Path } from "@effect/platform"
 import { DateTime, type Duration, Effect, Option, Stream } from "effect"
+import { alongside } from "./Alongside.js"
 import * as Assembly from "./Assembly.js"
 import type { Batch, BatchId } from "./Batch.js"
 import { BatchClient, status } from "./BatchClient.js"
@@ -183,7 +184,7 @@ const deliverRows = (run: Run, way: Way): Effect.Effect<Receipt.Receipt, Transfe
     const shared: Shared = { links, throttle: yield* Throttle.make(retry) }
     const lock = yield* Lock.acquire(way.destination.lock, transfer.lockPatience)
     yield* way.destination.prepare
-    const found = yield* Effect.raceFirst(findRows(run, shared, way), lock.heart)
+    const found = yield* alongside(findRows(run, shared, way), lock.heart)
     yield* lock.check
     yield* found.destination.publish(found.assembled)
     yield* found.destination.forget
