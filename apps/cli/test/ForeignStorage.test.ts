@@ -52,7 +52,7 @@ test("parallel ranges: each asked for once, under the ETag of the first", (host)
       code: 0,
       ...host.file
     })
-    const log = host.log()
+    const log = yield* host.log
     expect(log.length).toBeGreaterThan(10)
     expect(new Set(log.map(({ status }) => status))).toEqual(new Set([206]))
     expect(log.slice(1).every(({ ifMatch }) => /^"[0-9a-f]+-[0-9a-f]+"$/u.test(ifMatch))).toBe(true)
@@ -68,7 +68,7 @@ test("a limit per connection: several go at once", (host) =>
       code: 0,
       ...host.file
     })
-    const log = host.log()
+    const log = yield* host.log
     const atOnce = log.map(
       ({ begun }) => log.filter((other) => other.begun <= begun && begun < other.ended).length
     )
@@ -83,7 +83,7 @@ test("a limit on connections: 503 leads to fewer of them, and to a whole file", 
       code: 0,
       ...host.file
     })
-    const statuses = host.log().map(({ status }) => status)
+    const statuses = (yield* host.log).map(({ status }) => status)
     const refused = statuses.filter((status) => status === 503).length
     expect(refused).toBeGreaterThanOrEqual(1)
     expect(refused).toBeLessThanOrEqual(12)
@@ -94,28 +94,28 @@ test("replaced between two ranges: one 412, one fresh start, and the new file is
   Effect.gen(function* () {
     const env = { BATCH_TRANSFER_MAX_CONNECTIONS: "2" }
     const running = yield* host.begin("/plain/rows.jsonl.gz?rate=300k", { env })
-    yield* until(() => host.log().length >= 3)
+    yield* until(() => host.logged().length >= 3)
     const other = host.replace()
     expect(yield* host.end(running)).toMatchObject({
       stderr: expect.stringContaining("complete and verified"),
       code: 0,
       ...other
     })
-    expect(host.log().some(({ status }) => status === 412)).toBe(true)
+    expect((yield* host.log).some(({ status }) => status === 412)).toBe(true)
   }))
 
 test("replaced by another of equal size and age, under the same ETag: the checksums tell", (host) =>
   Effect.gen(function* () {
     const env = { BATCH_TRANSFER_MAX_CONNECTIONS: "2" }
     const running = yield* host.begin("/plain/rows.jsonl.gz?rate=300k", { env })
-    yield* until(() => host.log().length >= 3)
+    yield* until(() => host.logged().length >= 3)
     const other = host.replace({ alike: true })
     expect(yield* host.end(running)).toMatchObject({
       stderr: expect.stringContaining("complete and verified"),
       code: 0,
       ...other
     })
-    expect(new Set(host.log().map(({ status }) => status))).toEqual(new Set([206]))
+    expect(new Set((yield* host.log).map(({ status }) => status))).toEqual(new Set([206]))
   }))
 
 test("killed in the middle: the same command fetches only what its journal does not claim", (host) =>
@@ -124,21 +124,14 @@ test("killed in the middle: the same command fetches only what its journal does 
     yield* until(() => host.claimed() > 0)
     yield* running.kill("SIGKILL")
     yield* running.outcome
-    const [claimed, before] = [host.claimed(), host.log().length]
+    const [claimed, before] = [host.claimed(), (yield* host.log).length]
     expect(claimed).toBeGreaterThan(0)
     expect(yield* host.get("/plain/rows.jsonl.gz")).toMatchObject({
       stderr: expect.stringContaining("complete and verified"),
       code: 0,
       ...host.file
     })
-    expect(
-      sum(
-        host
-          .log()
-          .slice(before)
-          .map(({ bytes }) => bytes)
-      )
-    ).toBe(host.file.bytes - claimed)
+    expect(sum((yield* host.log).slice(before).map(({ bytes }) => bytes))).toBe(host.file.bytes - claimed)
     expect(readdirSync(host.folder)).toEqual(["rows.jsonl.gz"])
   }))
 
@@ -162,7 +155,7 @@ test("links that the host itself lets expire: fresh ones, and nothing is fetched
       ["expires", [206]],
       ["until", [206, 403]]
     ] as const) {
-      const before = host.log().length
+      const before = (yield* host.log).length
       const asked = host.asked()
       const link = () => host.signed(name, "/rows.jsonl.gz", 1)
       expect(yield* host.get(link, { env, output: `${name}.jsonl.gz` })).toMatchObject({
@@ -171,7 +164,7 @@ test("links that the host itself lets expire: fresh ones, and nothing is fetched
         ...host.file
       })
       expect(host.asked() - asked).toBeGreaterThan(1)
-      const log = host.log().slice(before)
+      const log = (yield* host.log).slice(before)
       expect(new Set(log.map(({ status }) => status))).toEqual(new Set(statuses))
       expect(sum(log.flatMap(({ bytes, status }) => (status === 206 ? [bytes] : [])))).toBe(host.file.bytes)
     }
@@ -184,7 +177,7 @@ test("a host without ranges: one 200 brings it all, also after a crash", (host) 
       code: 0,
       ...host.file
     })
-    expect(host.log().map(({ status }) => status)).toEqual([200])
+    expect((yield* host.log).map(({ status }) => status)).toEqual([200])
     const running = yield* host.begin("/rangeless/rows.jsonl.gz?rate=300k", { output: "again.jsonl.gz" })
     yield* until(() => host.claimed("again.jsonl.gz") > 0)
     yield* running.kill("SIGKILL")
@@ -203,7 +196,7 @@ test("no length and no ETag, in chunks: the gzip trailer and the rows say when i
       code: 0,
       ...host.file
     })
-    expect(host.log().map(({ status }) => status)).toEqual([200])
+    expect((yield* host.log).map(({ status }) => status)).toEqual([200])
   }))
 
 test("Content-Encoding: gzip on the object: the bytes are kept as they are", (host) =>
@@ -213,7 +206,7 @@ test("Content-Encoding: gzip on the object: the bytes are kept as they are", (ho
       code: 0,
       ...host.file
     })
-    expect(sum(host.log().map(({ bytes }) => bytes))).toBe(host.file.bytes)
+    expect(sum((yield* host.log).map(({ bytes }) => bytes))).toBe(host.file.bytes)
   }))
 
 test("a host that inflates on the way: 7, and no file", (host) =>
@@ -239,16 +232,11 @@ test("redirects: 307 is followed, 301 is not, and from https never to http", (ho
       ...host.file
     })
     expect(yield* host.get("/permanent/rows.jsonl.gz", { output: "b.jsonl.gz" })).toMatchObject({ code: 6 })
-    const before = host.log().length
+    const before = (yield* host.log).length
     const secure = yield* host.get("/downgrade/rows.jsonl.gz", { output: "c.jsonl.gz", tls: true })
     expect(secure).toMatchObject({ code: 6, sha256: undefined })
     expect(secure.stderr).toContain("not https")
-    expect(
-      host
-        .log()
-        .slice(before)
-        .map(({ status }) => status)
-    ).toEqual([307])
+    expect((yield* host.log).slice(before).map(({ status }) => status)).toEqual([307])
     expect(yield* host.get("/plain/rows.jsonl.gz", { output: "c.jsonl.gz", tls: true })).toMatchObject({
       stderr: expect.stringContaining("complete and verified"),
       code: 0,
@@ -291,7 +279,10 @@ interface Host {
   readonly end: (running: Running) => Effect.Effect<Result>
   readonly replace: (options?: { readonly alike: boolean }) => File
   readonly restart: Effect.Effect<void>
-  readonly log: () => ReadonlyArray<Request>
+  /** The requests that have ended so far. */
+  readonly logged: () => ReadonlyArray<Request>
+  /** All requests: nginx logs one when it ends, and may see later than we that a client is gone. */
+  readonly log: Effect.Effect<ReadonlyArray<Request>>
   /** How often the API was asked. */
   readonly asked: () => number
   /** How many bytes the journal beside an output says are here. */
@@ -370,6 +361,11 @@ const start = Effect.gen(function* () {
       stderr,
       ...(existsSync(output) ? read(output) : { bytes: undefined, sha256: undefined })
     }))
+  const logged = () =>
+    lines(readFileSync(join(prefix, "access.log"), "utf8")).map((line): Request => {
+      const request: Request & { readonly took: number } = JSON.parse(line)
+      return { ...request, begun: request.ended - request.took }
+    })
   const host: Host = {
     folder: here.folder,
     file,
@@ -389,11 +385,8 @@ const start = Effect.gen(function* () {
       yield* Effect.sleep("200 millis")
       state.nginx = launch(prefix)
     }),
-    log: () =>
-      lines(readFileSync(join(prefix, "access.log"), "utf8")).map((line): Request => {
-        const request: Request & { readonly took: number } = JSON.parse(line)
-        return { ...request, begun: request.ended - request.took }
-      }),
+    logged,
+    log: Effect.zipRight(isIdle(port), Effect.sync(logged)),
     asked: () => state.asked,
     claimed: (output = "rows.jsonl.gz") => claimed(join(here.folder, `${output}.journal`)),
     signed: (name, path, seconds) => {
@@ -428,6 +421,7 @@ http {
     listen 127.0.0.1:${tlsPort} ssl;
     ssl_certificate ${prefix}/cert.pem; ssl_certificate_key ${prefix}/key.pem;
     limit_rate $arg_rate;
+    location = /status { stub_status; access_log off; }
     location /plain/ { alias ${prefix}/files/; }
     location /narrow/ { alias ${prefix}/files/; limit_conn all 2; limit_conn_status 503; }
     location /rangeless/ { alias ${prefix}/files/; max_ranges 0; }
@@ -478,6 +472,21 @@ const isUp = (port: number) =>
   }).pipe(
     Effect.repeat({ until: (is) => is, schedule: Schedule.spaced("20 millis") }),
     Effect.timeout("10 seconds")
+  )
+
+/** Nobody but us is connected any more, so every request is logged. */
+const isIdle = (port: number) =>
+  Effect.promise(() =>
+    fetch(`http://127.0.0.1:${port}/status`, { headers: { connection: "close" } }).then((answer) =>
+      answer.text()
+    )
+  ).pipe(
+    Effect.repeat({
+      until: (text) => text.startsWith("Active connections: 1 "),
+      schedule: Schedule.spaced("20 millis")
+    }),
+    Effect.timeout("10 seconds"),
+    Effect.orDie
   )
 
 /** The port of a server that lives as long as the scope. */
