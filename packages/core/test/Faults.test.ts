@@ -640,9 +640,10 @@ const links: ReadonlyArray<Row> = [
   },
   {
     name: "a link that stays dead after some bytes",
+    download: { concurrency: 1 },
     rules: [on({ cut: { afterBytes: 100, by: "fin" } }), on({ expired: true }, forever)],
     expected: { _tag: "ResultsUnavailable", reason: "Expired" },
-    requests: 17,
+    requests: 5,
     statusCalls: 4
   },
   {
