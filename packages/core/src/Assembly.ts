@@ -17,10 +17,10 @@ import { ResultsCorrupt, type StorageError, type TransferError } from "./BatchEr
 import type { BatchHttp } from "./BatchHttp.js"
 import type * as Cells from "./Cells.js"
 import * as Connections from "./Connections.js"
+import * as Digest from "./Digest.js"
 import * as Durability from "./Durability.js"
 import type { Emit } from "./Event.js"
 import * as FileAnswer from "./FileAnswer.js"
-import * as Frontier from "./Frontier.js"
 import type * as Journal from "./Journal.js"
 import * as Proof from "./Proof.js"
 import type { Links } from "./ResultLink.js"
@@ -83,10 +83,13 @@ export const assemble = (options: AssemblyOptions): Effect.Effect<Assembled, Tra
     const progress = yield* makeProgress(options, sources, resumedBytes)
     const output = options.inflateTo === undefined ? undefined : yield* openOutput(options.inflateTo)
     const proofs = Effect.forEach(sources, (source) => prove(options, source, progress, output), {
-      concurrency: output === undefined ? proofsAtOnce : 1
-    }).pipe(Effect.tap(() => output?.close ?? Effect.void))
-    const digest = Proof.digest(output === undefined ? sources : [output])
-    const [files, sha256] = yield* Effect.all([proofs, digest, bring(options, sources, progress)], {
+      concurrency: output === undefined ? Proof.atOnce : 1
+    })
+    const proven =
+      output === undefined
+        ? Effect.all([proofs, Proof.digest(sources)], { concurrency: 2 })
+        : Effect.zip(proofs, output.end)
+    const [[files, sha256]] = yield* Effect.all([proven, bring(options, sources, progress)], {
       concurrency: "unbounded"
     })
     const sum = (of: (file: AssembledFile) => number) => files.reduce((total, file) => total + of(file), 0)
@@ -99,9 +102,6 @@ export const assemble = (options: AssemblyOptions): Effect.Effect<Assembled, Tra
       resumedBytes
     }
   })
-
-/** Node inflates on four threads. */
-const proofsAtOnce = 4
 
 /** A pool of workers, of which as many work as the host bears, brings all bytes of all files. */
 const bring = (
@@ -203,7 +203,16 @@ const prove = (
     const separate = options.files.length > 1 && !options.purpose.joined
     const [rows, sha256] = yield* Effect.all(
       [
-        Proof.rows({ ...source, name, onRows: progress.proven, onInflated: output?.write }),
+        Proof.rows({
+          ...source,
+          name,
+          from: Option.getOrUndefined(source.proven),
+          onProven: (proven) => {
+            source.proven = Option.some(proven)
+          },
+          onRows: progress.proven,
+          onInflated: output?.write
+        }),
         separate ? Effect.asSome(Proof.digest([source])) : Effect.succeedNone
       ],
       { concurrency: 2 }
@@ -273,28 +282,26 @@ const makeProgress = (
   )
 }
 
-/** The inflated rows of all files, with a frontier of their own, so that their digest follows as well. */
-interface Output extends Proof.Region {
+/** The inflated rows of all files, one after the other, named while they are written. */
+interface Output {
   readonly write: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, StorageError>
-  readonly close: Effect.Effect<void, StorageError>
+  /** Makes them durable, and gives their SHA-256. */
+  readonly end: Effect.Effect<string, StorageError>
 }
 
 const openOutput = (path: string): Effect.Effect<Output, StorageError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const file = yield* Storage.open(path, "w")
-    const frontier = yield* Frontier.make
+    const hash = Digest.sha256()
     let end = 0
     const write = (chunk: Uint8Array) =>
       Effect.gen(function* () {
         yield* Storage.writeAt(file, path, end, chunk)
+        hash.update(chunk)
         end += chunk.length
-        yield* frontier.advance(end)
       })
     return {
-      path,
-      base: Effect.succeed(0),
-      frontier,
       write: (chunks) => Effect.forEach(chunks, write, { discard: true }),
-      close: Effect.zipRight(Storage.sync(file, path), frontier.close)
+      end: Effect.map(Storage.sync(file, path), hash.hex)
     }
   })

@@ -96,6 +96,7 @@ const restore = (
       total: Option.some(entry.total)
     })
     source.cells = Option.some(cells)
+    source.proven = Option.filter(entry.proven, ({ bytes }) => bytes <= cells.contiguous())
     source.started = true
     yield* Deferred.succeed(source.size, entry.total)
     yield* source.frontier.advance(cells.contiguous())
@@ -177,7 +178,8 @@ const toEntry = (
   last_modified: identity.lastModified,
   total: cells.total,
   cell_bytes: cells.cellBytes,
-  cells: snapshot
+  cells: snapshot,
+  proven: source.proven
 })
 
 /** Forgets an earlier run: its bytes are wrong, or no longer wanted. */

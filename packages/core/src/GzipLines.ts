@@ -11,7 +11,7 @@
  *   Effect.gen(function* () {
  *     const lines = yield* GzipLines.make({ maxLineBytes: 67_108_864 })
  *     yield* lines.push(bytes)
- *     return (yield* lines.end).lines
+ *     return GzipLines.countOf(yield* lines.end)
  *   }).pipe(Effect.scoped)
  */
 import { Effect, type Scope } from "effect"
@@ -25,21 +25,32 @@ export interface GzipFault {
   readonly actual: string
 }
 
-/** What was found. A last line without a line feed counts, and `unterminated` says so. */
-export interface Counted {
-  readonly lines: number
+/** How far the inflated bytes are read. */
+export interface Position {
+  /** Line feeds so far. */
+  readonly lineFeeds: number
   readonly inflatedBytes: number
-  readonly unterminated: boolean
+  /** Where the last line begins, among the inflated bytes. */
+  readonly lineStart: number
 }
 
+/** The first inflated byte. */
+export const start: Position = { lineFeeds: 0, inflatedBytes: 0, lineStart: 0 }
+
+/** Whether a line has begun that has no line feed. */
+export const isUnterminated = ({ inflatedBytes, lineStart }: Position): boolean => inflatedBytes > lineStart
+
+/** How many lines there are. A last one without a line feed counts. */
+export const countOf = (position: Position): number => position.lineFeeds + (isUnterminated(position) ? 1 : 0)
+
 /** One gzip file that is being read; bytes are pushed in their order, in any portions. */
-export interface GzipLines {
-  /** Takes compressed bytes and gives what they inflate to, or nothing unless `keep` is set. */
-  readonly push: (bytes: Uint8Array) => Effect.Effect<ReadonlyArray<Uint8Array>, GzipFault>
-  /** No more bytes will come: gives the last of what was kept, and the figures. */
-  readonly end: Effect.Effect<Counted & { readonly rest: ReadonlyArray<Uint8Array> }, GzipFault>
-  /** Lines so far. */
-  readonly lines: Effect.Effect<number>
+export interface GzipLines<E = never> {
+  /** Inflates compressed bytes, which may change again when it is done. */
+  readonly push: (bytes: Uint8Array) => Effect.Effect<void, GzipFault | E>
+  /** No more bytes will come: they must end with a member. */
+  readonly end: Effect.Effect<Position, GzipFault | E>
+  /** Where we are. */
+  readonly position: Effect.Effect<Position>
 }
 
 /** An empty result: one member with nothing in it. */
@@ -47,130 +58,169 @@ export const emptyMember: Uint8Array = Uint8Array.from([
   0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0
 ])
 
-/** The most that may be pushed at once when what it inflates to is kept: deflate reaches a thousandfold. */
-export const keepableBytes = 65_536
+/** Where a member may begin, from byte `from` on; -1 if nowhere. Bytes in the middle of a member can look like it. */
+export const memberStart = (bytes: Uint8Array, from: number): number => {
+  for (let at = bytes.indexOf(0x1f, from); at !== -1; at = bytes.indexOf(0x1f, at + 1)) {
+    const [, magic, method, flags = 0xff, , , , , extra = 0xff] = bytes.subarray(at, at + 10)
+    if (magic === 0x8b && method === 8 && flags < 0x20 && extra < 5) return at
+  }
+  return -1
+}
 
-const chunkBytes = 262_144
-
-/** Begins a file. */
-export const make = (options: {
+/** Begins a file, or goes on with it at the start of a member. */
+export const make = <E = never>(options: {
   /** The longest line, in bytes; a longer one is a fault with its line and offset. */
   readonly maxLineBytes: number
-  /** Whether `push` gives what the bytes inflate to. */
-  readonly keep?: boolean | undefined
-}): Effect.Effect<GzipLines, never, Scope.Scope> =>
+  /** Where an earlier part of the file has ended. */
+  readonly from?: Position | undefined
+  /** Takes what the bytes inflate to, in order. A slow one slows the inflating. */
+  readonly onInflated?: ((chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, E>) | undefined
+}): Effect.Effect<GzipLines<E>, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => createGunzip({ chunkSize: chunkBytes })),
       (gunzip) => Effect.sync(() => gunzip.destroy())
     ),
     (gunzip) => {
-      const reading = read(gunzip, options)
-      const push = (bytes: Uint8Array) =>
-        Effect.async<ReadonlyArray<Uint8Array>, GzipFault>((resume) => {
-          if (bytes.length === 0) return resume(Effect.succeed([]))
-          reading.given += bytes.length
-          reading.settle = (fault) =>
-            resume(fault === undefined ? Effect.succeed(reading.take()) : Effect.fail(fault))
-          if (reading.ended) return reading.settle(trailing(gunzip, reading.given))
-          gunzip.write(bytes, () => reading.settle(reading.fault))
+      const { onInflated } = options
+      const reading = read(gunzip, { ...options, keep: onInflated !== undefined })
+
+      /** Hands on what inflates until a step of the inflating is done. */
+      const settle = (isDone: () => boolean): Effect.Effect<void, GzipFault | E> =>
+        Effect.gen(function* () {
+          while (true) {
+            yield* reading.until(isDone)
+            const chunks = reading.take()
+            if (chunks.length > 0 && onInflated !== undefined) yield* onInflated(chunks)
+            if (isDone() && !reading.isHolding()) return
+          }
         })
-      const end = Effect.async<Counted & { readonly rest: ReadonlyArray<Uint8Array> }, GzipFault>(
-        (resume) => {
-          reading.settle = (fault) =>
-            resume(fault === undefined ? Effect.succeed(reading.total()) : Effect.fail(fault))
-          if (reading.given === 0) return reading.settle(gzipFault("at least one gzip member", "no bytes"))
-          if (reading.ended) return reading.settle(reading.fault)
-          reading.finishing = true
+
+      return {
+        push: (bytes) =>
+          Effect.suspend(() => {
+            if (bytes.length === 0) return Effect.void
+            reading.given += bytes.length
+            if (reading.ended) return Effect.fail(trailing(gunzip, reading.given))
+            let written = false
+            gunzip.write(bytes, () => {
+              written = true
+              reading.wake()
+            })
+            return settle(() => written)
+          }),
+        end: Effect.suspend(() => {
+          if (reading.given === 0) return Effect.fail(gzipFault("at least one gzip member", "no bytes"))
           gunzip.end()
-        }
-      )
-      return { push, end, lines: Effect.sync(() => reading.lines) }
+          return settle(() => reading.ended)
+        }).pipe(Effect.zipRight(Effect.sync(() => reading.position))),
+        position: Effect.sync(() => reading.position)
+      }
     }
   )
 
+const chunkBytes = 1_048_576
+
+/** More than this waits for nobody: the inflating pauses. */
+const mostHeld = 4 * chunkBytes
+
+/** The mutable side of one file: callbacks of the stream in, bytes and figures out. */
 interface Reading {
   /** Compressed bytes that were pushed. */
   given: number
-  lines: number
   ended: boolean
-  finishing: boolean
-  fault: GzipFault | undefined
-  /** Ends the call that is under way. */
-  settle: (fault: GzipFault | undefined) => void
+  readonly position: Position
+  /** Looks again whether what is waited for is the case. */
+  wake: () => void
+  /** Waits until something is the case, or there is something to take. */
+  readonly until: (isDone: () => boolean) => Effect.Effect<void, GzipFault>
+  readonly isHolding: () => boolean
   readonly take: () => ReadonlyArray<Uint8Array>
-  readonly total: () => Counted & { readonly rest: ReadonlyArray<Uint8Array> }
 }
 
-/** The mutable side of one file: callbacks of the stream in, figures out. */
 const read = (
   gunzip: Gunzip,
-  options: { readonly maxLineBytes: number; readonly keep?: boolean | undefined }
-) => {
-  let kept: Array<Uint8Array> = []
-  let inflated = 0
-  let lineStart = 0
+  {
+    from = start,
+    keep,
+    maxLineBytes
+  }: {
+    readonly maxLineBytes: number
+    readonly from?: Position | undefined
+    readonly keep: boolean
+  }
+): Reading => {
+  let held: Array<Uint8Array> = []
+  let heldBytes = 0
+  let fault: GzipFault | undefined
+  let { inflatedBytes, lineFeeds, lineStart } = from
   const reading: Reading = {
     given: 0,
-    lines: 0,
     ended: false,
-    finishing: false,
-    fault: undefined,
-    settle: () => undefined,
-    take: () => {
-      const taken = kept
-      kept = []
-      return taken
+    get position() {
+      return { lineFeeds, inflatedBytes, lineStart }
     },
-    total: () => ({
-      lines: reading.lines + (inflated > lineStart ? 1 : 0),
-      inflatedBytes: inflated,
-      unterminated: inflated > lineStart,
-      rest: reading.take()
-    })
+    wake: () => undefined,
+    until: (isDone) =>
+      Effect.async((resume) => {
+        reading.wake = () => {
+          if (fault === undefined && heldBytes === 0 && !isDone()) return
+          reading.wake = () => undefined
+          resume(fault === undefined ? Effect.void : Effect.fail(fault))
+        }
+        reading.wake()
+      }),
+    isHolding: () => heldBytes > 0,
+    take: () => {
+      const taken = held
+      held = []
+      heldBytes = 0
+      gunzip.resume()
+      return taken
+    }
   }
-  const fail = (fault: GzipFault) => {
-    reading.fault ??= fault
-    reading.settle(reading.fault)
+  const fail = (found: GzipFault) => {
+    fault ??= found
+    reading.ended = true
+    gunzip.destroy()
   }
   gunzip.on("data", (chunk: Uint8Array) => {
     for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) {
-      reading.lines += 1
-      lineStart = inflated + at + 1
+      lineFeeds += 1
+      lineStart = inflatedBytes + at + 1
     }
-    inflated += chunk.length
-    if (inflated - lineStart > options.maxLineBytes) {
+    inflatedBytes += chunk.length
+    if (inflatedBytes - lineStart > maxLineBytes) {
       fail({
         _tag: "GzipFault",
         kind: "Line",
-        expected: `lines of at most ${options.maxLineBytes} bytes`,
-        actual: `more in line ${reading.lines + 1}, which begins at byte ${lineStart}`
+        expected: `lines of at most ${maxLineBytes} bytes`,
+        actual: `more in line ${lineFeeds + 1}, which begins at byte ${lineStart}`
       })
-      gunzip.destroy()
-    } else if (options.keep === true) {
-      kept.push(chunk)
+    } else if (keep) {
+      held.push(chunk)
+      heldBytes += chunk.length
+      if (heldBytes >= mostHeld) gunzip.pause()
     }
+    reading.wake()
   })
   gunzip.on("error", (error: Error) => {
-    reading.ended = true
     fail(gzipFault("sound gzip data", `${error.message} near byte ${gunzip.bytesWritten}`))
+    reading.wake()
   })
   gunzip.on("end", () => {
+    if (gunzip.bytesWritten !== reading.given) fail(trailing(gunzip, reading.given))
     reading.ended = true
-    const left = trailing(gunzip, reading.given)
-    if (left !== undefined) return fail(left)
-    if (reading.finishing) reading.settle(undefined)
+    reading.wake()
   })
   return reading
 }
 
-const trailing = (gunzip: Gunzip, given: number): GzipFault | undefined =>
-  gunzip.bytesWritten === given
-    ? undefined
-    : gzipFault(
-        `an end after ${gunzip.bytesWritten} bytes`,
-        `${given - gunzip.bytesWritten} more bytes that are no gzip member`
-      )
+const trailing = (gunzip: Gunzip, given: number): GzipFault =>
+  gzipFault(
+    `an end after ${gunzip.bytesWritten} bytes`,
+    `${given - gunzip.bytesWritten} more bytes that are no gzip member`
+  )
 
 const gzipFault = (expected: string, actual: string): GzipFault => ({
   _tag: "GzipFault",

@@ -17,6 +17,16 @@ import * as Digest from "./Digest.js"
 import * as FileAnswer from "./FileAnswer.js"
 import * as Storage from "./Storage.js"
 
+const Count = Schema.NonNegativeInt
+
+/** What whole gzip members at the start of a file were proven to hold: it need not be inflated again. */
+const Proven = Schema.Struct({
+  bytes: Count,
+  lineFeeds: Schema.propertySignature(Count).pipe(Schema.fromKey("line_feeds")),
+  inflatedBytes: Schema.propertySignature(Count).pipe(Schema.fromKey("inflated_bytes")),
+  lineStart: Schema.propertySignature(Count).pipe(Schema.fromKey("line_start"))
+})
+
 /** One file: which version of it, and which bytes of it are here. */
 export const Entry = Schema.Struct({
   index: Schema.NonNegativeInt,
@@ -25,11 +35,13 @@ export const Entry = Schema.Struct({
   last_modified: Schema.String,
   total: Schema.NonNegativeInt,
   cell_bytes: Schema.Positive.pipe(Schema.int()),
-  cells: Schema.Array(Schema.Tuple(Schema.NonNegativeInt, Schema.NonNegativeInt))
+  cells: Schema.Array(Schema.Tuple(Count, Count)),
+  proven: Schema.optionalWith(Proven, { as: "Option" })
 }).pipe(
   Schema.filter(
-    ({ cell_bytes, cells, etag, total }) =>
+    ({ cell_bytes, cells, etag, proven, total }) =>
       FileAnswer.isStrong(etag) &&
+      Option.getOrElse(proven, () => ({ bytes: 0 })).bytes <= total &&
       cells.length === Math.ceil(total / cell_bytes) &&
       cells.every(([filled], cell) => filled <= Math.min(cell_bytes, total - cell * cell_bytes))
   )
@@ -51,7 +63,7 @@ export const Purpose = Schema.Struct({
 export type Purpose = typeof Purpose.Type
 
 const Journal = Schema.parseJson(
-  Schema.Struct({ version: Schema.Literal(1), purpose: Purpose, entries: Schema.Array(Entry) })
+  Schema.Struct({ version: Schema.Literal(2), purpose: Purpose, entries: Schema.Array(Entry) })
 )
 
 /** Replaces the journal at once. */
@@ -60,8 +72,8 @@ export const save = (
   purpose: Purpose,
   entries: ReadonlyArray<Entry>
 ): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
-  Effect.flatMap(Effect.orDie(Schema.encode(Journal)({ version: 1, purpose, entries })), (text) =>
-    Storage.replaceFile(path, text)
+  Effect.flatMap(Effect.orDie(Schema.encode(Journal)({ version: 2, purpose, entries })), (text) =>
+    Storage.replaceFile(path, seal(text))
   )
 
 /** The entries of a journal that was written for this purpose; none of any other. */
@@ -70,11 +82,18 @@ export const load = (
   purpose: Purpose
 ): Effect.Effect<ReadonlyArray<Entry>, never, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFileString(path)).pipe(
+    Effect.filterOrFail((text) => text === seal(text.replace(sealed, "}"))),
     Effect.flatMap(Schema.decode(Journal)),
     Effect.filterOrFail((journal) => Schema.equivalence(Purpose)(journal.purpose, purpose)),
     Effect.map((journal) => journal.entries),
     Effect.catchAll(() => Effect.succeed([]))
   )
+
+/** A JSON object with its own CRC-32 as a last field: what it counts is proven nowhere else. */
+const seal = (text: string): string =>
+  `${text.slice(0, -1)},"crc":${Digest.crc32(new TextEncoder().encode(text))}}`
+
+const sealed = /,"crc":\d+\}$/u
 
 /** The cells of an entry that the disk really holds, from byte `base` of the file at `path` on. */
 export const verify = (
@@ -120,12 +139,14 @@ const digest = (
   length: number
 ): Effect.Effect<number | undefined, StorageError> =>
   Effect.gen(function* () {
+    const buffer = new Uint8Array(Math.min(sliceBytes, length))
     let [crc, at] = [0, 0]
     while (at < length) {
-      const slice = yield* Storage.readAt(file, path, start + at, Math.min(sliceBytes, length - at))
-      if (Option.isNone(slice)) return undefined
-      crc = Digest.crc32(slice.value, crc)
-      at += slice.value.length
+      const slice = buffer.subarray(0, length - at)
+      const count = yield* Storage.readAt(file, path, start + at, slice)
+      if (count === 0) return undefined
+      crc = Digest.crc32(slice.subarray(0, count), crc)
+      at += count
     }
     return crc
   })

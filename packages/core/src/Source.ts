@@ -14,7 +14,7 @@ import { type Deferred, Effect, Option } from "effect"
 import type { StorageError } from "./BatchError.js"
 import * as Cells from "./Cells.js"
 import type { Identity } from "./FileAnswer.js"
-import type { Region } from "./Proof.js"
+import type { Proven, Region } from "./Proof.js"
 import type { PlannedFile } from "./ResultPlan.js"
 import * as Storage from "./Storage.js"
 
@@ -29,6 +29,8 @@ export interface Source extends Region {
   identity: Option.Option<Identity>
   /** Which bytes are here, once the size is known. */
   cells: Option.Option<Cells.Cells>
+  /** What these bytes were proven to hold, up to the end of a gzip member. */
+  proven: Option.Option<Proven>
   /** Writes take turns: the descriptor finds a place and writes to it in two steps. */
   readonly turn: Effect.Semaphore
   /** Bytes that are written, and not known to be synced. */
@@ -54,6 +56,7 @@ export const make = (
   ...fields,
   identity: Option.none(),
   cells: Option.none(),
+  proven: Option.none(),
   turn: Effect.unsafeMakeSemaphore(1),
   unsynced: 0,
   started: false,

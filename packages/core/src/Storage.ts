@@ -68,16 +68,20 @@ export const writeAt = (
         .seek(position, "start")
         .pipe(Effect.zipRight(file.writeAll(block)), Effect.mapError(explain(path)), Effect.uninterruptible)
 
-/** Reads up to `size` bytes from a place; none at the end of the file. */
+/** Reads from a place into a buffer; gives how many bytes there were, 0 at the end of the file. */
 export const readAt = (
   file: FileSystem.File,
   path: string,
   position: number,
-  size: number
-): Effect.Effect<Option.Option<Uint8Array>, StorageError> =>
+  into: Uint8Array
+): Effect.Effect<number, StorageError> =>
   file
     .seek(position, "start")
-    .pipe(Effect.zipRight(file.readAlloc(size)), Effect.mapError(explain(path)), Effect.uninterruptible)
+    .pipe(
+      Effect.zipRight(file.read(into)),
+      Effect.mapBoth({ onFailure: explain(path), onSuccess: Number }),
+      Effect.uninterruptible
+    )
 
 /** A file became shorter under us. */
 export const vanished = (path: string): Effect.Effect<never, StorageError> =>

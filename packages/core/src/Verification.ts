@@ -35,13 +35,16 @@ export const verify = Effect.fn("Verification.verify")(function* (
 ): Effect.fn.Return<Verification, ResultsCorrupt | StorageError, Needs> {
   const receipt = Option.getOrUndefined(yield* Receipt.read(file))
   const paths = yield* contents(file, receipt)
-  const found = yield* Effect.forEach(paths, measure)
   const regions = yield* Effect.forEach(paths, Proof.ofFile)
+  const [found, sha256] = yield* Effect.all(
+    [Effect.forEach(regions, measure, { concurrency: Proof.atOnce }), Proof.digest(regions)],
+    { concurrency: 2 }
+  )
   const verification = {
     file,
     bytes: found.reduce((sum, { bytes }) => sum + bytes, 0),
     records: found.reduce((sum, { records }) => sum + records, 0),
-    sha256: yield* Proof.digest(regions),
+    sha256,
     receipt
   }
   if (receipt !== undefined) yield* compare(verification, receipt)
@@ -70,12 +73,13 @@ const contents = (
       .map((name) => path.join(file, name))
   })
 
-const measure = (path: string) =>
+const measure = (region: Effect.Effect.Success<ReturnType<typeof Proof.ofFile>>) =>
   Effect.gen(function* () {
-    const whole = yield* Proof.ofFile(path)
-    const compressed = yield* Proof.isGzip(whole)
-    const { records } = yield* compressed ? Proof.rows({ ...whole, name: path }) : Proof.plainRows(whole)
-    return { bytes: whole.bytes, records }
+    const compressed = yield* Proof.isGzip(region)
+    const { records } = yield* compressed
+      ? Proof.rows({ ...region, name: region.path })
+      : Proof.plainRows(region)
+    return { bytes: region.bytes, records }
   })
 
 const compare = (found: Verification, receipt: Receipt.Receipt): Effect.Effect<void, ResultsCorrupt> => {

@@ -5,16 +5,20 @@ import * as GzipLines from "../src/GzipLines.js"
 
 const run = (bytes: Uint8Array, portion: number, options: { maxLineBytes?: number; keep?: boolean } = {}) =>
   Effect.gen(function* () {
+    const kept: Array<Uint8Array> = []
+    const keep = (chunks: ReadonlyArray<Uint8Array>) => Effect.sync(() => void kept.push(...chunks))
     const lines = yield* GzipLines.make({
       maxLineBytes: options.maxLineBytes ?? 1_000_000,
-      keep: options.keep
+      onInflated: options.keep === true ? keep : undefined
     })
-    const kept: Array<Uint8Array> = []
-    for (let at = 0; at < bytes.length; at += portion) {
-      kept.push(...(yield* lines.push(bytes.subarray(at, at + portion))))
+    for (let at = 0; at < bytes.length; at += portion) yield* lines.push(bytes.subarray(at, at + portion))
+    const end = yield* lines.end
+    return {
+      lines: GzipLines.countOf(end),
+      inflatedBytes: end.inflatedBytes,
+      unterminated: GzipLines.isUnterminated(end),
+      text: Buffer.concat(kept).toString()
     }
-    const { rest, ...counted } = yield* lines.end
-    return { ...counted, text: Buffer.concat([...kept, ...rest]).toString() }
   }).pipe(Effect.scoped)
 
 const text = Array.from({ length: 500 }, (_, n) => `{"n":${n},"name":"Zürich 株式会社 🚀"}\n`).join("")

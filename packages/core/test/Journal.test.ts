@@ -23,7 +23,8 @@ const entry: Journal.Entry = {
   last_modified: "",
   total: 25,
   cell_bytes: 10,
-  cells: [part(0, 10), part(10, 14), [0, 0]]
+  cells: [part(0, 10), part(10, 14), [0, 0]],
+  proven: Option.some({ bytes: 9, lineFeeds: 2, inflatedBytes: 30, lineStart: 20 })
 }
 
 describe("Journal", () => {
@@ -33,6 +34,9 @@ describe("Journal", () => {
         const path = `${folder}/journal`
         yield* Journal.save(path, purpose, [entry])
         expect(yield* Journal.load(path, purpose)).toEqual([entry])
+        expect(yield* fs.readFileString(path)).toBe(
+          sealed(JSON.parse((yield* fs.readFileString(path)).replace(/,"crc":\d+/u, "")))
+        )
         for (const other of [
           { result_count: 8 },
           { files: 2 },
@@ -75,14 +79,23 @@ describe("Journal", () => {
       }
     ],
     ["a negative size", { total: -1 }],
+    [
+      "rows that no bytes prove",
+      { proven: { bytes: 26, line_feeds: 2, inflated_bytes: 30, line_start: 20 } }
+    ],
+    ["half a proof", { proven: { bytes: 9 } }],
     ["text for a number", { total: "25" }],
     ["a fraction", { total: 24.5 }]
   ] as const) {
     it.scopedLive(`does not believe ${name}`, () =>
       inFolder((fs, folder) =>
         Effect.gen(function* () {
-          const journal = { version: 1, purpose, entries: [{ ...entry, ...change }] }
-          yield* fs.writeFileString(`${folder}/journal`, JSON.stringify(journal))
+          const path = `${folder}/journal`
+          yield* Journal.save(path, purpose, [entry])
+          const journal = JSON.parse(yield* fs.readFileString(path))
+          const [written] = journal.entries
+          delete journal.crc
+          yield* fs.writeFileString(path, sealed({ ...journal, entries: [{ ...written, ...change }] }))
           expect(yield* Journal.load(`${folder}/journal`, purpose)).toEqual([])
         })
       )
@@ -104,7 +117,7 @@ describe("Journal", () => {
           const damaged = Buffer.from(text)
           damaged[at] = byte
           yield* fs.writeFile(path, damaged)
-          for (const found of yield* Journal.load(path, purpose)) expect(found.cells).toHaveLength(3)
+          expect(yield* Journal.load(path, purpose)).toEqual(text === damaged.toString() ? [entry] : [])
         }
         yield* fs.remove(path)
         expect(yield* Journal.load(path, purpose)).toEqual([])
@@ -140,6 +153,12 @@ describe("Journal", () => {
 })
 
 // ----------------------------------------------------------------------------------------------------------------
+
+/** A journal's text with the checksum that belongs to it. */
+const sealed = (journal: unknown): string => {
+  const text = JSON.stringify(journal)
+  return `${text.slice(0, -1)},"crc":${crc32(Buffer.from(text))}}`
+}
 
 const inFolder = <A, E, R>(use: (fs: FileSystem.FileSystem, folder: string) => Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {

@@ -6,10 +6,29 @@ import { createHash } from "node:crypto"
 import { gzipSync } from "node:zlib"
 import * as BatchConfig from "../src/BatchConfig.js"
 import * as Frontier from "../src/Frontier.js"
+import * as GzipLines from "../src/GzipLines.js"
 import * as Proof from "../src/Proof.js"
 
-const text = Array.from({ length: 3000 }, (_, n) => `{"n":${n}}\n`).join("")
+const text = Array.from({ length: 3000 }, (_, n) => {
+  const noise = createHash("sha256").update(String(n)).digest("hex")
+  return `{"n":${n},"noise":"${noise}"}\n`
+}).join("")
 const whole = Buffer.concat([gzipSync(text.slice(0, 9000)), gzipSync(text.slice(9000))])
+
+/** Members that end in the middle of lines. */
+const members = Buffer.concat(
+  Array.from({ length: 30 }, (_, n) => {
+    const size = Math.ceil(text.length / 30)
+    return gzipSync(text.slice(n * size, (n + 1) * size))
+  })
+)
+/** One member whose stored bytes hold the beginnings of others. */
+const disguised = gzipSync(
+  Buffer.concat(
+    Array.from({ length: 400 }, () => Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x7b, 0x7d, 10]))
+  ),
+  { level: 0 }
+)
 
 describe("Proof", () => {
   it.scopedLive("follows a writer from portion to portion, from its base on", () =>
@@ -49,6 +68,52 @@ describe("Proof", () => {
           onInflated: (more) => Effect.sync(() => void chunks.push(...more))
         })
         expect(Buffer.concat(chunks).toString()).toBe(text)
+      })
+    )
+  )
+
+  it.scopedLive("tells of whole members that are proven, and goes on behind any of them", () =>
+    withFile(members, (region, fs) =>
+      Effect.gen(function* () {
+        yield* region.frontier.advance(members.length)
+        yield* region.frontier.close
+        const told: Array<Proof.Proven> = []
+        const options = {
+          ...region,
+          name: "file",
+          onProven: (proven: Proof.Proven) => void told.push(proven)
+        }
+        const rows = yield* Proof.rows(options)
+        expect(rows).toEqual({ records: 3000, inflatedBytes: text.length, unterminated: false })
+        expect(told.length).toBeGreaterThan(5)
+        expect(told.at(-1)).toMatchObject({ bytes: members.length, lineFeeds: 3000 })
+        for (const from of told) {
+          yield* fs.writeFile(region.path, Buffer.from(members).fill(0, 0, from.bytes))
+          let further = 0
+          const onRows = (count: number) => Effect.sync(() => void (further += count))
+          expect(yield* Proof.rows({ ...region, name: "file", from, onRows })).toEqual(rows)
+          expect(further).toBe(3000 - GzipLines.countOf(from))
+        }
+      })
+    )
+  )
+
+  it.scopedLive("is not deceived by what looks like the start of a member", () =>
+    withFile(disguised, (region) =>
+      Effect.gen(function* () {
+        yield* region.frontier.advance(disguised.length)
+        yield* region.frontier.close
+        const told: Array<Proof.Proven> = []
+        let counted = 0
+        const rows = yield* Proof.rows({
+          ...region,
+          name: "file",
+          onProven: (proven) => void told.push(proven),
+          onRows: (count) => Effect.sync(() => void (counted += count))
+        })
+        expect(rows).toMatchObject({ records: 400, unterminated: false })
+        expect(counted).toBe(400)
+        expect(told.map(({ bytes }) => bytes)).toEqual([disguised.length])
       })
     )
   )
@@ -125,5 +190,7 @@ const withFile = <A, E>(
     yield* fs.writeFile(path, bytes)
     return yield* use({ path, base: Effect.succeed(base), frontier: yield* Frontier.make }, fs)
   }).pipe(
-    Effect.provide(Layer.merge(NodeContext.layer, BatchConfig.layer({ transfer: { maxLineBytes: 1024 } })))
+    Effect.provide(
+      Layer.merge(NodeContext.layer, BatchConfig.layer({ transfer: { maxLineBytes: 1024, syncBytes: 4096 } }))
+    )
   )

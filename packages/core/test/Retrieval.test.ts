@@ -297,7 +297,7 @@ describe("Retrieval", () => {
     for (const [name, damage] of [
       ["a truncated journal", (text: string) => text.slice(0, 100)],
       ["an empty journal", () => ""],
-      ["an older version", (text: string) => text.replace('"version":1', '"version":0')],
+      ["an older version", (text: string) => text.replace('"version":2', '"version":1')],
       ["another batch", (text: string) => text.replace(/"batch_id":"......../u, '"batch_id":"00000000')],
       ["another result_count", (text: string) => text.replace(/"result_count":\d+/u, '"result_count":1')],
       ["wrong digests", (text: string) => text.replace(/,\d+\]/gu, ",1]")],
