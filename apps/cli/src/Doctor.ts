@@ -6,11 +6,12 @@ import { BatchClient } from "@org/batch-core/BatchClient"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import { maskUrl } from "@org/batch-core/Secret"
 import { Clock, Duration, Effect, Either, Layer, Option, Ref } from "effect"
-import { access, constants, statfs } from "node:fs/promises"
+import { access, constants } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { resolve } from "node:path"
 import type { SettingsError } from "./CliError.js"
 import * as ExitCode from "./ExitCode.js"
+import * as LocalDisk from "./LocalDisk.js"
 import * as Network from "./Network.js"
 import * as Profile from "./Profile.js"
 import { bytes, duration } from "./Quantity.js"
@@ -155,10 +156,9 @@ const skew = (server: Option.Option<number>, now: number): Option.Option<Finding
   )
 
 const folder = (name: string, path: string): Effect.Effect<Finding> =>
-  Effect.tryPromise(async () => {
-    await access(path, constants.W_OK)
-    const { bavail, bsize } = await statfs(path)
-    return finding(name, "ok", `${path} is writable, ${bytes(bavail * bsize)} free`)
-  }).pipe(
+  Effect.tryPromise(() => access(path, constants.W_OK)).pipe(
+    Effect.zipRight(LocalDisk.freeSpace(path)),
+    Effect.map(Option.match({ onNone: () => "", onSome: (free) => `, ${bytes(free)} free` })),
+    Effect.map((free) => finding(name, "ok", `${path} is writable${free}`)),
     Effect.catchAll(() => Effect.succeed(finding(name, "failed", `${path} is not writable`, ExitCode.local)))
   )

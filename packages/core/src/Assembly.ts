@@ -21,6 +21,7 @@ import * as Digest from "./Digest.js"
 import * as Durability from "./Durability.js"
 import type { Emit } from "./Event.js"
 import * as FileAnswer from "./FileAnswer.js"
+import * as FreeSpace from "./FreeSpace.js"
 import type * as Journal from "./Journal.js"
 import * as Proof from "./Proof.js"
 import type { Links } from "./ResultLink.js"
@@ -80,6 +81,7 @@ export const assemble = (options: AssemblyOptions): Effect.Effect<Assembled, Tra
   Effect.gen(function* () {
     const sources = yield* Durability.open(options)
     const resumedBytes = sources.reduce((sum, source) => sum + Source.count(source), 0)
+    yield* checkRoom(sources)
     const progress = yield* makeProgress(options, sources, resumedBytes)
     const output = options.inflateTo === undefined ? undefined : yield* openOutput(options.inflateTo)
     const proofs = Effect.forEach(sources, (source) => prove(options, source, progress, output), {
@@ -123,6 +125,7 @@ const bring = (
       connections,
       onSize: (source, bytes) =>
         Deferred.succeed(source.size, bytes).pipe(
+          Effect.zipRight(checkRoom(sources)),
           Effect.zipRight(progress.sized(bytes)),
           Effect.zipRight(warnUnlessStrong(options, source)),
           Effect.zipRight(changed.notify)
@@ -151,6 +154,12 @@ const bring = (
     )
     yield* alongside(Effect.all(workers, { concurrency: "unbounded", discard: true }), durability.keep)
   })
+
+/** Room for what is still to come of the files whose size is known: they all lie in one folder. */
+const checkRoom = (sources: ReadonlyArray<Source.Source>): Effect.Effect<void, StorageError> => {
+  const missing = sources.reduce((sum, source) => sum + Source.missing(source), 0)
+  return Effect.forEach(sources.slice(0, 1), ({ path }) => FreeSpace.check(path, missing), { discard: true })
+}
 
 const warnUnlessStrong = (options: AssemblyOptions, source: Source.Source): Effect.Effect<void> => {
   const etag = Option.match(source.identity, { onNone: () => "", onSome: (identity) => identity.etag })

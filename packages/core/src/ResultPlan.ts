@@ -51,15 +51,12 @@ export const make = (
   return Either.left(new ResultsUnavailable({ reason: "NoLink", batchId, detail }))
 }
 
-/** The other way to the same rows, if there is one: the parts, joined, where the merged file was tried. */
-export const alternative = (
-  batch: Batch,
-  plan: ResultPlan,
-  options: { readonly parts: boolean }
-): Option.Option<ResultPlan> =>
-  !options.parts && plan.source === "merged" && batch.downloadUrls.length > 0
-    ? Option.some(parts(batch))
-    : Option.none()
+/** The other way to the same rows, if there is one: the parts where the merged file was tried, and the reverse. */
+export const alternative = (batch: Batch, plan: ResultPlan): Option.Option<ResultPlan> => {
+  if (plan.source === "merged")
+    return batch.downloadUrls.length > 0 ? Option.some(parts(batch)) : Option.none()
+  return Option.isSome(batch.downloadUrl) ? Option.some(merged(batch)) : Option.none()
+}
 
 const merged = (batch: Batch): ResultPlan => ({
   source: "merged",

@@ -41,7 +41,10 @@ export interface DownloadOptions {
   readonly output: string
   /** Default `jsonl.gz`. */
   readonly format?: Receipt.Format | undefined
-  /** Keep the part files separate, as `<batch-id>.part-000.jsonl.gz` … in the folder `output`. */
+  /**
+   * Keep the part files separate, as `<batch-id>.part-000.jsonl.gz` … in the folder `output`. If they have not all
+   * rows and the merged file has, it is delivered there as `<batch-id>.jsonl.gz`.
+   */
   readonly parts?: boolean | undefined
   /** Connections at most, 1 to 64; default from `BatchConfig`. */
   readonly concurrency?: number | undefined
@@ -196,12 +199,12 @@ interface Shared {
   readonly throttle: Throttle.Throttle
 }
 
-/** As many rows as were announced; if the merged file has not all of them, the part files may. */
+/** As many rows as were announced; if the merged file has not all of them, the part files may, and the reverse. */
 const findRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, TransferError, Needs> =>
   Effect.gen(function* () {
     const first = yield* fetchRows(run, shared, way)
     if (isComplete(run, first)) return first
-    const other = ResultPlan.alternative(run.batch, way.plan, { parts: run.options.parts ?? false })
+    const other = ResultPlan.alternative(run.batch, way.plan)
     if (Option.isNone(other)) return yield* settleFor(run, [first])
     yield* run.emit({ _tag: "Restarted", detail: `${inWords(first)}, of ${run.batch.resultCount} announced` })
     const aside = yield* wayOf(run, other.value, true)

@@ -72,6 +72,10 @@ export const make = (
 export const count = (source: Source): number =>
   Option.match(source.cells, { onNone: () => 0, onSome: (cells) => cells.count() })
 
+/** How many bytes are known to be still to come. */
+export const missing = (source: Source): number =>
+  Option.match(source.cells, { onNone: () => 0, onSome: (cells) => cells.total - cells.count() })
+
 /** Writes bytes to their place. What is noted of them is noted at once; progress makes us patient again. */
 export const write = (
   source: Source,

@@ -48,8 +48,8 @@ export interface Shared {
   readonly isSurplus: Effect.Effect<boolean>
   /** Told when bytes are written, but not synced yet. */
   readonly onWritten: (source: Source.Source, bytes: number) => Effect.Effect<void>
-  /** Told once of each file's size. */
-  readonly onSize: (source: Source.Source, bytes: number) => Effect.Effect<void>
+  /** Told once of each file's size; fails where there is no room for it. */
+  readonly onSize: (source: Source.Source, bytes: number) => Effect.Effect<void, StorageError>
   /** Told before the pause before another try. */
   readonly onRetry: (source: Source.Source, detail: string, delay: Duration.Duration) => Effect.Effect<void>
 }
@@ -254,7 +254,7 @@ const nextBlock = (
   )
 
 /** Notes which version of the object this is, and its size as soon as it is known. */
-const settle = (run: Run, identity: FileAnswer.Identity, whole: boolean): Effect.Effect<void> =>
+const settle = (run: Run, identity: FileAnswer.Identity, whole: boolean): Effect.Effect<void, StorageError> =>
   Effect.gen(function* () {
     const { source } = run
     const total = Option.orElse(identity.total, () => Source.totalOf(source))
@@ -273,13 +273,13 @@ const settle = (run: Run, identity: FileAnswer.Identity, whole: boolean): Effect
   })
 
 /** A whole body whose length nobody promised has made the file whole; any other may be followed by the rest. */
-const bodyEnd = (run: Run, begun: number, whole: boolean): Effect.Effect<void, Again> => {
+const bodyEnd = (run: Run, begun: number, whole: boolean): Effect.Effect<void, Again | StorageError> => {
   if (whole && Option.isNone(run.source.cells)) return atEnd(run)
   return run.position === begun ? Effect.fail(trouble("Transport", "the body was empty")) : Effect.void
 }
 
 /** The object ends where we are. */
-const atEnd = (run: Run): Effect.Effect<void> => {
+const atEnd = (run: Run): Effect.Effect<void, StorageError> => {
   const none: FileAnswer.Identity = { etag: "", lastModified: "", total: Option.none() }
   const identity = Option.getOrElse(run.source.identity, () => none)
   return settle(run, { ...identity, total: Option.some(run.position) }, false)

@@ -9,6 +9,7 @@ import * as Batch from "../src/Batch.js"
 import * as BatchClient from "../src/BatchClient.js"
 import * as BatchConfig from "../src/BatchConfig.js"
 import * as BatchHttp from "../src/BatchHttp.js"
+import * as FreeSpace from "../src/FreeSpace.js"
 import * as Retrieval from "../src/Retrieval.js"
 import * as Verification from "../src/Verification.js"
 
@@ -189,27 +190,11 @@ describe("Retrieval", () => {
   )
 
   describe("when the merged file has not all rows", () => {
-    /** The merged file is that of another job, with fewer rows. */
-    const withoutRows = (sandbox: Sandbox.Service, id: string, records: number) =>
-      Effect.gen(function* () {
-        const poor = yield* sandbox.createJob({ records, pendingMs: 0, processingMs: 0 })
-        const answer = yield* Effect.promise(() =>
-          fetch(`${sandbox.baseUrl}/batch/${poor}`, {
-            headers: { authorization: `Bearer ${sandbox.apiKey}` }
-          }).then((response) => response.json())
-        )
-        yield* sandbox.script({
-          on: { server: "storage", path: `${id}/merged` },
-          times: -1,
-          do: { redirect: { to: String(Object(answer).download_url) } }
-        })
-      })
-
     for (const format of ["jsonl.gz", "jsonl"] as const) {
       it.scopedLive(`the part files are tried before the result is called incomplete: ${format}`, () =>
         withJob({ records: 60, parts: 3 }, ({ events, fs, id, output, sandbox }) =>
           Effect.gen(function* () {
-            yield* withoutRows(sandbox, id, 20)
+            yield* withoutRows(sandbox, `${id}/merged`, 20)
             const receipt = yield* Retrieval.download(id, { output, format, onEvent: events.push })
             expect(receipt).toMatchObject({ records: 60, complete: true, source: "parts" })
             const bytes = yield* fs.readFile(output)
@@ -227,7 +212,7 @@ describe("Retrieval", () => {
     it.scopedLive("and if they have not all rows either, both figures are told", () =>
       withJob({ records: 60, resultCount: 61, parts: 3 }, ({ id, output, sandbox }) =>
         Effect.gen(function* () {
-          yield* withoutRows(sandbox, id, 20)
+          yield* withoutRows(sandbox, `${id}/merged`, 20)
           const error = yield* Effect.flip(Retrieval.download(id, { output }))
           expect(error).toMatchObject({
             _tag: "ResultsCorrupt",
@@ -241,6 +226,65 @@ describe("Retrieval", () => {
       )
     )
   })
+
+  describe("when the part files, kept separate, have not all rows", () => {
+    it.scopedLive("the merged file is tried, and delivered in their place", () =>
+      withJob({ records: 60, parts: 3 }, ({ events, fs, id, output, sandbox }) =>
+        Effect.gen(function* () {
+          yield* withoutRows(sandbox, `${id}/part-001`, 5)
+          const receipt = yield* Retrieval.download(id, {
+            output: `${output}.d`,
+            parts: true,
+            receipt: true,
+            onEvent: events.push
+          })
+          expect(receipt).toMatchObject({ records: 60, complete: true, source: "merged" })
+          expect(yield* fs.readDirectory(`${output}.d`)).toEqual([`${id}.jsonl.gz`])
+          const bytes = yield* fs.readFile(`${output}.d/${id}.jsonl.gz`)
+          expect(receipt).toMatchObject({ bytes: bytes.length, sha256: sha256(bytes) })
+          expect(yield* Verification.verify(`${output}.d`)).toMatchObject({ records: 60 })
+          expect(events.all).toContainEqual({
+            _tag: "Restarted",
+            detail: "45 rows in the 3 part files, of 60 announced"
+          })
+        })
+      )
+    )
+
+    it.scopedLive("and if it has not all rows either, both figures are told", () =>
+      withJob({ records: 60, resultCount: 61, parts: 3 }, ({ fs, id, output, sandbox }) =>
+        Effect.gen(function* () {
+          yield* withoutRows(sandbox, `${id}/part-001`, 5)
+          expect(
+            yield* Effect.flip(Retrieval.download(id, { output: `${output}.d`, parts: true }))
+          ).toMatchObject({
+            _tag: "ResultsCorrupt",
+            reason: "RowCount",
+            actual: "60 rows in the merged file and 45 rows in the 3 part files"
+          })
+          expect(yield* fs.readDirectory(`${output}.d`)).toEqual([`${id}.jsonl.gz.corrupt`])
+        })
+      )
+    )
+  })
+
+  it.scopedLive("finds before the transfer that there is no room for it, and goes on once there is", () =>
+    withJob({ records: 400 }, ({ events, id, output, sandbox }) =>
+      Effect.gen(function* () {
+        const room = (bytes: number) =>
+          Effect.provideService(FreeSpace.FreeSpace, () => Effect.succeedSome(bytes))
+        const download = Retrieval.download(id, { output, onEvent: events.push })
+        expect(yield* Effect.flip(download.pipe(room(100_000)))).toMatchObject({
+          _tag: "StorageError",
+          reason: "NoSpace",
+          detail: expect.stringMatching(/^\d{6} more bytes are needed, and there is room for 100000$/u)
+        })
+        expect(progress(events.all).every(({ bytes }) => bytes === 0)).toBe(true)
+        expect((yield* sandbox.requests).filter(({ server }) => server === "storage")).toHaveLength(1)
+        expect(yield* download.pipe(room(10_000_000))).toMatchObject({ records: 400 })
+      })
+    )
+  )
 
   describe("an interrupted download", () => {
     const slow = {
@@ -416,6 +460,22 @@ describe("Retrieval", () => {
 })
 
 // ----------------------------------------------------------------------------------------------------------------
+
+/** The objects of a path are the merged file of another job, with fewer rows. */
+const withoutRows = (sandbox: Sandbox.Service, path: string, records: number) =>
+  Effect.gen(function* () {
+    const poor = yield* sandbox.createJob({ records, pendingMs: 0, processingMs: 0 })
+    const answer = yield* Effect.promise(() =>
+      fetch(`${sandbox.baseUrl}/batch/${poor}`, {
+        headers: { authorization: `Bearer ${sandbox.apiKey}` }
+      }).then((response) => response.json())
+    )
+    yield* sandbox.script({
+      on: { server: "storage", path },
+      times: -1,
+      do: { redirect: { to: String(Object(answer).download_url) } }
+    })
+  })
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 
