@@ -5,14 +5,14 @@ import { HttpClient } from "@effect/platform"
 import { BatchClient } from "@org/batch-core/BatchClient"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import { maskUrl } from "@org/batch-core/Secret"
+import * as Disk from "@org/batch-node/Disk"
+import * as Network from "@org/batch-node/Network"
 import { Clock, Duration, Effect, Either, Layer, Option, Ref } from "effect"
 import { access, constants } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { resolve } from "node:path"
 import type { SettingsError } from "./CliError.js"
 import * as ExitCode from "./ExitCode.js"
-import * as LocalDisk from "./LocalDisk.js"
-import * as Network from "./Network.js"
 import * as Profile from "./Profile.js"
 import { bytes, duration } from "./Quantity.js"
 import * as Session from "./Session.js"
@@ -80,7 +80,7 @@ const settingsFindings = (
   settings: Either.Either<BatchConfig["Type"], SettingsError>,
   environment: Settings.Environment
 ): ReadonlyArray<Finding> => {
-  const proxies = Network.proxiesSet(environment).map(
+  const proxies = Network.proxiesSet(environment.variables).map(
     (name) => `${name}=${proxy(environment.variables[name] ?? "")}`
   )
   const noProxy = environment.variables["NO_PROXY"] ?? environment.variables["no_proxy"] ?? ""
@@ -115,7 +115,7 @@ const reach = (settings: BatchConfig["Type"]) =>
         HttpClient.HttpClient,
         HttpClient.tap((response) => Ref.set(date, Option.some(Date.parse(response.headers["date"] ?? ""))))
       )
-    ).pipe(Layer.provide(Network.layer))
+    ).pipe(Layer.provide(Session.network))
     const session = Session.over.pipe(
       Layer.provide(client),
       Layer.provide(Layer.succeed(BatchConfig, { ...settings, retry }))
@@ -157,7 +157,7 @@ const skew = (server: Option.Option<number>, now: number): Option.Option<Finding
 
 const folder = (name: string, path: string): Effect.Effect<Finding> =>
   Effect.tryPromise(() => access(path, constants.W_OK)).pipe(
-    Effect.zipRight(LocalDisk.freeSpace(path)),
+    Effect.zipRight(Disk.freeSpace(path)),
     Effect.map(Option.match({ onNone: () => "", onSome: (free) => `, ${bytes(free)} free` })),
     Effect.map((free) => finding(name, "ok", `${path} is writable${free}`)),
     Effect.catchAll(() => Effect.succeed(finding(name, "failed", `${path} is not writable`, ExitCode.local)))

@@ -4,9 +4,7 @@
 import { FileSystem } from "@effect/platform"
 import type { PlatformError } from "@effect/platform/Error"
 import { StorageError } from "@org/batch-core/BatchError"
-import type { Measure } from "@org/batch-core/FreeSpace"
-import { Effect, Option, type Scope, Stream } from "effect"
-import { statfs } from "node:fs/promises"
+import { Effect, type Scope, Stream } from "effect"
 
 /** A folder that only we can read and that goes with the scope. */
 export const privateFolder: Effect.Effect<string, StorageError, FileSystem.FileSystem | Scope.Scope> =
@@ -24,13 +22,6 @@ export const keptFolder: Effect.Effect<string, StorageError, FileSystem.FileSyst
 export const bytes = (path: string): Stream.Stream<Uint8Array, StorageError, FileSystem.FileSystem> =>
   Stream.unwrap(Effect.map(FileSystem.FileSystem, (fs) => fs.stream(path, { chunkSize: 256 * 1024 }))).pipe(
     Stream.mapError(toStorageError(path))
-  )
-
-/** What the system lets us still write to the disk of a file or folder. */
-export const freeSpace: Measure = (path) =>
-  Effect.map(
-    Effect.option(Effect.tryPromise(() => statfs(path))),
-    Option.map(({ bavail, bsize }) => bavail * bsize)
   )
 
 /** Removes a file. */

@@ -3,12 +3,11 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
-import { FreeSpace } from "@org/batch-core/FreeSpace"
+import * as Disk from "@org/batch-node/Disk"
 import { Layer } from "effect"
 import * as Censor from "./Censor.js"
 import * as Diagnostics from "./Diagnostics.js"
 import { Invocation } from "./Invocation.js"
-import * as LocalDisk from "./LocalDisk.js"
 import * as NoPrompt from "./NoPrompt.js"
 import * as Output from "./Output.js"
 import * as Screen from "./Screen.js"
@@ -22,10 +21,5 @@ export const layer = Layer.mergeAll(
     Layer.provideMerge(Screen.layer),
     Layer.provideMerge(Censor.layer)
   ),
-  Layer.mergeAll(
-    NodeFileSystem.layer,
-    NodePath.layer,
-    NoPrompt.layer,
-    Layer.succeed(FreeSpace, LocalDisk.freeSpace)
-  )
+  Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NoPrompt.layer, Disk.layer)
 )

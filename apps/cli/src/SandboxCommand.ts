@@ -2,9 +2,9 @@
  * `batchctl sandbox`: a local batch API with storage, to try everything without a key and without credits.
  */
 import { Command, Options } from "@effect/cli"
+import * as Network from "@org/batch-node/Network"
 import { Effect, Option } from "effect"
 import type { Example } from "./LocalSandbox.js"
-import * as Network from "./Network.js"
 import { Output } from "./Output.js"
 import { Environment } from "./Settings.js"
 
@@ -46,7 +46,7 @@ const attempt = ({ id, verb, what }: Example): string => `batchctl ${verb.padEnd
 const run = Effect.fn("SandboxCommand.run")(function* ({ storagePort, ...where }: Request) {
   const { examples, start } = yield* Effect.promise(() => import("./LocalSandbox.js"))
   const output = yield* Output
-  const proxied = Network.proxiesSet(yield* Environment).length > 0
+  const proxied = Network.proxiesSet((yield* Environment).variables).length > 0
   const sandbox = yield* start({ ...where, storagePort: Option.getOrUndefined(storagePort) })
   const jobs = yield* examples(sandbox)
   yield* output.line(

@@ -5,10 +5,10 @@ import type { FileSystem, HttpClient } from "@effect/platform"
 import * as BatchClient from "@org/batch-core/BatchClient"
 import type { BatchConfig } from "@org/batch-core/BatchConfig"
 import * as BatchHttp from "@org/batch-core/BatchHttp"
-import { Layer } from "effect"
+import * as Network from "@org/batch-node/Network"
+import { Effect, Layer } from "effect"
 import type { Censor } from "./Censor.js"
 import type { SettingsError } from "./CliError.js"
-import * as Network from "./Network.js"
 import type { Screen } from "./Screen.js"
 import * as Settings from "./Settings.js"
 
@@ -22,9 +22,14 @@ export const over: Layer.Layer<
   BatchConfig | HttpClient.HttpClient
 > = BatchClient.layer.pipe(Layer.provideMerge(BatchHttp.layer))
 
+/** The HTTP client with the network of the environment. */
+export const network: Layer.Layer<HttpClient.HttpClient, never, Settings.Environment> = Layer.unwrapEffect(
+  Effect.map(Settings.Environment, Network.layer)
+)
+
 /** The services of the core with the settings and the network of the environment. */
 export const layer: Layer.Layer<
   Session,
   SettingsError,
   Censor | Settings.Environment | FileSystem.FileSystem | Screen
-> = over.pipe(Layer.provide(Network.layer), Layer.provideMerge(Settings.layer))
+> = over.pipe(Layer.provide(network), Layer.provideMerge(Settings.layer))

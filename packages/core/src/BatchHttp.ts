@@ -75,6 +75,7 @@ const meanings: Readonly<Record<string, string>> = {
   EHOSTUNREACH: "the host cannot be reached",
   ENETUNREACH: "the network cannot be reached",
   HPE_INVALID_CONSTANT: "the peer does not speak HTTP",
+  EPRIVATE: "it is on a private address, where no link may lead",
   EPROTO: "the TLS handshake failed"
 }
 
@@ -96,7 +97,7 @@ export const explain = (
   })
   return {
     detail: `${host}: ${options?.secret === undefined ? reason : scrub(reason, options.secret)}`,
-    retryable: !Option.exists(code, (known) => /CERT|UNABLE_TO_|HPE_/u.test(known))
+    retryable: !Option.exists(code, (known) => /CERT|UNABLE_TO_|HPE_|EPRIVATE/u.test(known))
   }
 }
 

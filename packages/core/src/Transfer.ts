@@ -178,7 +178,7 @@ const request = (
   Effect.gen(function* () {
     const { idleTimeout } = run.settings.transfer
     const response = yield* run.files.execute(HttpClientRequest.get(url, { headers: headersFor(run) })).pipe(
-      Effect.mapError((error) => trouble("Transport", BatchHttp.explain(error).detail)),
+      Effect.mapError((error) => unreachable(run, BatchHttp.explain(error))),
       Effect.timeoutFail({
         duration: idleTimeout,
         onTimeout: () => trouble("Stalled", `no answer for ${Duration.format(idleTimeout)}`)
@@ -342,6 +342,12 @@ const trouble = (
   hint: more?.hint ?? Option.none(),
   otherwise: Option.none()
 })
+
+/** A certificate that nobody vouches for, or a place where no link may lead, stays what it is. */
+const unreachable = (run: Run, { detail, retryable }: BatchHttp.NetworkFailure): Again | TransferFailed => {
+  const setback = trouble("Transport", detail)
+  return retryable ? setback : failed({ ...run, failures: run.failures + 1 }, setback)
+}
 
 const unavailable = (
   { shared, source }: Run,

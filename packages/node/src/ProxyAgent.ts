@@ -7,23 +7,25 @@ import { HttpsProxyAgent } from "https-proxy-agent"
 import * as Http from "node:http"
 import * as Https from "node:https"
 import { getProxyForUrl } from "proxy-from-env"
-import { guarded } from "./Sockets.js"
+import * as Address from "./Address.js"
+import { anywhere, guarded, type Reach } from "./Sockets.js"
 
 /** Sends each request the way that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name for its URL. */
 export class ProxyAgent extends Agent {
   private readonly agents = new Map<string, Http.Agent>()
-  private readonly settings: Http.AgentOptions
+  private readonly reach: Reach
 
-  constructor(settings: Http.AgentOptions) {
-    super(settings)
-    this.settings = settings
+  constructor(reach: Reach) {
+    super(anywhere.options)
+    this.reach = reach
   }
 
   override connect(_: Http.ClientRequest, options: AgentConnectOpts): Http.Agent {
+    if (options.host !== undefined && this.reach.refuses(options.host)) throw Address.refusal(options.host)
     const scheme = options.secureEndpoint ? "https" : "http"
     const proxy = getProxyForUrl(`${scheme}://${authority(options)}/`)
     const key = `${scheme} ${proxy}`
-    const agent = this.agents.get(key) ?? guarded(this.make(options.secureEndpoint, proxy))
+    const agent = this.agents.get(key) ?? guarded(this.make(options.secureEndpoint, proxy), anywhere)
     this.agents.set(key, agent)
     return agent
   }
@@ -34,14 +36,14 @@ export class ProxyAgent extends Agent {
   }
 
   private make(secure: boolean, proxy: string): Http.Agent {
-    if (proxy === "") return secure ? new Https.Agent(this.settings) : new Http.Agent(this.settings)
-    return secure ? tunnel(proxy, this.settings) : new HttpProxyAgent(proxy, this.settings)
+    if (proxy === "") return secure ? new Https.Agent(this.reach.options) : new Http.Agent(this.reach.options)
+    return secure ? tunnel(proxy) : new HttpProxyAgent(proxy, anywhere.options)
   }
 }
 
 /** A proxy that refuses to connect is a failed connection, not an answer of the host behind it. */
-const tunnel = (proxy: string, settings: Http.AgentOptions): Http.Agent => {
-  const agent = new HttpsProxyAgent(proxy, settings)
+const tunnel = (proxy: string): Http.Agent => {
+  const agent = new HttpsProxyAgent(proxy, anywhere.options)
   agent.on("proxyConnect", ({ statusCode }: ConnectResponse, request: Http.ClientRequest) => {
     if (statusCode !== 200) request.destroy(new Error(`the proxy refuses to connect (HTTP ${statusCode})`))
   })

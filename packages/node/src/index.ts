@@ -1,0 +1,8 @@
+/**
+ * What `@org/batch-core` needs of Node.
+ *
+ * @packageDocumentation
+ */
+export * as Address from "./Address.js"
+export * as Disk from "./Disk.js"
+export * as Network from "./Network.js"
