@@ -13,7 +13,7 @@ import type { FileSystem } from "@effect/platform"
 import { Deferred, Effect, Option, Ref, type Scope } from "effect"
 import { alongside } from "./Alongside.js"
 import { BatchConfig } from "./BatchConfig.js"
-import { ResultsCorrupt, type StorageError, type TransferError } from "./BatchError.js"
+import type { ResultsCorrupt, StorageError, TransferError } from "./BatchError.js"
 import type { BatchHttp } from "./BatchHttp.js"
 import type * as Cells from "./Cells.js"
 import * as Connections from "./Connections.js"
@@ -227,7 +227,7 @@ const prove = (
       { concurrency: 2 }
     )
     const followed = index + 1 < options.files.length && (options.purpose.joined || output !== undefined)
-    if (rows.unterminated && followed) return yield* unjoinable(name)
+    if (rows.unterminated && followed) return yield* Proof.unjoinable(name)
     return {
       index,
       path: source.path,
@@ -239,14 +239,6 @@ const prove = (
       sha256
     }
   })
-
-/** What is joined to a line without a line feed would become part of it. */
-const unjoinable = (file: string): Effect.Effect<never, ResultsCorrupt> => {
-  const expected = "a line feed after its last row, since another part follows"
-  return Effect.fail(
-    new ResultsCorrupt({ reason: "Encoding", file, expected, actual: "none", kept: Option.none() })
-  )
-}
 
 interface Progress {
   readonly sized: (bytes: number) => Effect.Effect<void>

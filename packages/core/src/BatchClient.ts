@@ -10,7 +10,7 @@
  *   Stream.runCollect
  * )
  */
-import { HttpClientRequest, HttpIncomingMessage, UrlParams } from "@effect/platform"
+import { type HttpClientError, HttpClientRequest, HttpIncomingMessage, UrlParams } from "@effect/platform"
 import { Chunk, Context, Effect, HashSet, Layer, Option, Redacted, Schema, Stream } from "effect"
 import * as ApiAnswer from "./ApiAnswer.js"
 import { type Batch, type BatchId, FromJson } from "./Batch.js"
@@ -19,6 +19,7 @@ import { type ApiError, BatchNotFound, MalformedResponse, type StatusError } fro
 import { BatchHttp } from "./BatchHttp.js"
 import * as RetryPolicy from "./RetryPolicy.js"
 import { JsonObject, scrub, SecretJson } from "./Secret.js"
+import * as Telemetry from "./Telemetry.js"
 import * as Throttle from "./Throttle.js"
 
 /** Which jobs to list. */
@@ -82,6 +83,8 @@ const shortestSecret = 16
 /** An answer with a thousand links is about a megabyte. */
 const maxBodyBytes = 64 * 1024 * 1024
 
+const countRequest = (outcome: string) => Telemetry.count(Telemetry.apiRequests, "outcome", outcome)
+
 /** The calls over the hardened `api` client, with a throttle of their own: make one for each key. */
 export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effect.gen(function* () {
   const { apiKey, retry } = yield* BatchConfig
@@ -90,6 +93,9 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
   const secret = Option.getOrUndefined(apiKey)
   const clean = (text: string) => (secret === undefined ? text : scrub(text, secret))
   const occursByChance = secret === undefined || Redacted.value(secret).length < shortestSecret
+
+  const lost = (error: HttpClientError.HttpClientError) =>
+    Effect.zipRight(countRequest("network"), Effect.fail(ApiAnswer.unreachable(error, secret)))
 
   const attempt = (
     request: HttpClientRequest.HttpClientRequest
@@ -105,13 +111,16 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
       HttpIncomingMessage.withMaxBodySize(Option.some(maxBodyBytes)),
       Effect.catchTags({
         NotAuthorized: (error) => Effect.fail(ApiAnswer.final(error)),
-        RequestError: (error) => Effect.fail(ApiAnswer.unreachable(error, secret)),
-        ResponseError: (error) => Effect.fail(ApiAnswer.unreachable(error, secret))
+        RequestError: lost,
+        ResponseError: lost
       }),
-      Effect.timeoutFail({
+      Effect.timeoutTo({
         duration: retry.attemptTimeout,
-        onTimeout: () => ApiAnswer.timedOut(retry.attemptTimeout)
+        onSuccess: (answer) => Effect.zipRight(countRequest(String(answer.status)), Effect.succeed(answer)),
+        onTimeout: () =>
+          Effect.zipRight(countRequest("timeout"), Effect.fail(ApiAnswer.timedOut(retry.attemptTimeout)))
       }),
+      Effect.flatten,
       Effect.tap((answer) => throttle.observe(answer.headers))
     )
 

@@ -15,7 +15,7 @@
  *     Stream.runForEach((count) => Effect.log(`${count} rows so far`))
  *   )
  */
-import { Clock, Duration, Effect, Either, Option, Random, Ref, Stream } from "effect"
+import { Clock, Duration, Effect, Either, Metric, Option, Random, Ref, Stream } from "effect"
 import { type Batch, type BatchId, isKnown, isTerminal } from "./Batch.js"
 import { BatchClient } from "./BatchClient.js"
 import { BatchConfig, type Settings } from "./BatchConfig.js"
@@ -32,6 +32,7 @@ import {
   WaitTimeout,
   type WatchError
 } from "./BatchError.js"
+import * as Telemetry from "./Telemetry.js"
 
 /** A failed request that does not end a wait. */
 export type Excuse = RateLimited | ApiUnavailable | MalformedResponse
@@ -202,6 +203,7 @@ const accept = (wait: Wait, batch: Batch): Effect.Effect<Batch, MalformedRespons
       last: Option.some(batch),
       hint: 0
     }))
+    yield* Metric.increment(Telemetry.polls)
     if (unheard) yield* wait.notify({ _tag: "UnknownStatus", status: batch.status })
     if (unknown < wait.poll.unknownStatusLimit) return batch
     const detail = `${unknown} answers in a row have an unknown status, the last one ${JSON.stringify(batch.status)}`

@@ -73,23 +73,19 @@ const openSource = (
     const size = yield* Deferred.make<number>()
     const after = layout.purpose.joined ? previous : undefined
     const base = after === undefined ? Effect.succeed(0) : yield* Effect.cached(endOf(after))
-    const source = Source.make({ planned, path, file, size, base, frontier: yield* Frontier.make })
+    const frontier = yield* Frontier.make
+    const source = Source.make({ planned, path, sink: Source.toFile(file, path), size, base, frontier })
     const entry = entries.find(({ index }) => index === planned.index)
     if (entry === undefined || (after !== undefined && Option.isNone(after.cells))) return source
-    yield* restore(source, entry, yield* base)
+    yield* restore(source, entry, yield* Journal.verify(entry, file, path, yield* base))
     return source
   })
 
 const endOf = (source: Source.Source): Effect.Effect<number> =>
   Effect.zipWith(source.base, Deferred.await(source.size), (base, size) => base + size)
 
-const restore = (
-  source: Source.Source,
-  entry: Journal.Entry,
-  base: number
-): Effect.Effect<void, StorageError> =>
+const restore = (source: Source.Source, entry: Journal.Entry, cells: Cells.Cells): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const cells = yield* Journal.verify(entry, source.file, source.path, base)
     source.identity = Option.some({
       etag: entry.etag,
       lastModified: entry.last_modified,
@@ -132,7 +128,7 @@ export const make = (
         source.unsynced > 0 ? [{ source, bytes: source.unsynced }] : []
       )
       if (dirty.length === 0) return
-      yield* Effect.forEach(dirty, ({ source }) => Storage.sync(source.file, source.path), { discard: true })
+      yield* Effect.forEach(dirty, ({ source }) => source.sink.sync, { discard: true })
       yield* Journal.save(layout.journal, layout.purpose, entries)
       for (const { bytes, source } of dirty) source.unsynced -= bytes
       yield* changed.notify
@@ -150,7 +146,7 @@ export const make = (
         yield* changed.notify
         yield* waitUntil(() => unsynced() < 2 * syncBytes)
       }),
-      synced: (source) => Storage.sync(source.file, source.path),
+      synced: (source) => source.sink.sync,
       keep: Effect.forever(Effect.zipRight(due, checkpoint))
     }
   })

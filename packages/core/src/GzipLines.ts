@@ -71,6 +71,8 @@ export const memberStart = (bytes: Uint8Array, from: number): number => {
 export const make = <E = never>(options: {
   /** The longest line, in bytes; a longer one is a fault with its line and offset. */
   readonly maxLineBytes: number
+  /** Inflated bytes handed on at a time; four times as many wait at most. Default 1 MiB: smaller is slower. */
+  readonly chunkBytes?: number | undefined
   /** Where an earlier part of the file has ended. */
   readonly from?: Position | undefined
   /** Takes what the bytes inflate to, in order. A slow one slows the inflating. */
@@ -78,7 +80,7 @@ export const make = <E = never>(options: {
 }): Effect.Effect<GzipLines<E>, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() => createGunzip({ chunkSize: chunkBytes })),
+      Effect.sync(() => createGunzip({ chunkSize: options.chunkBytes ?? defaultChunkBytes })),
       (gunzip) => Effect.sync(() => gunzip.destroy())
     ),
     (gunzip) => {
@@ -119,10 +121,7 @@ export const make = <E = never>(options: {
     }
   )
 
-const chunkBytes = 1_048_576
-
-/** More than this waits for nobody: the inflating pauses. */
-const mostHeld = 4 * chunkBytes
+const defaultChunkBytes = 1_048_576
 
 /** The mutable side of one file: callbacks of the stream in, bytes and figures out. */
 interface Reading {
@@ -141,11 +140,13 @@ interface Reading {
 const read = (
   gunzip: Gunzip,
   {
+    chunkBytes = defaultChunkBytes,
     from = start,
     keep,
     maxLineBytes
   }: {
     readonly maxLineBytes: number
+    readonly chunkBytes?: number | undefined
     readonly from?: Position | undefined
     readonly keep: boolean
   }
@@ -200,7 +201,7 @@ const read = (
     } else if (keep) {
       held.push(chunk)
       heldBytes += chunk.length
-      if (heldBytes >= mostHeld) gunzip.pause()
+      if (heldBytes >= 4 * chunkBytes) gunzip.pause()
     }
     reading.wake()
   })

@@ -88,19 +88,30 @@ export const rows = (
       inflatedBytes: end.inflatedBytes,
       unterminated: GzipLines.isUnterminated(end)
     }
-  }).pipe(
-    Effect.catchTag("GzipFault", ({ actual, expected, kind }) =>
-      Effect.fail(
-        new ResultsCorrupt({
-          reason: kind === "Gzip" ? "Gzip" : "Encoding",
-          file: options.name,
-          expected,
-          actual,
-          kept: Option.none()
-        })
-      )
-    )
+  }).pipe(Effect.catchTag("GzipFault", (fault) => corrupt(options.name, fault)))
+
+/** What a fault of the compressed bytes means for their file. */
+export const corrupt = (
+  file: string,
+  { actual, expected, kind }: GzipLines.GzipFault
+): Effect.Effect<never, ResultsCorrupt> =>
+  Effect.fail(
+    new ResultsCorrupt({
+      reason: kind === "Gzip" ? "Gzip" : "Encoding",
+      file,
+      expected,
+      actual,
+      kept: Option.none()
+    })
   )
+
+/** What is joined to a line without a line feed would become part of it. */
+export const unjoinable = (file: string): Effect.Effect<never, ResultsCorrupt> => {
+  const expected = "a line feed after its last row, since another part follows"
+  return Effect.fail(
+    new ResultsCorrupt({ reason: "Encoding", file, expected, actual: "none", kept: Option.none() })
+  )
+}
 
 /** One proof, and how far it is. */
 interface Run {

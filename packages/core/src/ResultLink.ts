@@ -9,11 +9,12 @@
  * const url = "https://h/merged.jsonl.gz?X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-Signature=…"
  * ResultLink.expiry(new URL(url)) // Option.some(epoch milliseconds of 2026-01-01T00:01:00Z)
  */
-import { Clock, Duration, Effect, Option, Redacted, Ref } from "effect"
+import { Clock, Duration, Effect, Metric, Option, Redacted, Ref } from "effect"
 import type { Batch, BatchId } from "./Batch.js"
 import type { BatchClient } from "./BatchClient.js"
 import type { Settings } from "./BatchConfig.js"
 import { ResultsUnavailable, type StatusError } from "./BatchError.js"
+import * as Telemetry from "./Telemetry.js"
 
 /** Which of a job's files: the merged one, or a part by its place. */
 export type Target = "merged" | number
@@ -72,6 +73,7 @@ export const make = (
         const fresh = yield* options.client.status(batch.batchId)
         yield* sameResult(batch, fresh)
         yield* Ref.set(current, { number: stale + 1, batch: fresh, obtainedAt: yield* now })
+        yield* Metric.increment(Telemetry.linkRefreshes)
         yield* options.onRefresh ?? Effect.void
       }).pipe(turn.withPermits(1))
 
@@ -81,8 +83,7 @@ export const make = (
       Effect.zipWith(now, Ref.get(clockLead), (local, lead) =>
         Option.exists(link.expiresAt, (end) => {
           const lifetime = end - (generation.obtainedAt + lead)
-          const margin = Math.min(Duration.toMillis(options.transfer.refreshBefore), lifetime / 10)
-          return lifetime > 0 && local + lead > end - margin
+          return lifetime > 0 && local + lead > end - margin(options.transfer, lifetime)
         })
       )
 
@@ -108,6 +109,10 @@ export const make = (
       refreshes: Effect.map(Ref.get(current), (generation) => generation.number)
     }
   })
+
+/** How long before its end a link is no longer trusted, in milliseconds; of a short-lived one a tenth of its life. */
+export const margin = ({ refreshBefore }: Settings["transfer"], lifetime: number): number =>
+  Math.min(Duration.toMillis(refreshBefore), Math.max(0, lifetime) / 10)
 
 /** Fresh links must be about the same rows in the same files. */
 const sameResult = (before: Batch, after: Batch): Effect.Effect<void, ResultsUnavailable> => {

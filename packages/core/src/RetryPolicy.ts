@@ -13,6 +13,7 @@
 import type { Headers } from "@effect/platform"
 import { Duration, Effect, Option, Random } from "effect"
 import { longestTimer, type Settings } from "./BatchConfig.js"
+import * as Telemetry from "./Telemetry.js"
 import type * as Throttle from "./Throttle.js"
 
 export {
@@ -160,6 +161,7 @@ const again = <A, E>(
       const asked = Option.getOrElse(failure.hint, () => delay)
       return yield* Effect.fail(failure.error(progress.attempts, asked, beyond))
     }
+    yield* Telemetry.count(Telemetry.retries, "of", "api")
     yield* Effect.sleep(delay)
     return yield* go(attempt, options, {
       attempts: progress.attempts + 1,

@@ -18,11 +18,24 @@ import type { Proven, Region } from "./Proof.js"
 import type { PlannedFile } from "./ResultPlan.js"
 import * as Storage from "./Storage.js"
 
+/** Where the bytes of a file go: to the disk, or on to whoever reads them. */
+export interface Sink {
+  /** Takes bytes that belong at a place. */
+  readonly write: (position: number, bytes: Uint8Array) => Effect.Effect<void, StorageError>
+  /** Makes what was taken durable. */
+  readonly sync: Effect.Effect<void, StorageError>
+}
+
+/** A file of ours, open for writing. */
+export const toFile = (file: FileSystem.File, path: string): Sink => ({
+  write: (position, bytes) => Storage.writeAt(file, path, position, bytes),
+  sync: Storage.sync(file, path)
+})
+
 /** One file while it is being fetched. */
 export interface Source extends Region {
   readonly planned: PlannedFile
-  /** Open for writing, at `path`. */
-  readonly file: FileSystem.File
+  readonly sink: Sink
   /** The file's size, as soon as it is known. */
   readonly size: Deferred.Deferred<number>
   /** Which version of the object this is, once a first answer has said so. */
@@ -51,7 +64,7 @@ export interface Source extends Region {
 
 /** A file of which nothing is known or here. */
 export const make = (
-  fields: Pick<Source, "planned" | "path" | "file" | "size" | "base" | "frontier">
+  fields: Pick<Source, "planned" | "path" | "sink" | "size" | "base" | "frontier">
 ): Source => ({
   ...fields,
   identity: Option.none(),
@@ -83,7 +96,7 @@ export const write = (
   bytes: Uint8Array
 ): Effect.Effect<void, StorageError> =>
   Effect.gen(function* () {
-    yield* Storage.writeAt(source.file, source.path, (yield* source.base) + position, bytes)
+    yield* source.sink.write((yield* source.base) + position, bytes)
     if (Option.isSome(source.cells)) source.cells.value.fill(position, bytes)
     source.unsynced += bytes.length
     source.progress += 1

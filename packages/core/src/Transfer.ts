@@ -18,7 +18,7 @@ import {
   type HttpClientResponse,
   HttpIncomingMessage
 } from "@effect/platform"
-import { Clock, Duration, Effect, Option, Random, Redacted, type Scope } from "effect"
+import { Clock, Duration, Effect, Metric, Option, Random, Redacted, type Scope } from "effect"
 import { BatchConfig, type Settings } from "./BatchConfig.js"
 import {
   ResultsCorrupt,
@@ -36,6 +36,7 @@ import * as FileAnswer from "./FileAnswer.js"
 import * as ResultLink from "./ResultLink.js"
 import * as RetryPolicy from "./RetryPolicy.js"
 import * as Source from "./Source.js"
+import * as Telemetry from "./Telemetry.js"
 import type { Throttle } from "./Throttle.js"
 
 /** What the connections of one retrieval share. */
@@ -294,6 +295,7 @@ const store = (run: Run, block: Uint8Array): Effect.Effect<void, Again | Storage
     }
     yield* Source.write(source, run.position, bytes)
     run.position += bytes.length
+    yield* Metric.incrementBy(Telemetry.bytes, bytes.length)
     yield* source.frontier.advance(
       Option.match(source.cells, {
         onNone: () => run.position,
@@ -401,6 +403,7 @@ const again = (run: Run, setback: Again): Effect.Effect<void, TransferFailed | R
     if (!hopeful) return yield* Effect.fail(Option.getOrElse(setback.otherwise, () => failed(run, setback)))
     run.spent += cost
     yield* shared.onRetry(source, setback.detail, delay)
+    yield* Telemetry.count(Telemetry.retries, "of", "files")
     yield* Effect.sleep(delay)
   })
 

@@ -77,7 +77,7 @@ const makeSource = (base: number) =>
     const source = Source.make({
       planned: { index: 0, target: "merged", name: "file" },
       path,
-      file: yield* Storage.open(path, "w+"),
+      sink: Source.toFile(yield* Storage.open(path, "w+"), path),
       size: yield* Deferred.make<number>(),
       base: Effect.succeed(base),
       frontier: yield* Frontier.make

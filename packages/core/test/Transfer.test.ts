@@ -205,7 +205,7 @@ const start = (answer: (seen: Seen) => Response, options: { readonly isSurplus?:
       const source = Source.make({
         planned: { index: 0, target: "merged", name: "file" },
         path,
-        file: yield* Storage.open(path, "w+"),
+        sink: Source.toFile(yield* Storage.open(path, "w+"), path),
         size: yield* Deferred.make<number>(),
         base: Effect.succeed(0),
         frontier: yield* Frontier.make

@@ -1,0 +1,48 @@
+/**
+ * What is counted while the package works, as metrics of Effect: whoever exports those exports these. Names and units
+ * follow Prometheus; no label holds an id, a host or a link.
+ *
+ * @example
+ * import { Effect, Metric } from "effect"
+ * import { Telemetry } from "@org/batch-core"
+ *
+ * const bytesSoFar = Effect.map(Metric.value(Telemetry.bytes), ({ count }) => count)
+ */
+import { type Effect, Metric } from "effect"
+
+/** Requests to the API, every try counted, by `outcome`: the HTTP status, `network` or `timeout`. */
+export const apiRequests = Metric.counter("batch_api_requests_total", {
+  description: "Requests to the batch API, every try counted.",
+  incremental: true
+})
+
+/** Answered status requests of waits. */
+export const polls = Metric.counter("batch_polls_total", {
+  description: "Answered status requests of waits.",
+  incremental: true
+})
+
+/** Compressed bytes of results that came and were believed. */
+export const bytes = Metric.counter("batch_result_bytes_total", {
+  description: "Compressed bytes of results fetched.",
+  incremental: true
+})
+
+/** Tries after a failure, by `of`: `api` or `files`. */
+export const retries = Metric.counter("batch_retries_total", {
+  description: "Requests tried again after a failure.",
+  incremental: true
+})
+
+/** Fresh links that were asked for because others had died. */
+export const linkRefreshes = Metric.counter("batch_link_refreshes_total", {
+  description: "Fresh download links asked for.",
+  incremental: true
+})
+
+/** Counts one under a label. */
+export const count = (
+  counter: Metric.Metric.Counter<number>,
+  label: string,
+  value: string
+): Effect.Effect<void> => Metric.increment(Metric.tagged(counter, label, value))
