@@ -2,7 +2,7 @@
  * What can go wrong in the front end itself, beside the failures of the core.
  */
 import type { Batch } from "@org/batch-core/Batch"
-import * as BatchError from "@org/batch-core/BatchError"
+import { BatchError } from "@org/batch-core/BatchError"
 import { Schema } from "effect"
 import type { Invocation } from "./Invocation.js"
 
@@ -50,20 +50,7 @@ export class SandboxUnavailable extends Schema.TaggedError<SandboxUnavailable>()
 
 /** Every failure that is told to the user, for encoding. */
 export const AnyFailure = Schema.Union(
-  BatchError.NotAuthorized,
-  BatchError.RequestRejected,
-  BatchError.BatchNotFound,
-  BatchError.RateLimited,
-  BatchError.ApiUnavailable,
-  BatchError.MalformedResponse,
-  BatchError.BatchFailed,
-  BatchError.BatchNotCompleted,
-  BatchError.WaitTimeout,
-  BatchError.ResultsUnavailable,
-  BatchError.TransferFailed,
-  BatchError.ResultsCorrupt,
-  BatchError.StorageError,
-  BatchError.RecordInvalid,
+  BatchError,
   UsageError,
   SettingsError,
   SandboxUnavailable

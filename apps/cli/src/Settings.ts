@@ -3,8 +3,7 @@
  */
 import type { FileSystem } from "@effect/platform"
 import * as BatchConfig from "@org/batch-core/BatchConfig"
-import { maskText } from "@org/batch-core/Secret"
-import { type ConfigError, ConfigProvider, Context, Effect, Layer, Option } from "effect"
+import { ConfigProvider, Context, Effect, Layer, Option } from "effect"
 import { Censor } from "./Censor.js"
 import { SettingsError } from "./CliError.js"
 import * as Profile from "./Profile.js"
@@ -41,7 +40,7 @@ export const layer: Layer.Layer<
     BatchConfig.layerConfig().pipe(
       Layer.tap(guardKey),
       Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(all), { pathDelim: "_" }))),
-      Layer.mapError(explain)
+      Layer.mapError((error) => new SettingsError(BatchConfig.explain(error)))
     )
   )
 )
@@ -52,14 +51,3 @@ const guardKey = (settings: Context.Context<BatchConfig.BatchConfig>): Effect.Ef
     const { apiKey } = Context.get(settings, BatchConfig.BatchConfig)
     if (Option.isSome(apiKey)) yield* guard(apiKey.value)
   })
-
-/** The first setting that is wrong. */
-export const explain = (error: ConfigError.ConfigError): SettingsError => {
-  switch (error._op) {
-    case "And":
-    case "Or":
-      return explain(error.left)
-    default:
-      return new SettingsError({ setting: error.path.join("_"), detail: maskText(error.message) })
-  }
-}

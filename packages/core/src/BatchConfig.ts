@@ -21,6 +21,7 @@ import {
   Redacted
 } from "effect"
 import * as DurationText from "./DurationText.js"
+import { maskText } from "./Secret.js"
 
 /** A variable that is empty counts as one that is not set. */
 const checked = <A>(
@@ -215,6 +216,19 @@ export const layer = (options: Options = {}): Layer.Layer<BatchConfig, ConfigErr
  */
 export const layerConfig = (): Layer.Layer<BatchConfig, ConfigError.ConfigError> =>
   Layer.effect(BatchConfig, settings)
+
+/** The first setting that is wrong, and why, for a message of one line. */
+export const explain = (
+  error: ConfigError.ConfigError
+): { readonly setting: string; readonly detail: string } => {
+  switch (error._op) {
+    case "And":
+    case "Or":
+      return explain(error.left)
+    default:
+      return { setting: error.path.join("_"), detail: maskText(error.message) }
+  }
+}
 
 const variables = (options: Options): ReadonlyArray<readonly [string, string]> => [
   ...variable("CRUSTDATA_BASE_URL", options.baseUrl),

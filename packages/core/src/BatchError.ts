@@ -264,5 +264,23 @@ export type AwaitError = WatchError | BatchFailed
 /** What bringing one file to disk can fail with. */
 export type TransferError = StatusError | ResultsUnavailable | TransferFailed | ResultsCorrupt | StorageError
 
+/** Every failure of this package, for encoding. */
+export const BatchError = Schema.Union(
+  NotAuthorized,
+  RequestRejected,
+  BatchNotFound,
+  RateLimited,
+  ApiUnavailable,
+  MalformedResponse,
+  BatchFailed,
+  BatchNotCompleted,
+  WaitTimeout,
+  ResultsUnavailable,
+  TransferFailed,
+  ResultsCorrupt,
+  StorageError,
+  RecordInvalid
+)
+
 /** Every failure of this package. */
-export type BatchError = TransferError | AwaitError | BatchNotCompleted | RecordInvalid
+export type BatchError = typeof BatchError.Type

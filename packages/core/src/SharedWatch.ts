@@ -9,7 +9,7 @@
  * const program = (id: Batch.BatchId) =>
  *   Effect.scoped(
  *     Effect.flatMap(SharedWatch.make, (watches) =>
- *       Effect.all([watches.wait(id, "1 minute"), Stream.runCount(watches.follow(id))], { concurrency: 2 })
+ *       Effect.all([watches.wait(id, Effect.sleep("1 minute")), Stream.runCount(watches.follow(id))], { concurrency: 2 })
  *     )
  *   )
  */
@@ -26,10 +26,12 @@ export interface SharedWatch {
   /** The answers to polls, the last known one first; those that nobody had time to look at are passed over. */
   readonly follow: (batchId: BatchId) => Stream.Stream<Batch, WatchError>
   /**
-   * The job when it has ended, or as it was last seen when the time is up; `WaitTimeout` if it was never seen. A job
-   * that has failed is an answer, too.
+   * The job when it has ended, or as it was last seen when `patience` does, such as `Effect.sleep("1 minute")`;
+   * `WaitTimeout` if it was never seen. A job that has failed is an answer, too.
    */
-  readonly wait: (batchId: BatchId, patience: Duration.DurationInput) => Effect.Effect<Batch, WatchError>
+  readonly wait: (batchId: BatchId, patience: Effect.Effect<void>) => Effect.Effect<Batch, WatchError>
+  /** As `wait`, but a job that is still running is `WaitTimeout`. */
+  readonly end: (batchId: BatchId, patience: Effect.Effect<void>) => Effect.Effect<Batch, WatchError>
 }
 
 /** What is known of one batch. */
@@ -48,25 +50,24 @@ export const make: Effect.Effect<SharedWatch, never, BatchClient | BatchConfig |
   RcMap.make({ lookup: begin }),
   (watches) => {
     const follow = (batchId: BatchId) => Stream.unwrapScoped(Effect.map(RcMap.get(watches, batchId), answers))
+    const wait = (batchId: BatchId, patience: Effect.Effect<void>, isEnough: (batch: Batch) => boolean) =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const watch = yield* RcMap.get(watches, batchId)
+          const lastKnown = Effect.zipRight(
+            patience,
+            Effect.sync(() => watch.last)
+          )
+          const [elapsed, last] = yield* Effect.timed(
+            Effect.raceFirst(Stream.runLast(answers(watch)), lastKnown)
+          )
+          return yield* Effect.mapError(Option.filter(last, isEnough), () => timeout(batchId, watch, elapsed))
+        })
+      )
     return {
       follow,
-      wait: (batchId, patience) =>
-        Effect.scoped(
-          Effect.gen(function* () {
-            const watch = yield* RcMap.get(watches, batchId)
-            const last = yield* Stream.runLast(answers(watch)).pipe(
-              Effect.timeoutTo({
-                duration: patience,
-                onSuccess: (batch) => batch,
-                onTimeout: () => watch.last
-              })
-            )
-            return yield* Option.match(last, {
-              onNone: () => Effect.fail(unseen(batchId, watch, Duration.decode(patience))),
-              onSome: Effect.succeed
-            })
-          })
-        )
+      wait: (batchId, patience) => wait(batchId, patience, () => true),
+      end: (batchId, patience) => wait(batchId, patience, ({ status }) => isTerminal(status))
     }
   }
 )
@@ -86,6 +87,7 @@ function begin(batchId: BatchId): Effect.Effect<Watch, never, BatchClient | Batc
         Effect.suspend(() => {
           watch.last = Option.some(batch)
           watch.polls += 1
+          watch.excuse = ""
           return changed.notify
         })
       ),
@@ -116,12 +118,12 @@ const news = (
     ? Option.some(Effect.succeedSome([last.value, polls]))
     : Option.map(ended, (exit) => Effect.as(exit, Option.none()))
 
-const unseen = (batchId: BatchId, { excuse, polls }: Watch, elapsed: Duration.Duration): WaitTimeout =>
+const timeout = (batchId: BatchId, { excuse, last, polls }: Watch, elapsed: Duration.Duration): WaitTimeout =>
   new WaitTimeout({
     batchId,
-    lastStatus: Option.none(),
-    counts: { resultCount: 0, entitiesRequested: 0, entitiesFulfilled: 0 },
-    elapsed,
+    lastStatus: Option.map(last, ({ status }) => status),
+    counts: Option.getOrElse(last, () => ({ resultCount: 0, entitiesRequested: 0, entitiesFulfilled: 0 })),
+    elapsed: Duration.millis(Math.round(Duration.toMillis(elapsed))),
     polls,
     transcript:
       excuse === "" ? [] : [{ at: Duration.toMillis(elapsed), outcome: excuse, resultCount: Option.none() }]

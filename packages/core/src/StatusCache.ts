@@ -19,6 +19,8 @@ import * as ResultLink from "./ResultLink.js"
 
 /** The status of batches, as one account sees them. */
 export interface StatusCache {
+  /** The kept answer, if there is one that still holds. */
+  readonly kept: (batchId: BatchId) => Effect.Effect<Option.Option<Batch>>
   /** The kept answer, or the API's own. */
   readonly status: (batchId: BatchId) => Effect.Effect<Batch, StatusError>
   /** The calls of the API, for polling and fresh links: always asked now, but together, and the answer is kept. */
@@ -33,7 +35,7 @@ export const make: Effect.Effect<StatusCache, never, BatchClient | BatchConfig |
   function* () {
     const client = yield* BatchClient
     const { transfer } = yield* BatchConfig
-    const kept = makeKept()
+    const answers = makeKept()
     const calls = yield* RcMap.make({
       lookup: (batchId: BatchId) =>
         client
@@ -41,18 +43,18 @@ export const make: Effect.Effect<StatusCache, never, BatchClient | BatchConfig |
           .pipe(
             Effect.tap((batch) =>
               Effect.map(Clock.currentTimeMillis, (now) =>
-                kept.put(batchId, batch, keptUntil(batch, transfer, now))
+                answers.put(batchId, batch, keptUntil(batch, transfer, now))
               )
             )
           )
     })
-    const status = (batchId: BatchId) => Effect.scoped(RcMap.get(calls, batchId))
+    const ask = (batchId: BatchId) => Effect.scoped(RcMap.get(calls, batchId))
+    const kept = (batchId: BatchId) => Effect.map(Clock.currentTimeMillis, (now) => answers.get(batchId, now))
     return {
+      kept,
       status: (batchId) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) =>
-          Option.match(kept.get(batchId, now), { onNone: () => status(batchId), onSome: Effect.succeed })
-        ),
-      client: { ...client, status }
+        Effect.flatMap(kept(batchId), Option.match({ onNone: () => ask(batchId), onSome: Effect.succeed })),
+      client: { ...client, status: ask }
     }
   }
 )

@@ -20,7 +20,7 @@ describe("SharedWatch", () => {
       Effect.gen(function* () {
         const waiting = yield* Effect.fork(
           Effect.all(
-            Array.from({ length: 1000 }, () => wait(Script.batchId, "10 minutes")),
+            Array.from({ length: 1000 }, () => wait(Script.batchId, Effect.sleep("10 minutes"))),
             { concurrency: "unbounded" }
           )
         )
@@ -89,8 +89,8 @@ describe("SharedWatch", () => {
       return withWatch(script, ({ wait }) =>
         Effect.gen(function* () {
           const [short, long] = [
-            yield* Effect.fork(wait(Script.batchId, "5 seconds")),
-            yield* Effect.fork(wait(Script.batchId, "1 minute"))
+            yield* Effect.fork(wait(Script.batchId, Effect.sleep("5 seconds"))),
+            yield* Effect.fork(wait(Script.batchId, Effect.sleep("1 minute")))
           ]
           yield* Script.advance("5 seconds")
           expect(yield* Fiber.join(short)).toMatchObject({ status: "processing", resultCount: 3 })
@@ -110,7 +110,7 @@ describe("SharedWatch", () => {
     const script = Script.script([{ status: 503 }])
     return withWatch(script, ({ wait }) =>
       Effect.gen(function* () {
-        const waiting = yield* Effect.fork(Effect.flip(wait(Script.batchId, "2 minutes")))
+        const waiting = yield* Effect.fork(Effect.flip(wait(Script.batchId, Effect.sleep("2 minutes"))))
         yield* Script.advance("2 minutes")
         expect(yield* Fiber.join(waiting)).toMatchObject({
           _tag: "WaitTimeout",
@@ -121,13 +121,32 @@ describe("SharedWatch", () => {
     )
   })
 
+  it.effect(
+    "where only the end will do, a job that is still running is a timeout with all that is known",
+    () => {
+      const script = Script.script([counted(3)])
+      return withWatch(script, ({ end }) =>
+        Effect.gen(function* () {
+          const waiting = yield* Effect.fork(Effect.flip(end(Script.batchId, Effect.sleep("5 seconds"))))
+          yield* Script.advance("5 seconds")
+          expect(yield* Fiber.join(waiting)).toMatchObject({
+            _tag: "WaitTimeout",
+            lastStatus: Option.some("processing"),
+            counts: { resultCount: 3 },
+            transcript: []
+          })
+        })
+      )
+    }
+  )
+
   it.effect("what ends a wait ends everybody's, and the next one begins anew", () => {
     const script = Script.script([{ status: 404, after: "1 second" }, Script.completed])
     return withWatch(script, ({ wait }) =>
       Effect.gen(function* () {
         const waiting = yield* Effect.fork(
           Effect.all(
-            Array.from({ length: 10 }, () => Effect.either(wait(Script.batchId, "1 minute"))),
+            Array.from({ length: 10 }, () => Effect.either(wait(Script.batchId, Effect.sleep("1 minute")))),
             { concurrency: "unbounded" }
           )
         )
@@ -137,7 +156,7 @@ describe("SharedWatch", () => {
           Array.from({ length: 10 }, () => Option.some("BatchNotFound"))
         )
         expect(script.seen).toHaveLength(1)
-        expect((yield* wait(Script.batchId, "1 minute")).status).toBe("completed")
+        expect((yield* wait(Script.batchId, Effect.sleep("1 minute"))).status).toBe("completed")
       })
     )
   })

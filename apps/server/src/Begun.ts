@@ -1,0 +1,25 @@
+/**
+ * A stream whose first chunk is here: whether it begins well is known before the answer's status is sent.
+ */
+import { Chunk, Effect, Option, type Scope, Stream } from "effect"
+
+/** A stream that has begun. */
+export interface Begun<A, E, R> {
+  /** Empty only if the stream is. */
+  readonly head: Chunk.Chunk<A>
+  /** All of it, the head included. */
+  readonly stream: Stream.Stream<A, E, R>
+}
+
+/** Waits for the first chunk; a stream that fails before it fails here. */
+export const begin = <A, E, R>(
+  stream: Stream.Stream<A, E, R>
+): Effect.Effect<Begun<A, E, R>, E, R | Scope.Scope> =>
+  Effect.gen(function* () {
+    const pull = yield* Stream.toPull(stream)
+    const head = yield* pull.pipe(
+      Effect.catchAll(Option.match({ onNone: () => Effect.succeed(Chunk.empty<A>()), onSome: Effect.fail }))
+    )
+    const rest = Stream.repeatEffectChunkOption(pull)
+    return { head, stream: Chunk.isEmpty(head) ? Stream.empty : Stream.concat(Stream.fromChunk(head), rest) }
+  })

@@ -1,0 +1,53 @@
+/**
+ * Every failure of a request as the answer that tells of it: what the core or the service says, a path that is not
+ * there, parameters that cannot be read, and bugs, of which a caller learns no more than that there is one.
+ */
+import { type HttpApp, HttpServerRequest } from "@effect/platform"
+import { maskText } from "@org/batch-core/Secret"
+import { Cause, Effect, Option, Predicate } from "effect"
+import { Problem, toResponse } from "./Problem.js"
+import * as Route from "./Route.js"
+
+const notThere = (method: string, path: string): Problem => {
+  const isThere = Route.nameOf(path) !== undefined
+  return new Problem({
+    status: isThere ? 405 : 404,
+    type: isThere ? "MethodNotAllowed" : "NotFound",
+    message: `there is no ${method} ${maskText(path)} here; /docs lists what there is`,
+    metadata: null
+  })
+}
+
+const undecodable = (message: string): Problem =>
+  new Problem({ status: 400, type: "RequestRejected", message, metadata: null })
+
+const bug = new Problem({
+  status: 500,
+  type: "Bug",
+  message: "this is a bug in the service; its log has more under the x-request-id of this answer",
+  metadata: null
+})
+
+const problemOf = (error: unknown, request: HttpServerRequest.HttpServerRequest): Option.Option<Problem> => {
+  if (error instanceof Problem) return Option.some(error)
+  if (Predicate.isTagged(error, "RouteNotFound")) {
+    return Option.some(notThere(request.method, Route.pathOf(request)))
+  }
+  return Predicate.isTagged(error, "HttpApiDecodeError") && Predicate.isError(error)
+    ? Option.some(undecodable(error.message))
+    : Option.none()
+}
+
+/** Answers for what failed. A caller that went away needs no answer. */
+export const middleware = <E, R>(
+  app: HttpApp.Default<E, R>
+): HttpApp.Default<E, R | HttpServerRequest.HttpServerRequest> =>
+  Effect.catchAllCause(app, (cause) =>
+    Effect.gen(function* () {
+      if (Cause.isInterruptedOnly(cause)) return yield* Effect.failCause(cause)
+      const request = yield* HttpServerRequest.HttpServerRequest
+      const problem = problemOf(Cause.squash(cause), request)
+      if (Option.isNone(problem)) yield* Effect.logError("a bug", cause)
+      return toResponse(Option.getOrElse(problem, () => bug))
+    })
+  )

@@ -1,0 +1,108 @@
+/**
+ * What each path does, over the core.
+ */
+import { HttpApiBuilder, type HttpServerRequest } from "@effect/platform"
+import { type Batch, BatchId } from "@org/batch-core/Batch"
+import { BatchClient } from "@org/batch-core/BatchClient"
+import type { BatchError } from "@org/batch-core/BatchError"
+import { Context, Duration, Effect, Layer, Option, ParseResult, Schema } from "effect"
+import { Account, type Service } from "./Account.js"
+import { Api } from "./Api.js"
+import { Drain } from "./Drain.js"
+import * as Events from "./Events.js"
+import * as JobBody from "./JobBody.js"
+import * as Patience from "./Patience.js"
+import { fromError, Problem } from "./Problem.js"
+import * as Prometheus from "./Prometheus.js"
+import { Readiness } from "./Readiness.js"
+import * as Results from "./Results.js"
+
+interface ById {
+  readonly path: { readonly batch_id: string }
+  readonly request: HttpServerRequest.HttpServerRequest
+}
+
+const told = <A, R>(effect: Effect.Effect<A, BatchError, R>): Effect.Effect<A, Problem, R> =>
+  Effect.mapError(effect, fromError)
+
+const idOf = ({ path }: ById): Effect.Effect<BatchId, Problem> =>
+  Effect.mapError(Schema.decode(BatchId)(path.batch_id), (error) => {
+    const message = ParseResult.ArrayFormatter.formatErrorSync(error)[0]?.message ?? error.message
+    return new Problem({ status: 400, type: "RequestRejected", message, metadata: null })
+  })
+
+/** What to do with a batch of an account. */
+type Use<A, E, R> = (account: Service, id: BatchId) => Effect.Effect<A, E, R>
+
+const withBatch = <A, E, R>(request: ById, use: Use<A, E, R>): Effect.Effect<A, E | Problem, R | Account> =>
+  Effect.flatMap(Effect.all([Account, idOf(request)]), ([account, id]) => use(account, id))
+
+/** What is known for good, or else what comes of waiting; a service that ends lets nobody wait. */
+const waiting = (
+  { cache }: Service,
+  id: BatchId,
+  patience: Duration.Duration,
+  wait: Service["watches"]["wait"]
+): Effect.Effect<Batch, Problem, Drain> =>
+  Effect.gen(function* () {
+    const { begun } = yield* Drain
+    const known = yield* cache.kept(id)
+    if (Option.isSome(known)) return known.value
+    if (Duration.isZero(patience)) return yield* told(cache.status(id))
+    return yield* told(wait(id, Effect.race(Effect.sleep(patience), begun)))
+  })
+
+const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
+  handlers
+    .handle("list", ({ urlParams }) =>
+      Effect.gen(function* () {
+        const { session } = yield* Account
+        const page = yield* told(
+          Context.get(session, BatchClient).page(yield* JobBody.listOptions(urlParams))
+        )
+        return JobBody.page(page)
+      })
+    )
+    .handle("status", (request) =>
+      withBatch(request, ({ cache }, id) => Effect.map(told(cache.status(id)), JobBody.response))
+    )
+    .handle("wait", (request) =>
+      withBatch(request, (account, id) =>
+        Effect.gen(function* () {
+          const patience = yield* Patience.parse("timeout", request.urlParams.timeout, "60 seconds")
+          return JobBody.response(yield* waiting(account, id, patience, account.watches.wait))
+        })
+      )
+    )
+    .handleRaw("events", (request) =>
+      withBatch(request, ({ watches }, id) =>
+        Effect.gen(function* () {
+          const lastId = request.request.headers["last-event-id"]
+          return yield* told(Events.respond(watches.follow(id), { lastId, cut: (yield* Drain).begun }))
+        })
+      )
+    )
+    .handleRaw("results", (request) =>
+      withBatch(request, (account, id) =>
+        Effect.gen(function* () {
+          const form = yield* Results.negotiate(request.request)
+          const patience = yield* Patience.parse("wait", request.urlParams.wait, 0)
+          const batch = yield* waiting(account, id, patience, account.watches.end)
+          return yield* Effect.provide(Results.respond(batch, form), account.session)
+        })
+      )
+    )
+)
+
+const operations = HttpApiBuilder.group(Api, "operations", (handlers) =>
+  handlers
+    .handle("health", () => Effect.succeed({ status: "ok" as const }))
+    .handle("ready", () => Effect.flatMap(Readiness, ({ check }) => check))
+)
+
+const metrics = HttpApiBuilder.group(Api, "metrics", (handlers) =>
+  handlers.handle("metrics", () => Prometheus.text)
+)
+
+/** Everything that the API declares. */
+export const layer = Layer.mergeAll(batches, operations, metrics)

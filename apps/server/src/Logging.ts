@@ -1,0 +1,26 @@
+/**
+ * Log lines: for people on a terminal, one JSON object a line elsewhere.
+ */
+import { Effect, Layer, Logger } from "effect"
+import { ServerSettings } from "./Settings.js"
+
+const json = Logger.map(Logger.structuredLogger, ({ annotations, cause, logLevel, message, timestamp }) =>
+  JSON.stringify({
+    time: timestamp,
+    level: logLevel.toLowerCase(),
+    message,
+    ...annotations,
+    ...(cause === undefined ? {} : { cause })
+  })
+)
+
+/** What the process logs, and how. */
+export const layer = (isTerminal: boolean): Layer.Layer<never, never, ServerSettings> =>
+  Layer.unwrapEffect(
+    Effect.map(ServerSettings, ({ logLevel }) =>
+      Layer.merge(
+        isTerminal ? Logger.pretty : Logger.replace(Logger.defaultLogger, Logger.withConsoleLog(json)),
+        Logger.minimumLogLevel(logLevel)
+      )
+    )
+  )

@@ -1,0 +1,120 @@
+/**
+ * What a caller is told when something fails: the upstream's own shape, `{"error":{"type","message","metadata"}}`,
+ * with a fitting status. `type` is the tag of the core's error, `metadata` its fields, or what the API added to help.
+ */
+import { HttpApiSchema, HttpServerResponse } from "@effect/platform"
+import { toJson } from "@org/batch-core/Batch"
+import { BatchError } from "@org/batch-core/BatchError"
+import { Data, Duration, Option, ParseResult, Schema } from "effect"
+
+/** A failure of a request, ready to be told. */
+export class Problem extends Data.TaggedError("Problem")<{
+  readonly status: number
+  readonly type: string
+  readonly message: string
+  readonly metadata?: unknown
+  /** When the caller may come again, if that helps. */
+  readonly retryAfter?: Duration.Duration | undefined
+}> {}
+
+/** The shape of every error. */
+export const Wire = Schema.Struct({
+  error: Schema.Struct({
+    type: Schema.String.annotations({ description: "What kind of failure it is, for programs." }),
+    message: Schema.String.annotations({ description: "What happened and what to do, for people." }),
+    metadata: Schema.Unknown.annotations({ description: "More about it, or null." })
+  })
+}).annotations({ identifier: "Error", description: "Every error has this shape." })
+
+const encode = ({ message, metadata, type }: Problem): typeof Wire.Type => ({
+  error: { type, message, metadata: metadata ?? null }
+})
+
+/** A failure with one status, as an endpoint declares it. */
+export const at = (status: number, description: string) =>
+  Schema.transformOrFail(
+    Wire,
+    Schema.declare((value): value is Problem => value instanceof Problem && value.status === status),
+    {
+      strict: true,
+      decode: ({ error }) => ParseResult.succeed(new Problem({ status, ...error })),
+      encode: (problem) => ParseResult.succeed(encode(problem))
+    }
+  ).annotations(HttpApiSchema.annotations({ status, description }))
+
+/** The answer that tells of it. */
+export const toResponse = (problem: Problem): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.unsafeJson(encode(problem), {
+    status: problem.status,
+    headers: {
+      "cache-control": "no-store",
+      ...(problem.retryAfter === undefined
+        ? {}
+        : { "retry-after": String(Math.ceil(Duration.toSeconds(problem.retryAfter))) }),
+      ...(problem.status === 401 ? { "www-authenticate": "Bearer" } : {}),
+      ...(problem.status === 405 ? { allow: "GET, HEAD" } : {})
+    }
+  })
+
+const statuses = {
+  RequestRejected: 400,
+  BatchNotFound: 404,
+  RateLimited: 429,
+  ApiUnavailable: 502,
+  MalformedResponse: 502,
+  BatchFailed: 422,
+  BatchNotCompleted: 409,
+  WaitTimeout: 504,
+  ResultsUnavailable: 502,
+  TransferFailed: 502,
+  ResultsCorrupt: 502,
+  RecordInvalid: 502
+} as const
+
+const notAuthorized = { InvalidKey: 401, InsufficientCredits: 402, NotOnPlan: 403 } as const
+
+const statusOf = (error: BatchError): number => {
+  switch (error._tag) {
+    case "NotAuthorized":
+      return notAuthorized[error.reason]
+    case "StorageError":
+      return error.reason === "NoSpace" ? 507 : 500
+    default:
+      return statuses[error._tag]
+  }
+}
+
+const encodeError = Schema.encodeOption(BatchError)
+
+/** The fields of a failure, without secrets; what the API added to a refusal, as it came. */
+const metadataOf = (error: BatchError): unknown => {
+  if (error._tag === "RequestRejected") return Option.getOrNull(error.metadata)
+  if (error._tag === "BatchFailed") return { batch: toJson(error.batch) }
+  return Option.match(encodeError(error), { onNone: () => null, onSome: ({ _tag, ...fields }) => fields })
+}
+
+/** A job that is still running is worth another look after this time. */
+const soon = Duration.seconds(5)
+
+const retryAfterOf = (error: BatchError): Duration.Duration | undefined => {
+  switch (error._tag) {
+    case "RateLimited":
+      return error.retryAfter
+    case "ApiUnavailable":
+      return Option.getOrUndefined(error.retryAfter)
+    case "BatchNotCompleted":
+      return soon
+    default:
+      return undefined
+  }
+}
+
+/** What a failure of the core means to a caller. */
+export const fromError = (error: BatchError): Problem =>
+  new Problem({
+    status: statusOf(error),
+    type: error._tag,
+    message: error.message,
+    metadata: metadataOf(error),
+    retryAfter: retryAfterOf(error)
+  })

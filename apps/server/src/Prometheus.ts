@@ -1,0 +1,69 @@
+/**
+ * Metrics of Effect as Prometheus text, version 0.0.4.
+ */
+import { Array as Arrays, Effect, Metric, type MetricPair, MetricState, Option } from "effect"
+
+type Labels = ReadonlyArray<readonly [name: string, value: string]>
+
+const escaped = (text: string): string =>
+  text.replace(/[\\"\n]/gu, (char) => (char === "\n" ? String.raw`\n` : `\\${char}`))
+
+const sample = (name: string, labels: Labels, value: number | bigint): string => {
+  const pairs = labels.map(([label, text]) => `${label}="${escaped(text)}"`)
+  return `${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${value}`
+}
+
+const samples = (name: string, labels: Labels, state: unknown): ReadonlyArray<string> => {
+  if (MetricState.isCounterState(state)) return [sample(name, labels, state.count)]
+  if (MetricState.isGaugeState(state)) return [sample(name, labels, state.value)]
+  if (!MetricState.isHistogramState(state)) return []
+  return [
+    ...state.buckets
+      .filter(([upper]) => Number.isFinite(upper))
+      .map(([upper, below]) => sample(`${name}_bucket`, [...labels, ["le", String(upper)]], below)),
+    sample(`${name}_bucket`, [...labels, ["le", "+Inf"]], state.count),
+    sample(`${name}_sum`, labels, state.sum),
+    sample(`${name}_count`, labels, state.count)
+  ]
+}
+
+const typeOf = (state: unknown): string =>
+  MetricState.isCounterState(state) ? "counter" : MetricState.isHistogramState(state) ? "histogram" : "gauge"
+
+const family = (
+  pairs: Arrays.NonEmptyReadonlyArray<MetricPair.MetricPair.Untyped>
+): ReadonlyArray<string> => {
+  const [{ metricKey, metricState }] = pairs
+  const { description, name } = metricKey
+  return [
+    ...Option.toArray(Option.map(description, (text) => `# HELP ${name} ${text.replaceAll("\n", " ")}`)),
+    `# TYPE ${name} ${typeOf(metricState)}`,
+    ...pairs.flatMap((pair) =>
+      samples(
+        name,
+        pair.metricKey.tags.map(({ key, value }) => [key, value]),
+        pair.metricState
+      )
+    )
+  ]
+}
+
+/** Every metric of ours, and what the process uses. */
+export const text: Effect.Effect<string> = Effect.map(Metric.snapshot, (pairs) => {
+  const ours = pairs.filter(({ metricKey }) => metricKey.name.startsWith("batch_"))
+  const families = Object.values(Arrays.groupBy(ours, ({ metricKey }) => metricKey.name))
+  return [...families.flatMap(family), ...ofProcess(), ""].join("\n")
+})
+
+const ofProcess = (): ReadonlyArray<string> => {
+  const { system, user } = process.cpuUsage()
+  const started = Math.round(performance.timeOrigin / 1000)
+  return [
+    "# TYPE process_resident_memory_bytes gauge",
+    sample("process_resident_memory_bytes", [], process.memoryUsage.rss()),
+    "# TYPE process_cpu_seconds_total counter",
+    sample("process_cpu_seconds_total", [], (user + system) / 1e6),
+    "# TYPE process_start_time_seconds gauge",
+    sample("process_start_time_seconds", [], started)
+  ]
+}

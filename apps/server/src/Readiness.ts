@@ -1,0 +1,91 @@
+/**
+ * Whether the service can do its work: the API answers, and the disk takes what CSV needs to be spooled. What was
+ * found is good for a while, so that probes cost the account next to nothing.
+ */
+import { FileSystem, type HttpClient } from "@effect/platform"
+import * as BatchClient from "@org/batch-core/BatchClient"
+import { BatchConfig } from "@org/batch-core/BatchConfig"
+import { BatchHttp, explain, layer as batchHttp } from "@org/batch-core/BatchHttp"
+import { Clock, Context, Duration, Effect, Layer } from "effect"
+import { Drain } from "./Drain.js"
+import { isPassThrough } from "./Settings.js"
+
+/** What was found. */
+export interface State {
+  readonly status: "ready" | "draining" | "unusable"
+  readonly upstream: string
+  readonly storage: string
+}
+
+/** Whether the service can do its work. */
+export class Readiness extends Context.Tag("@org/batch-server/Readiness")<
+  Readiness,
+  { readonly check: Effect.Effect<State, State> }
+>() {}
+
+const fine = "ok"
+
+/** So long a finding holds. */
+const holds = { good: Duration.seconds(60), bad: Duration.seconds(5) }
+
+/** With a key the API is asked for one job; without one, any answer but a fault shows that it is there. */
+const askUpstream: Effect.Effect<string, never, BatchConfig | BatchHttp> = Effect.gen(function* () {
+  const config = yield* BatchConfig
+  const { files } = yield* BatchHttp
+  if (!isPassThrough(config)) {
+    const { page } = yield* BatchClient.make
+    return yield* Effect.match(page({ limit: 1 }), {
+      onSuccess: () => fine,
+      onFailure: ({ message }) => message
+    })
+  }
+  return yield* files.get(`${config.baseUrl}/batch`).pipe(
+    Effect.timeout(config.retry.attemptTimeout),
+    Effect.match({
+      onSuccess: ({ status }) => (status < 500 ? fine : `the API answered HTTP ${status}`),
+      onFailure: (error) =>
+        error._tag === "TimeoutException" ? "the API did not answer in time" : explain(error).detail
+    }),
+    Effect.scoped
+  )
+})
+
+const askStorage: Effect.Effect<string, never, FileSystem.FileSystem> = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* fs.makeTempFileScoped({ prefix: "batch-server-" })
+  yield* fs.writeFileString(path, "ready")
+  return fine
+}).pipe(
+  Effect.scoped,
+  Effect.catchAll((error) => Effect.succeed(`the temporary folder cannot be written: ${error.message}`))
+)
+
+/** Looks when somebody asks, and not again for a while. */
+export const layer: Layer.Layer<
+  Readiness,
+  never,
+  BatchConfig | Drain | FileSystem.FileSystem | HttpClient.HttpClient
+> = Layer.effect(
+  Readiness,
+  Effect.gen(function* () {
+    const { isBegun } = yield* Drain
+    const turn = yield* Effect.makeSemaphore(1)
+    const needs = yield* Effect.context<BatchConfig | BatchHttp | FileSystem.FileSystem>()
+    let [found, until]: [State, number] = [{ status: "unusable", upstream: "", storage: "" }, 0]
+    const look = Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      if (now < until) return found
+      const [upstream, storage] = yield* Effect.all([askUpstream, askStorage], { concurrency: 2 })
+      const status = upstream === fine && storage === fine ? "ready" : "unusable"
+      found = { status, upstream, storage }
+      until = now + Duration.toMillis(status === "ready" ? holds.good : holds.bad)
+      return found
+    }).pipe(turn.withPermits(1), Effect.provide(needs))
+    const check = Effect.gen(function* () {
+      const state = yield* look
+      if (yield* isBegun) return yield* Effect.fail<State>({ ...state, status: "draining" })
+      return yield* state.status === "ready" ? Effect.succeed(state) : Effect.fail(state)
+    })
+    return { check }
+  })
+).pipe(Layer.provide(batchHttp))

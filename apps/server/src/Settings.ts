@@ -1,0 +1,106 @@
+/**
+ * The settings of the service: where it listens, who may call it, and those of the core. A setting that cannot be
+ * used ends the start with one line that names it, the reason and the way out.
+ */
+import * as BatchConfig from "@org/batch-core/BatchConfig"
+import { Config, ConfigError, Context, Data, Effect, Either, Layer, LogLevel, Option, Redacted } from "effect"
+import * as Access from "./Access.js"
+
+/** A setting cannot be used. */
+export class SettingsError extends Data.TaggedError("SettingsError")<{
+  readonly setting: string
+  readonly detail: string
+}> {
+  override get message(): string {
+    return `${this.setting}: ${this.detail}`
+  }
+}
+
+/** The settings of the service itself. */
+export interface Settings {
+  readonly host: string
+  readonly port: number
+  /** Bearer tokens that callers must present one of; none on loopback only. */
+  readonly tokens: Access.Tokens
+  /** Lines below this level are not logged. */
+  readonly logLevel: LogLevel.LogLevel
+  /** Where traces go, if anywhere. */
+  readonly otlp: Option.Option<string>
+}
+
+/** The settings of the service itself. */
+export class ServerSettings extends Context.Tag("@org/batch-server/ServerSettings")<
+  ServerSettings,
+  Settings
+>() {}
+
+/** A variable that is empty counts as one that is not set. */
+const variable = <A>(
+  name: string,
+  dflt: A,
+  parse: (text: string) => Either.Either<A, string>
+): Config.Config<A> =>
+  Config.string(name).pipe(
+    Config.mapOrFail((text) =>
+      text.trim() === ""
+        ? Either.right(dflt)
+        : Either.mapLeft(parse(text.trim()), (reason) => ConfigError.InvalidData([], reason))
+    ),
+    Config.withDefault(dflt)
+  )
+
+const port = (text: string): Either.Either<number, string> =>
+  /^\d{1,5}$/u.test(text) && Number(text) <= 65_535
+    ? Either.right(Number(text))
+    : Either.left(`${text} is no port: write a number from 0 to 65535; 0 takes any free one`)
+
+const levels = ["debug", "info", "warning", "error", "none"] as const
+
+const logLevel = (text: string): Either.Either<LogLevel.LogLevel, string> =>
+  Option.match(Option.fromNullable(levels.find((level) => level === text.toLowerCase())), {
+    onNone: () => Either.left(`${text} is no level: there are ${levels.join(", ")}`),
+    onSome: (level) =>
+      Either.right(
+        LogLevel.fromLiteral(
+          ({ debug: "Debug", info: "Info", warning: "Warning", error: "Error", none: "None" } as const)[level]
+        )
+      )
+  })
+
+const endpoint = (text: string): Either.Either<Option.Option<string>, string> =>
+  URL.canParse(text) && /^https?:$/u.test(new URL(text).protocol)
+    ? Either.right(Option.some(text.replace(/\/+$/u, "")))
+    : Either.left("is no URL: write it as http://host:4318")
+
+const settings = Config.all({
+  host: variable("HOST", "127.0.0.1", Either.right),
+  port: variable("PORT", 8787, port),
+  tokens: variable("BATCH_SERVER_TOKENS", Access.noTokens, Access.parseTokens),
+  logLevel: variable("LOG_LEVEL", LogLevel.Info, logLevel),
+  otlp: variable("OTEL_EXPORTER_OTLP_ENDPOINT", Option.none(), endpoint)
+})
+
+/** Without tokens anybody who reaches the service may use its key. */
+const checkReach = ({ host, tokens }: Settings): Effect.Effect<void, SettingsError> =>
+  tokens.count > 0 || Access.isLoopback(host)
+    ? Effect.void
+    : new SettingsError({
+        setting: "HOST",
+        detail: `${host} can be reached from other machines, so BATCH_SERVER_TOKENS must be set (comma-separated bearer tokens that callers present), or HOST be 127.0.0.1`
+      })
+
+/** All settings, from the environment. */
+export const layer: Layer.Layer<ServerSettings | BatchConfig.BatchConfig, SettingsError> = Layer.merge(
+  Layer.effect(ServerSettings, settings),
+  BatchConfig.layerConfig()
+).pipe(
+  Layer.mapError((error) => new SettingsError(BatchConfig.explain(error))),
+  Layer.tap((context) => checkReach(Context.get(context, ServerSettings)))
+)
+
+/** Whether callers bring their own keys, because the service has none. */
+export const isPassThrough = ({ apiKey }: BatchConfig.Settings): boolean => Option.isNone(apiKey)
+
+/** The settings for the key of one caller. */
+export const withKey = (config: BatchConfig.Settings, key: string): BatchConfig.Settings =>
+  isPassThrough(config) ? { ...config, apiKey: Option.some(Redacted.make(key)) } : config
