@@ -264,13 +264,14 @@ const settle = (run: Run, identity: FileAnswer.Identity, whole: boolean): Effect
       run.end = Number.POSITIVE_INFINITY
       return
     }
-    if (Option.isNone(source.cells)) {
-      const { cellBytes } = run.settings.transfer
-      source.cells = Option.some(Cells.make({ total: total.value, cellBytes, here: run.position }))
-      yield* run.shared.onSize(source, total.value)
-    }
-    if (Option.isSome(source.cells))
-      run.end = source.cells.value.extend({ start: run.position, end: run.end }, whole)
+    const isNew = Option.isNone(source.cells)
+    const { cellBytes } = run.settings.transfer
+    const cells = Option.getOrElse(source.cells, () =>
+      Cells.make({ total: total.value, cellBytes, here: run.position })
+    )
+    source.cells = Option.some(cells)
+    run.end = cells.extend({ start: run.position, end: run.end }, whole)
+    if (isNew) yield* run.shared.onSize(source, total.value)
   })
 
 /** A whole body whose length nobody promised has made the file whole; any other may be followed by the rest. */

@@ -2,7 +2,7 @@ import { FileSystem, Path } from "@effect/platform"
 import { NodeContext, NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { type JobSpec, Sandbox } from "@org/batch-sandbox"
-import { Effect, Either, Fiber, Layer, Option, Redacted, Schema } from "effect"
+import { Effect, Either, Fiber, Layer, Option, Random, Redacted, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { gunzipSync } from "node:zlib"
 import * as Batch from "../src/Batch.js"
@@ -282,6 +282,21 @@ describe("Retrieval", () => {
         expect(progress(events.all).every(({ bytes }) => bytes === 0)).toBe(true)
         expect((yield* sandbox.requests).filter(({ server }) => server === "storage")).toHaveLength(1)
         expect(yield* download.pipe(room(10_000_000))).toMatchObject({ records: 400 })
+      })
+    )
+  )
+
+  it.scopedLive("no two connections fetch the same cell while the room on the disk is being looked up", () =>
+    withJob({ records: 800, parts: 3 }, ({ id, output }) =>
+      Effect.gen(function* () {
+        const receipt = yield* Retrieval.download(id, { output, parts: true }).pipe(
+          Effect.provideService(FreeSpace.FreeSpace, () =>
+            Effect.flatMap(Random.nextIntBetween(1, 40), (millis) =>
+              Effect.delay(Effect.succeedSome(1e12), millis)
+            )
+          )
+        )
+        expect(receipt).toMatchObject({ records: 800, complete: true })
       })
     )
   )
