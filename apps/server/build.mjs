@@ -10,7 +10,6 @@ const { metafile } = await build({
   outdir: "dist",
   bundle: true,
   minify: true,
-  keepNames: true,
   metafile: true,
   platform: "node",
   format: "esm",

@@ -49,12 +49,7 @@ export class SandboxUnavailable extends Schema.TaggedError<SandboxUnavailable>()
 }
 
 /** Every failure that is told to the user, for encoding. */
-export const AnyFailure = Schema.Union(
-  BatchError,
-  UsageError,
-  SettingsError,
-  SandboxUnavailable
-)
+export const AnyFailure = Schema.Union(BatchError, UsageError, SettingsError, SandboxUnavailable)
 
 /** Every failure that is told to the user. */
 export type Failure = typeof AnyFailure.Type

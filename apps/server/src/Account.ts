@@ -2,32 +2,36 @@
  * What callers with the same key share: calls that are under way, kept answers, waits, and one throttle. With a key of
  * its own the service has one account; without, each token of a caller is one, and nothing passes between them.
  */
-import type { HttpClient } from "@effect/platform"
+import type { HttpClient, HttpServerRequest } from "@effect/platform"
 import * as BatchClient from "@org/batch-core/BatchClient"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import * as BatchHttp from "@org/batch-core/BatchHttp"
 import * as SharedWatch from "@org/batch-core/SharedWatch"
 import * as StatusCache from "@org/batch-core/StatusCache"
-import { type Cause, Context, Effect, Layer, RcMap, type Scope } from "effect"
+import { Context, Effect, Layer, RcMap, type Scope } from "effect"
+import { bearer } from "./Access.js"
+import { Problem } from "./Problem.js"
 import { isPassThrough, withKey } from "./Settings.js"
 
 /** What the core needs to work for one key. */
 export type Session = BatchClient.BatchClient | BatchConfig | BatchHttp.BatchHttp
 
 /** One key's share of the service. */
-export interface Service {
+export interface Account {
   readonly cache: StatusCache.StatusCache
   readonly watches: SharedWatch.SharedWatch
   readonly session: Context.Context<Session>
 }
 
-/** The account of whoever sent the request. */
-export class Account extends Context.Tag("@org/batch-server/Account")<Account, Service>() {}
-
-/** All accounts, by the token that was presented. */
+/** All accounts. */
 export class Accounts extends Context.Tag("@org/batch-server/Accounts")<
   Accounts,
-  (token: string) => Effect.Effect<Service, Cause.ExceededCapacityException, Scope.Scope>
+  {
+    /** The account of whoever sent a request, theirs until the scope is closed. */
+    readonly of: (
+      request: HttpServerRequest.HttpServerRequest
+    ) => Effect.Effect<Account, Problem, Scope.Scope>
+  }
 >() {}
 
 /** An account that nobody uses is forgotten after this time. */
@@ -35,6 +39,13 @@ const idle = "15 minutes"
 
 /** More keys at the same time are refused: whoever makes them up must not fill the memory. */
 const capacity = 1000
+
+const tooMany = new Problem({
+  status: 429,
+  type: "RateLimited",
+  message: "too many keys are in use at this service: try again later",
+  metadata: null
+})
 
 const open = (token: string) =>
   Effect.gen(function* () {
@@ -54,12 +65,17 @@ const open = (token: string) =>
     return { cache, watches: yield* Effect.provide(SharedWatch.make, shared), session: shared }
   })
 
-/** No account is open yet. */
+/** With a key of our own there is one account for all; else they are opened as callers come. */
 export const layer: Layer.Layer<Accounts, never, BatchConfig | HttpClient.HttpClient> = Layer.scoped(
   Accounts,
   Effect.gen(function* () {
-    const config = yield* BatchConfig
+    if (!isPassThrough(yield* BatchConfig)) {
+      const only = Effect.succeed(yield* open(""))
+      return { of: () => only }
+    }
     const accounts = yield* RcMap.make({ lookup: open, idleTimeToLive: idle, capacity })
-    return (token) => RcMap.get(accounts, isPassThrough(config) ? token : "")
+    return {
+      of: (request) => Effect.mapError(RcMap.get(accounts, bearer(request)), () => tooMany)
+    }
   })
 )

@@ -12,7 +12,6 @@ import {
   OpenApi
 } from "@effect/platform"
 import { Schema } from "effect"
-import { Account } from "./Account.js"
 import * as Problem from "./Problem.js"
 
 /** Of this package, embedded when it is bundled. */
@@ -29,13 +28,9 @@ export class Admission extends HttpApiMiddleware.Tag<Admission>()("Admission", {
   security: { bearer: HttpApiSecurity.bearer }
 }) {}
 
-/** Lets in who may come, and finds the account of whoever it is. */
+/** Lets in who may ask for batches. */
 export class Authorization extends HttpApiMiddleware.Tag<Authorization>()("Authorization", {
-  provides: Account,
-  failure: Schema.Union(
-    ...refusals,
-    Problem.at(429, "Too many requests; `Retry-After` says when to come again.")
-  ),
+  failure: Schema.Union(...refusals),
   security: { bearer: HttpApiSecurity.bearer }
 }) {}
 
@@ -82,6 +77,7 @@ const noCredits = Problem.at(402, "The account has no credits left for this.")
 const notFound = Problem.at(404, "The API knows no such batch for this account.")
 const notCompleted = Problem.at(409, "The job is not completed yet; `Retry-After` says when to look again.")
 const failed = Problem.at(422, "The job has failed; there are no results.")
+const limited = Problem.at(429, "Too many requests; `Retry-After` says when to come again.")
 const unusable = Problem.at(502, "The API or the file host cannot be used, or what came is wrong.")
 const timeout = Problem.at(504, "The time was up before there was an answer.")
 const noRoom = Problem.at(507, "This service has no room on its disk.")
@@ -171,6 +167,7 @@ const batches = HttpApiGroup.make("batches")
   )
   .addError(badRequest)
   .addError(noCredits)
+  .addError(limited)
   .addError(unusable)
   .middleware(Authorization)
 

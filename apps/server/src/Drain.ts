@@ -2,20 +2,20 @@
  * The end of the service, in order: whoever only waits is sent away at once, no new work is taken, and what is under
  * way gets half a minute.
  */
-import * as Signal from "@org/batch-core/Signal"
-import { Context, Deferred, Duration, Effect, Layer, Option } from "effect"
+import { Context, Deferred, Duration, Effect, Layer } from "effect"
 import type * as Http from "node:http"
 
 /** Whether the end has begun, and what is still under way. */
 export interface Service {
-  readonly begin: Effect.Effect<void>
+  readonly begin: Effect.Effect<boolean>
   /** Waits until the end begins. */
   readonly begun: Effect.Effect<void>
-  readonly isBegun: Effect.Effect<boolean>
+  readonly isBegun: () => boolean
   /** Waits until nothing is under way. */
   readonly settled: Effect.Effect<void>
-  /** Counts a request for as long as it is under way. */
-  readonly during: <A, E, R>(request: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** A request has begun; it must `leave` in the end. */
+  readonly enter: () => void
+  readonly leave: () => void
 }
 
 /** Whether the end has begun, and what is still under way. */
@@ -29,19 +29,22 @@ export const layer: Layer.Layer<Drain> = Layer.effect(
   Drain,
   Effect.gen(function* () {
     const begun = yield* Deferred.make<void>()
-    const changed = yield* Signal.make
+    let isBegun = false
     let underWay = 0
-    const count = (by: number) =>
-      Effect.suspend(() => {
-        underWay += by
-        return underWay === 0 ? changed.notify : Effect.void
-      })
     return {
-      begin: Effect.asVoid(Deferred.succeed(begun, undefined)),
+      begin: Effect.suspend(() => {
+        isBegun = true
+        return Deferred.succeed(begun, undefined)
+      }),
       begun: Deferred.await(begun),
-      isBegun: Deferred.isDone(begun),
-      settled: changed.until(Effect.sync(() => (underWay === 0 ? Option.some(undefined) : Option.none()))),
-      during: (request) => Effect.zipRight(count(1), Effect.ensuring(request, count(-1)))
+      isBegun: () => isBegun,
+      settled: Effect.repeat(Effect.sleep("20 millis"), { until: () => underWay === 0 }),
+      enter: () => {
+        underWay += 1
+      },
+      leave: () => {
+        underWay -= 1
+      }
     }
   })
 )

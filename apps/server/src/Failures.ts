@@ -2,9 +2,9 @@
  * Every failure of a request as the answer that tells of it: what the core or the service says, a path that is not
  * there, parameters that cannot be read, and bugs, of which a caller learns no more than that there is one.
  */
-import { type HttpApp, HttpServerRequest } from "@effect/platform"
+import { type HttpApp, HttpServerRequest, type HttpServerResponse } from "@effect/platform"
 import { maskText } from "@org/batch-core/Secret"
-import { Cause, Effect, Option, Predicate } from "effect"
+import { Cause, Effect, Either, Option, Predicate } from "effect"
 import { Problem, toResponse } from "./Problem.js"
 import * as Route from "./Route.js"
 
@@ -38,16 +38,25 @@ const problemOf = (error: unknown, request: HttpServerRequest.HttpServerRequest)
     : Option.none()
 }
 
+const answerFor = (
+  error: unknown,
+  request: HttpServerRequest.HttpServerRequest
+): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Option.match(problemOf(error, request), {
+    onNone: () => Effect.as(Effect.logError("a bug", Cause.die(error)), toResponse(bug)),
+    onSome: (problem) => Effect.succeed(toResponse(problem))
+  })
+
 /** Answers for what failed. A caller that went away needs no answer. */
 export const middleware = <E, R>(
   app: HttpApp.Default<E, R>
-): HttpApp.Default<E, R | HttpServerRequest.HttpServerRequest> =>
+): HttpApp.Default<never, R | HttpServerRequest.HttpServerRequest> =>
   Effect.catchAllCause(app, (cause) =>
-    Effect.gen(function* () {
-      if (Cause.isInterruptedOnly(cause)) return yield* Effect.failCause(cause)
-      const request = yield* HttpServerRequest.HttpServerRequest
-      const problem = problemOf(Cause.squash(cause), request)
-      if (Option.isNone(problem)) yield* Effect.logError("a bug", cause)
-      return toResponse(Option.getOrElse(problem, () => bug))
-    })
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      Either.match(Cause.failureOrCause(cause), {
+        onLeft: (error) => answerFor(error, request),
+        onRight: (rest) =>
+          Cause.isInterruptedOnly(rest) ? Effect.failCause(rest) : answerFor(Cause.squash(rest), request)
+      })
+    )
   )

@@ -5,8 +5,8 @@ import { HttpApiBuilder, type HttpServerRequest } from "@effect/platform"
 import { type Batch, BatchId } from "@org/batch-core/Batch"
 import { BatchClient } from "@org/batch-core/BatchClient"
 import type { BatchError } from "@org/batch-core/BatchError"
-import { Context, Duration, Effect, Layer, Option, ParseResult, Schema } from "effect"
-import { Account, type Service } from "./Account.js"
+import { Context, Duration, Effect, Either, Layer, Option, ParseResult, Schema, type Scope } from "effect"
+import { type Account, Accounts } from "./Account.js"
 import { Api } from "./Api.js"
 import { Drain } from "./Drain.js"
 import * as Events from "./Events.js"
@@ -25,24 +25,30 @@ interface ById {
 const told = <A, R>(effect: Effect.Effect<A, BatchError, R>): Effect.Effect<A, Problem, R> =>
   Effect.mapError(effect, fromError)
 
-const idOf = ({ path }: ById): Effect.Effect<BatchId, Problem> =>
-  Effect.mapError(Schema.decode(BatchId)(path.batch_id), (error) => {
+const decodeId = Schema.decodeEither(BatchId)
+
+const idOf = ({ path }: ById): Either.Either<BatchId, Problem> =>
+  Either.mapLeft(decodeId(path.batch_id), (error) => {
     const message = ParseResult.ArrayFormatter.formatErrorSync(error)[0]?.message ?? error.message
     return new Problem({ status: 400, type: "RequestRejected", message, metadata: null })
   })
 
 /** What to do with a batch of an account. */
-type Use<A, E, R> = (account: Service, id: BatchId) => Effect.Effect<A, E, R>
+type Use<A, E, R> = (account: Account, id: BatchId) => Effect.Effect<A, E, R>
 
-const withBatch = <A, E, R>(request: ById, use: Use<A, E, R>): Effect.Effect<A, E | Problem, R | Account> =>
-  Effect.flatMap(Effect.all([Account, idOf(request)]), ([account, id]) => use(account, id))
+const withBatch =
+  (accounts: Context.Tag.Service<Accounts>) =>
+  <A, E, R>(request: ById, use: Use<A, E, R>): Effect.Effect<A, E | Problem, R | Scope.Scope> =>
+    Effect.flatMap(accounts.of(request.request), (account) =>
+      Effect.flatMap(idOf(request), (id) => use(account, id))
+    )
 
 /** What is known for good, or else what comes of waiting; a service that ends lets nobody wait. */
 const waiting = (
-  { cache }: Service,
+  { cache }: Account,
   id: BatchId,
   patience: Duration.Duration,
-  wait: Service["watches"]["wait"]
+  wait: Account["watches"]["wait"]
 ): Effect.Effect<Batch, Problem, Drain> =>
   Effect.gen(function* () {
     const { begun } = yield* Drain
@@ -53,45 +59,46 @@ const waiting = (
   })
 
 const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
-  handlers
-    .handle("list", ({ urlParams }) =>
-      Effect.gen(function* () {
-        const { session } = yield* Account
-        const page = yield* told(
-          Context.get(session, BatchClient).page(yield* JobBody.listOptions(urlParams))
+  Effect.map(Accounts, (accounts) => {
+    const forBatch = withBatch(accounts)
+    return handlers
+      .handle("list", ({ request, urlParams }) =>
+        Effect.gen(function* () {
+          const { session } = yield* accounts.of(request)
+          const options = yield* JobBody.listOptions(urlParams)
+          return JobBody.page(yield* told(Context.get(session, BatchClient).page(options)))
+        })
+      )
+      .handle("status", (request) =>
+        forBatch(request, ({ cache }, id) => Effect.map(told(cache.status(id)), JobBody.response))
+      )
+      .handle("wait", (request) =>
+        forBatch(request, (account, id) =>
+          Effect.gen(function* () {
+            const patience = yield* Patience.parse("timeout", request.urlParams.timeout, "60 seconds")
+            return JobBody.response(yield* waiting(account, id, patience, account.watches.wait))
+          })
         )
-        return JobBody.page(page)
-      })
-    )
-    .handle("status", (request) =>
-      withBatch(request, ({ cache }, id) => Effect.map(told(cache.status(id)), JobBody.response))
-    )
-    .handle("wait", (request) =>
-      withBatch(request, (account, id) =>
-        Effect.gen(function* () {
-          const patience = yield* Patience.parse("timeout", request.urlParams.timeout, "60 seconds")
-          return JobBody.response(yield* waiting(account, id, patience, account.watches.wait))
-        })
       )
-    )
-    .handleRaw("events", (request) =>
-      withBatch(request, ({ watches }, id) =>
-        Effect.gen(function* () {
-          const lastId = request.request.headers["last-event-id"]
-          return yield* told(Events.respond(watches.follow(id), { lastId, cut: (yield* Drain).begun }))
-        })
+      .handleRaw("events", (request) =>
+        forBatch(request, ({ watches }, id) =>
+          Effect.gen(function* () {
+            const lastId = request.request.headers["last-event-id"]
+            return yield* told(Events.respond(watches.follow(id), { lastId, cut: (yield* Drain).begun }))
+          })
+        )
       )
-    )
-    .handleRaw("results", (request) =>
-      withBatch(request, (account, id) =>
-        Effect.gen(function* () {
-          const form = yield* Results.negotiate(request.request)
-          const patience = yield* Patience.parse("wait", request.urlParams.wait, 0)
-          const batch = yield* waiting(account, id, patience, account.watches.end)
-          return yield* Effect.provide(Results.respond(batch, form), account.session)
-        })
+      .handleRaw("results", (request) =>
+        forBatch(request, (account, id) =>
+          Effect.gen(function* () {
+            const form = yield* Results.negotiate(request.request)
+            const patience = yield* Patience.parse("wait", request.urlParams.wait, 0)
+            const batch = yield* waiting(account, id, patience, account.watches.end)
+            return yield* Effect.provide(Results.respond(batch, form), account.session)
+          })
+        )
       )
-    )
+  })
 )
 
 const operations = HttpApiBuilder.group(Api, "operations", (handlers) =>

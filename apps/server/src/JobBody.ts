@@ -10,26 +10,29 @@ import { Problem } from "./Problem.js"
 
 const headers = { "cache-control": "no-store" }
 
-const json = (body: Uint8Array): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.uint8Array(body, { contentType: "application/json", headers })
+/** A body of text goes out in one piece with its headers; one of bytes would take a second buffer. */
+const json = (body: string): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.raw(body, {
+    contentType: "application/json",
+    contentLength: Buffer.byteLength(body),
+    headers
+  })
 
-const encoder = new TextEncoder()
-
-const bodies = new WeakMap<Batch, Uint8Array>()
+const responses = new WeakMap<Batch, HttpServerResponse.HttpServerResponse>()
 
 /** The upstream's JSON of a job. */
 export const text = (batch: Batch): string => JSON.stringify(toJson(batch, { showUrls: true }))
 
 /** The answer that holds a job. */
 export const response = (batch: Batch): HttpServerResponse.HttpServerResponse => {
-  const body = bodies.get(batch) ?? encoder.encode(text(batch))
-  bodies.set(batch, body)
-  return json(body)
+  const known = responses.get(batch) ?? json(text(batch))
+  responses.set(batch, known)
+  return known
 }
 
 /** The answer that holds a page of the list. */
 export const page = ({ raw }: Page): HttpServerResponse.HttpServerResponse =>
-  json(encoder.encode(JSON.stringify(Redacted.value(raw))))
+  json(JSON.stringify(Redacted.value(raw)))
 
 /** What a caller may ask of the list; the API has the last word. */
 export const listOptions = ({

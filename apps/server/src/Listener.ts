@@ -1,11 +1,11 @@
 /**
  * The listener, with limits on what a stranger may send and how long it may take.
  */
-import { HttpServerRequest, HttpServerResponse, type HttpApp } from "@effect/platform"
+import { type HttpApp, HttpServerRequest } from "@effect/platform"
 import { Duration, Effect } from "effect"
 import * as Http from "node:http"
-import { Drain } from "./Drain.js"
-import { Problem, toResponse } from "./Problem.js"
+import type { Service } from "./Drain.js"
+import { Problem } from "./Problem.js"
 
 const millis = (duration: Duration.DurationInput): number => Duration.toMillis(duration)
 
@@ -27,7 +27,8 @@ const bodyProblem = ({ headers }: HttpServerRequest.HttpServerRequest): Problem 
         status: 413,
         type: "RequestRejected",
         message: "no path of this service takes a body",
-        metadata: null
+        metadata: null,
+        closes: true
       })
     : undefined
 
@@ -36,20 +37,20 @@ const leaving = new Problem({
   type: "Draining",
   message: "this service is about to end: ask another one, or this one again in a moment",
   metadata: null,
+  closes: true,
   retryAfter: Duration.seconds(5)
 })
 
-const close = HttpServerResponse.setHeader("connection", "close")
+/** Turns away at once what is too large, and new work once the end has begun. */
+export const turnAway =
+  (drain: Service) =>
+  <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E | Problem, R | HttpServerRequest.HttpServerRequest> =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): HttpApp.Default<E | Problem, R> => {
+      const problem = refusal(request, drain)
+      return problem === undefined ? app : Effect.fail(problem)
+    })
 
-/** Turns away what is too large, and new work once the end has begun. */
-export const middleware = <E, R>(
-  app: HttpApp.Default<E, R>
-): HttpApp.Default<E, R | HttpServerRequest.HttpServerRequest | Drain> =>
-  Effect.gen(function* () {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const { isBegun } = yield* Drain
-    const problem = bodyProblem(request)
-    if (problem !== undefined) return close(toResponse(problem))
-    const isProbe = request.url === "/health" || request.url === "/ready"
-    return (yield* isBegun) && !isProbe ? close(toResponse(leaving)) : yield* app
-  })
+const refusal = (request: HttpServerRequest.HttpServerRequest, { isBegun }: Service): Problem | undefined => {
+  const isProbe = request.url === "/health" || request.url === "/ready"
+  return bodyProblem(request) ?? (isBegun() && !isProbe ? leaving : undefined)
+}

@@ -1,14 +1,20 @@
 /**
  * Log lines: for people on a terminal, one JSON object a line elsewhere.
  */
-import { Effect, Layer, Logger } from "effect"
+import { Array as Arrays, Effect, Layer, Logger, Predicate } from "effect"
 import { ServerSettings } from "./Settings.js"
+
+/** A message may bring fields with it. */
+const fieldsOf = (message: unknown): Readonly<Record<string, unknown>> => {
+  const [text, fields] = Arrays.ensure(message)
+  return { message: text, ...(Predicate.isRecord(fields) ? fields : {}) }
+}
 
 const json = Logger.map(Logger.structuredLogger, ({ annotations, cause, logLevel, message, timestamp }) =>
   JSON.stringify({
     time: timestamp,
     level: logLevel.toLowerCase(),
-    message,
+    ...fieldsOf(message),
     ...annotations,
     ...(cause === undefined ? {} : { cause })
   })

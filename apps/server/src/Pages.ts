@@ -8,8 +8,9 @@ import { createHash } from "node:crypto"
 const locked = "default-src 'none'; frame-ancestors 'none'"
 
 /** The policy of a page: its own scripts by their digests, its styles and pictures, and calls to this service. */
-const policyOf = (html: string): string => {
-  const scripts = [...html.matchAll(/<script>(.*?)<\/script>/gsu)].map(
+const policyOf = ({ body }: HttpServerResponse.HttpServerResponse): string => {
+  if (body._tag !== "Uint8Array" || !body.contentType.startsWith("text/html")) return locked
+  const scripts = [...new TextDecoder().decode(body.body).matchAll(/<script>(.*?)<\/script>/gsu)].map(
     ([, script = ""]) => `'sha256-${createHash("sha256").update(script).digest("base64")}'`
   )
   return `${locked}; script-src ${scripts.join(" ")}; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'`
@@ -21,24 +22,21 @@ const common = {
   "x-frame-options": "DENY"
 }
 
-const policies = new WeakMap<object, string>()
+const secured = new WeakMap<HttpServerResponse.HttpServerResponse, HttpServerResponse.HttpServerResponse>()
 
-/** The policy for a body, found once for each page. */
-const policyFor = (body: HttpServerResponse.HttpServerResponse["body"]): string => {
-  if (body._tag !== "Uint8Array" || !body.contentType.startsWith("text/html")) return locked
-  const policy = policies.get(body) ?? policyOf(new TextDecoder().decode(body.body))
-  policies.set(body, policy)
-  return policy
-}
-
-/** Puts the headers on. */
+/** Puts the headers on; what is answered again and again has them already. */
 export const secure = (
   response: HttpServerResponse.HttpServerResponse
-): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.setHeaders(response, {
+): HttpServerResponse.HttpServerResponse => {
+  const known = secured.get(response)
+  if (known !== undefined) return known
+  const whole = HttpServerResponse.setHeaders(response, {
     ...common,
-    "content-security-policy": policyFor(response.body)
+    "content-security-policy": policyOf(response)
   })
+  secured.set(response, whole)
+  return whole
+}
 
 /** `GET /docs` */
 export const layer = HttpApiSwagger.layer({ path: "/docs" })

@@ -13,6 +13,8 @@ export class Problem extends Data.TaggedError("Problem")<{
   readonly type: string
   readonly message: string
   readonly metadata?: unknown
+  /** Whether the connection ends with the answer. */
+  readonly closes?: boolean | undefined
   /** When the caller may come again, if that helps. */
   readonly retryAfter?: Duration.Duration | undefined
 }> {}
@@ -51,6 +53,7 @@ export const toResponse = (problem: Problem): HttpServerResponse.HttpServerRespo
       ...(problem.retryAfter === undefined
         ? {}
         : { "retry-after": String(Math.ceil(Duration.toSeconds(problem.retryAfter))) }),
+      ...(problem.closes === true ? { connection: "close" } : {}),
       ...(problem.status === 401 ? { "www-authenticate": "Bearer" } : {}),
       ...(problem.status === 405 ? { allow: "GET, HEAD" } : {})
     }

@@ -83,7 +83,7 @@ export const layer: Layer.Layer<
     }).pipe(turn.withPermits(1), Effect.provide(needs))
     const check = Effect.gen(function* () {
       const state = yield* look
-      if (yield* isBegun) return yield* Effect.fail<State>({ ...state, status: "draining" })
+      if (isBegun()) return yield* Effect.fail<State>({ ...state, status: "draining" })
       return yield* state.status === "ready" ? Effect.succeed(state) : Effect.fail(state)
     })
     return { check }

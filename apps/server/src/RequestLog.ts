@@ -5,8 +5,9 @@
 import { type HttpApp, HttpServerError, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { maskText } from "@org/batch-core/Secret"
-import { Cause, Clock, Effect, Exit, Metric, MetricLabel, Option } from "effect"
+import { Cause, Context, Effect, Exit, Option } from "effect"
 import { randomUUID } from "node:crypto"
+import type { Socket } from "node:net"
 import { Drain } from "./Drain.js"
 import * as Metrics from "./Metrics.js"
 import * as Route from "./Route.js"
@@ -32,44 +33,68 @@ const troubleOf = (exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknow
     )
   )
 
-const logged = (level: "Info" | "Error", message: string, fields: Readonly<Record<string, unknown>>) =>
-  (level === "Info" ? Effect.logInfo(message) : Effect.logError(message)).pipe(Effect.annotateLogs(fields))
+/** A request under way. */
+interface Entry {
+  readonly id: string
+  readonly method: string
+  readonly path: string
+  readonly route: string
+  readonly begun: number
+  readonly socket: Socket
+  readonly sentBefore: number
+}
+
+const begin = (request: HttpServerRequest.HttpServerRequest, begun: number): Entry => {
+  const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
+  const path = Route.pathOf(request)
+  const entry: Entry = {
+    id: idOf(request),
+    method: request.method,
+    path: maskText(path),
+    route: Route.nameOf(path) ?? "other",
+    begun,
+    socket,
+    sentBefore: socket.bytesWritten
+  }
+  NodeHttpServerRequest.toServerResponse(request).setHeader("x-request-id", entry.id)
+  return entry
+}
+
+const end = (
+  entry: Entry,
+  exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>,
+  ended: number
+): Effect.Effect<void> => {
+  const { begun, id, method, path, route, sentBefore, socket } = entry
+  const status = statusOf(exit)
+  Metrics.count({ route, method, status, seconds: (ended - begun) / 1000 })
+  const log = status >= 500 ? Effect.logError : Effect.logInfo
+  return log(`${method} ${path} ${status}`, {
+    request_id: id,
+    method,
+    path,
+    status,
+    duration_ms: ended - begun,
+    bytes: socket.bytesWritten - sentBefore,
+    ...Option.match(troubleOf(exit), { onNone: () => ({}), onSome: (error) => ({ error }) })
+  })
+}
 
 /** Gives every request its id, counts it, and logs it when it has ended. */
 export const middleware = <E, R>(
   app: HttpApp.Default<E, R>
 ): HttpApp.Default<E, R | HttpServerRequest.HttpServerRequest | Drain> =>
-  Effect.gen(function* () {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const drain = yield* Drain
-    const id = idOf(request)
-    const path = Route.pathOf(request)
-    const route = Route.nameOf(path) ?? "other"
-    const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
-    const sentBefore = socket.bytesWritten
-    const begun = yield* Clock.currentTimeMillis
-    const response = NodeHttpServerRequest.toServerResponse(request)
-    yield* Effect.sync(() => response.setHeader("x-request-id", id))
-    const exit = yield* Effect.exit(drain.during(app))
-    const seconds = ((yield* Clock.currentTimeMillis) - begun) / 1000
-    const status = statusOf(exit)
-    yield* Metric.increment(
-      Metric.taggedWithLabels(Metrics.requests, [
-        MetricLabel.make("route", route),
-        MetricLabel.make("method", request.method),
-        MetricLabel.make("status", String(status))
-      ])
-    )
-    yield* Metric.update(Metric.tagged(Metrics.duration, "route", route), seconds)
-    const trouble = troubleOf(exit)
-    yield* logged(status >= 500 ? "Error" : "Info", `${request.method} ${maskText(path)} ${status}`, {
-      request_id: id,
-      method: request.method,
-      path: maskText(path),
-      status,
-      duration_ms: Math.round(seconds * 1000),
-      bytes: socket.bytesWritten - sentBefore,
-      ...Option.match(trouble, { onNone: () => ({}), onSome: (error) => ({ error }) })
+  Effect.contextWithEffect((context: Context.Context<HttpServerRequest.HttpServerRequest | Drain>) =>
+    Effect.clockWith((clock) => {
+      const drain = Context.get(context, Drain)
+      const entry = begin(
+        Context.get(context, HttpServerRequest.HttpServerRequest),
+        clock.unsafeCurrentTimeMillis()
+      )
+      drain.enter()
+      return Effect.flatMap(Effect.exit(app), (exit) => {
+        drain.leave()
+        return Effect.zipRight(end(entry, exit, clock.unsafeCurrentTimeMillis()), exit)
+      })
     })
-    return yield* exit
-  })
+  )

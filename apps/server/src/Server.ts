@@ -44,8 +44,9 @@ const announce = Layer.effectDiscard(
 
 /** What every answer passes on its way out. */
 const onTheWayOut = HttpApiBuilder.middleware(
-  flow(Failures.middleware, Listener.middleware, Effect.map(Pages.secure)),
-  { withContext: true }
+  Effect.map(Drain.Drain, (drain) =>
+    flow(Listener.turnAway(drain), Failures.middleware, Effect.map(Pages.secure))
+  )
 )
 
 /** Serves until the layer is closed. */
