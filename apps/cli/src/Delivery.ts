@@ -30,7 +30,7 @@ export interface Job {
 export const run = Effect.fn("Delivery.run")(function* (job: Job) {
   const tracker = yield* Tracker.make({ ids: job.ids, quiet: job.request.quiet })
   return yield* job.destination._tag === "Stdout"
-    ? toStdout(job, tracker)
+    ? toStdout(job, job.destination, tracker)
     : toFiles(job, job.destination, tracker)
 }, Effect.scoped)
 
@@ -44,6 +44,7 @@ const toFiles = (job: Job, destination: Destination & { readonly _tag: "Files" }
       fetch(job, tracker, id, {
         output: destination.path(id),
         format: destination.format,
+        columns: destination.columns,
         parts: job.request.parts,
         receipt: job.request.receipt,
         force: job.request.force
@@ -53,7 +54,11 @@ const toFiles = (job: Job, destination: Destination & { readonly _tag: "Files" }
   })
 
 /** All rows are here and verified before the first of them is printed. */
-const toStdout = (job: Job, tracker: Tracker.Tracker) =>
+const toStdout = (
+  job: Job,
+  { columns, format }: Destination & { readonly _tag: "Stdout" },
+  tracker: Tracker.Tracker
+) =>
   Effect.gen(function* () {
     const folder = yield* LocalDisk.privateFolder
     const output = yield* Output
@@ -62,7 +67,7 @@ const toStdout = (job: Job, tracker: Tracker.Tracker) =>
       concurrency: job.concurrency,
       order: "arguments",
       ifInterrupted: "-o - starts from the beginning, a file would go on from what is here",
-      run: (id) => fetch(job, tracker, id, { output: `${folder}/${id}.jsonl`, format: "jsonl" }),
+      run: (id) => fetch(job, tracker, id, { output: `${folder}/${id}.${format}`, format, columns }),
       emit: (receipt) =>
         Stream.runForEach(LocalDisk.bytes(receipt.output), output.bytes).pipe(
           Effect.zipRight(LocalDisk.remove(receipt.output)),

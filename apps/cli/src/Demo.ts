@@ -49,6 +49,7 @@ const story = (records: number, baseUrl: string, folder: string) =>
 const asTyped = {
   timeout: "5m",
   format: Option.none(),
+  columns: Option.none(),
   parts: false,
   concurrency: Option.none(),
   force: false,

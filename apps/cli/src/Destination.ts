@@ -1,8 +1,9 @@
 /**
- * Where results go and in which form: what `-o`, `--format` and `--parts` mean together.
+ * Where results go and in which form: what `-o`, `--format`, `--columns` and `--parts` mean together.
  */
 import type { BatchId } from "@org/batch-core/Batch"
-import type { Format } from "@org/batch-core/Receipt"
+import * as Csv from "@org/batch-core/Csv"
+import * as Format from "@org/batch-core/Format"
 import { Either, Option } from "effect"
 
 /** What was asked for. */
@@ -10,6 +11,7 @@ export interface Request {
   readonly ids: ReadonlyArray<BatchId>
   readonly output: Option.Option<string>
   readonly format: Option.Option<string>
+  readonly columns: Option.Option<string>
   readonly parts: boolean
   readonly json: boolean
   readonly receipt: boolean
@@ -21,22 +23,19 @@ export type Present = "file" | "directory" | "nothing"
 /** Where each result goes. */
 export type Destination =
   /** Rows on standard output, once all of them are here and verified. */
-  | { readonly _tag: "Stdout" }
-  | {
-      readonly _tag: "Files"
-      readonly format: Format
-      readonly path: (id: BatchId) => string
-    }
+  | ({ readonly _tag: "Stdout" } & Form)
+  | ({ readonly _tag: "Files"; readonly path: (id: BatchId) => string } & Form)
 
-/** The formats that can be written. */
-export const formats = ["jsonl.gz", "jsonl"] as const
+/** How the rows are stored. */
+export interface Form {
+  readonly format: Format.Format
+  /** Of `csv`, if they are named. */
+  readonly columns: ReadonlyArray<string> | undefined
+}
 
-const extensions: ReadonlyArray<readonly [RegExp, Format]> = [
-  [/\.(?:jsonl|ndjson)\.gz$/iu, "jsonl.gz"],
-  [/\.(?:jsonl|ndjson)$/iu, "jsonl"]
-]
+const names = `${Format.all.slice(0, -1).join(", ")} and ${Format.all.slice(-1).join("")}`
 
-const otherFormats = /\.(?:csv|tsv|parquet|arrow|xlsx|json|sqlite|db|zst|zip)$/iu
+const otherFormats = /\.(?:tsv|parquet|arrow|xlsx|json|sqlite|db|zst|zip)$/iu
 
 /** `Left` says which flags cannot go together, or which value cannot be used. */
 export const resolve = (request: Request, present: Present): Either.Either<Destination, string> => {
@@ -51,22 +50,30 @@ export const resolve = (request: Request, present: Present): Either.Either<Desti
       `-o ${output} is one file, but there are ${request.ids.length} batches: give a folder, as ${output}/`
     )
   }
-  return Either.map(formatOf(request, directory ? undefined : output), (format) => ({
+  return Either.map(formOf(request, directory ? undefined : output, "jsonl.gz"), (form) => ({
     _tag: "Files",
-    format,
-    path: (id) => (directory ? inFolder(output, `${id}.${format}`) : (output ?? `${id}.${format}`))
+    ...form,
+    path: (id) => (directory ? inFolder(output, `${id}.${form.format}`) : (output ?? `${id}.${form.format}`))
   }))
 }
 
 const inFolder = (folder: string, name: string): string => `${folder.replace(/\/+$/u, "") || ""}/${name}`
 
 const standardOutput = (request: Request): Either.Either<Destination, string> => {
-  const format = Option.getOrElse(request.format, () => "jsonl")
   if (request.parts) return Either.left("--parts needs a folder, so it cannot go with -o -")
   if (request.json) return Either.left("--json and -o - both want standard output: use one of them")
   if (request.receipt) return Either.left("--receipt is written beside a file, so it cannot go with -o -")
-  if (format !== "jsonl") return Either.left(`-o - writes jsonl, so it cannot go with --format ${format}`)
-  return Either.right({ _tag: "Stdout" })
+  return Either.flatMap(formOf(request, undefined, "jsonl"), (form) => {
+    if (form.format === "jsonl.gz") {
+      return Either.left("-o - writes jsonl or csv, so it cannot go with --format jsonl.gz")
+    }
+    if (form.format === "csv" && request.ids.length > 1) {
+      return Either.left(
+        `-o - writes one table, but there are ${request.ids.length} batches, each with a header of its own: give a folder, as -o out/`
+      )
+    }
+    return Either.right({ _tag: "Stdout", ...form })
+  })
 }
 
 const parts = (
@@ -74,36 +81,52 @@ const parts = (
   output: string | undefined,
   present: Present
 ): Either.Either<Destination, string> => {
-  const format = Option.getOrElse(request.format, () => "jsonl.gz")
   if (output === undefined) return Either.left("--parts needs a folder: give one with -o")
   if (present === "file") return Either.left(`--parts needs a folder, but -o ${output} is a file`)
-  if (format !== "jsonl.gz") {
-    return Either.left(
-      `--parts keeps the files as delivered (jsonl.gz), so it cannot go with --format ${format}`
-    )
-  }
   if (request.receipt && request.ids.length > 1) {
     return Either.left("--receipt with --parts is one receipt for a folder: give one batch at a time")
   }
   const folder = output.replace(/(?<=.)\/+$/u, "")
-  return Either.right({ _tag: "Files", format, path: () => folder })
+  return Either.flatMap(formOf(request, undefined, "jsonl.gz"), (form) =>
+    form.format === "jsonl.gz"
+      ? Either.right({ _tag: "Files", ...form, path: () => folder })
+      : Either.left(
+          `--parts keeps the files as delivered (jsonl.gz), so it cannot go with --format ${form.format}`
+        )
+  )
 }
 
-const formatOf = (request: Request, file: string | undefined): Either.Either<Format, string> => {
+const formOf = (
+  request: Request,
+  file: string | undefined,
+  otherwise: Format.Format
+): Either.Either<Form, string> =>
+  Either.flatMap(formatOf(request, file, otherwise), (format) =>
+    Either.map(columnsOf(request, format), (columns) => ({ format, columns }))
+  )
+
+const columnsOf = (request: Request, format: Format.Format): Either.Either<Form["columns"], string> => {
+  if (Option.isNone(request.columns)) return Either.right(undefined)
+  return format === "csv"
+    ? Either.mapLeft(Csv.parseColumns(request.columns.value), (problem) => `--columns ${problem}`)
+    : Either.left(`--columns names the columns of csv, so it cannot go with ${format}: add --format csv`)
+}
+
+const formatOf = (
+  request: Request,
+  file: string | undefined,
+  otherwise: Format.Format
+): Either.Either<Format.Format, string> => {
   if (Option.isSome(request.format)) {
     const wanted = request.format.value
-    const format = formats.find((known) => known === wanted)
-    return format === undefined
-      ? Either.left(`--format ${wanted} is not available: there are ${formats.join(" and ")}`)
-      : Either.right(format)
+    const format = Format.all.find((known) => known === wanted)
+    return Either.fromNullable(format, () => `--format ${wanted} is not available: there are ${names}`)
   }
   const other = file === undefined ? null : otherFormats.exec(file)
   if (other !== null) {
     return Either.left(
-      `-o ${file}: there is no format for ${other[0]} (there are ${formats.join(" and ")}; --format chooses one for any name)`
+      `-o ${file}: there is no format for ${other[0]} (there are ${names}; --format chooses one for any name)`
     )
   }
-  return Either.right(
-    extensions.find(([pattern]) => file !== undefined && pattern.test(file))?.[1] ?? "jsonl.gz"
-  )
+  return Either.right(Option.getOrElse(Format.ofName(file ?? ""), () => otherwise))
 }

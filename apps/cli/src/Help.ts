@@ -84,6 +84,8 @@ const examples: Readonly<Record<string, ReadonlyArray<string>>> = {
   get: [
     `batchctl get ${id}                     # ./<batch-id>.jsonl.gz`,
     `batchctl get ${id} -o rows.jsonl       # decompressed`,
+    `batchctl get ${id} -o rows.csv         # a table`,
+    `batchctl get ${id} -o rows.csv --columns internal_id,data.basic_info.name`,
     `batchctl get ${id} -o - | jq .data     # rows on standard output, verified first`,
     `batchctl get ${id} -o out/ --receipt   # into a folder, with the proof beside it`
   ],

@@ -20,6 +20,8 @@ export interface Changes {
   readonly verb?: string | undefined
   /** Other batches in place of those that were given. */
   readonly ids?: ReadonlyArray<string> | undefined
+  /** Flags that are left out, with their values. */
+  readonly without?: ReadonlyArray<string> | undefined
   /** Further flags. */
   readonly add?: ReadonlyArray<string> | undefined
 }
@@ -28,6 +30,7 @@ const valued = [
   "-o",
   "--output",
   "--format",
+  "--columns",
   "--concurrency",
   "--timeout",
   "--status",
@@ -45,7 +48,11 @@ export const wantsJson = ({ argv }: Pick<Invocation, "argv">): boolean => argv.i
 
 /** The command that repeats this one, with some changes; ready to be pasted into a shell. */
 export const again = ({ argv }: Pick<Invocation, "argv">, changes: Changes = {}): string => {
-  const [verb = "--help", ...rest] = argv
+  const [verb = "--help", ...words] = argv
+  const left = changes.without ?? []
+  const rest = words.filter(
+    (word, index) => !left.includes(word.replace(/=.*$/su, "")) && !left.includes(words[index - 1] ?? "")
+  )
   const flags = rest.filter((_, index) => !isPositional(rest, index))
   const ids = rest.filter((_, index) => isPositional(rest, index))
   const added = (changes.add ?? []).filter((flag) => !flags.includes(flag))

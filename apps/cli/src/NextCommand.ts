@@ -53,7 +53,7 @@ export const of = (failure: Failure, { batchId, invocation }: Circumstances): st
     case "SandboxUnavailable":
       return `${command("sandbox", "--port", "0")} takes any free port`
     case "RecordInvalid":
-      return same()
+      return `take the rows as they are: ${again(invocation, { ids, without: ["--format", "--columns"], add: ["--format", "jsonl"] })}`
   }
 }
 

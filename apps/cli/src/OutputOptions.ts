@@ -13,13 +13,19 @@ export const options = {
   output: Options.text("output").pipe(
     Options.withAlias("o"),
     Options.withDescription(
-      "A file; or a folder (one that exists, or a name that ends in /); or - for JSONL on standard output. Default: ./<batch-id>.jsonl.gz"
+      "A file; or a folder (one that exists, or a name that ends in /); or - for JSONL (or CSV) on standard output. Default: ./<batch-id>.jsonl.gz"
     ),
     Options.optional
   ),
   format: Options.text("format").pipe(
     Options.withDescription(
-      "jsonl.gz (the bytes as delivered, the default) or jsonl; taken from the extension of -o when absent."
+      "jsonl.gz (the bytes as delivered, the default), jsonl or csv; taken from the extension of -o when absent."
+    ),
+    Options.optional
+  ),
+  columns: Options.text("columns").pipe(
+    Options.withDescription(
+      "The columns of csv and their order, as id,data.name. Default: those of all rows, in the order of their appearance."
     ),
     Options.optional
   ),
@@ -49,6 +55,7 @@ export const options = {
 export interface OutputRequest {
   readonly output: Option.Option<string>
   readonly format: Option.Option<string>
+  readonly columns: Option.Option<string>
   readonly parts: boolean
   readonly concurrency: Option.Option<number>
   readonly force: boolean

@@ -50,6 +50,8 @@ it.scopedLive(
         { form: "jsonl", call: "pwrite64", only: [2, 5, 9] },
         { form: "jsonl", call: "fsync", only: [2, 5] },
         { form: "jsonl", call: "link", only: [1], patient: [1] },
+        { form: "csv", call: "pwrite64", only: [4, 9] },
+        { form: "csv", call: "link", only: [1], patient: [1] },
         { form: "parts", call: "pwrite64", only: [3, 8] },
         { form: "parts", call: "fsync", only: [4] },
         { form: "parts", call: "rename", only: [2] },
@@ -73,6 +75,7 @@ it.scopedLive(
       const sweeps: ReadonlyArray<Sweep> = [
         { form: "gz", call: "unlink", only: [1, 2], named: true },
         { form: "jsonl", call: "unlink", only: [1, 2], named: true },
+        { form: "csv", call: "unlink", only: [1, 2], named: true },
         { form: "parts", call: "link", only: [2, 3], named: true },
         { form: "parts", call: "unlink", only: [1, 3, 4], named: true }
       ]
@@ -84,7 +87,7 @@ it.scopedLive(
 
 const atLeast = (least: number): unknown => expect.toSatisfy((count: number) => count >= least)
 
-type Form = "gz" | "jsonl" | "parts"
+type Form = "gz" | "jsonl" | "csv" | "parts"
 
 /** Crashes at the first, second, … call of a kind, until a run ends by itself, or at some of them only. */
 interface Sweep {
@@ -149,7 +152,7 @@ const place = (here: World, form: Form, id: string, name: string): Place => {
   const output =
     form === "parts"
       ? ["--parts", "-o", folder]
-      : ["-o", join(folder, `rows.jsonl${form === "gz" ? ".gz" : ""}`)]
+      : ["-o", join(folder, form === "gz" ? "rows.jsonl.gz" : `rows.${form}`)]
   return { id, form, folder, trace, args: ["download", id, "--quiet", ...output] }
 }
 
@@ -252,7 +255,7 @@ const removeLocks = ({ folder }: Place): void => {
   for (const name of readdirSync(folder)) if (name.endsWith(".lock")) rmSync(join(folder, name))
 }
 
-const isResult = (name: string): boolean => /\.jsonl(?:\.gz)?$/u.test(name)
+const isResult = (name: string): boolean => /\.(?:jsonl(?:\.gz)?|csv)$/u.test(name)
 
 /** The digests of the files with a final name. */
 const resultsIn = ({ folder }: Place): Readonly<Record<string, string>> =>

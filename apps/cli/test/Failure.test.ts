@@ -81,7 +81,11 @@ const failures: ReadonlyArray<readonly [Failure, code: number, next: string]> = 
   [new BatchError.StorageError({ reason: "Exists", ...storage }), 9, `${same} --force`],
   [new BatchError.StorageError({ reason: "NoSpace", ...storage }), 9, `make room, then ${same}`],
   [new BatchError.StorageError({ reason: "Denied", ...storage }), 9, same],
-  [new BatchError.RecordInvalid({ line: 3, offset: 9, excerpt: "{" }), 7, same],
+  [
+    new BatchError.RecordInvalid({ line: 3, offset: 9, detail: "it is no JSON", excerpt: "{" }),
+    7,
+    `${same} --format jsonl`
+  ],
   [
     new UsageError({ detail: "x", hint: Option.none(), batchId: Option.none() }),
     2,

@@ -50,6 +50,39 @@ it.scopedLive("--json prints the receipt, --receipt keeps it, and verify agrees 
   })
 )
 
+it.scopedLive("-o rows.csv: a table, whose receipt verify agrees with", () =>
+  Effect.gen(function* () {
+    const { folder, run, sandbox } = yield* world()
+    const id = yield* sandbox.createJob({ ...over, records: 40, parts: 3 })
+    const { code, stdout } = yield* run(["get", id, "-o", "rows.csv", "--receipt", "--json", "--quiet"])
+    expect(code).toBe(0)
+    const [receipt] = objects(stdout)
+    expect(receipt).toMatchObject({ format: "csv", records: 40, complete: true, output: "rows.csv" })
+    const [header = ""] = lines(readFileSync(join(folder, "rows.csv"), "utf8"))
+    expect(header).toMatch(
+      /^original_identifier,internal_id,data\.crustdata_company_id,data\.basic_info\.name,/u
+    )
+    const verified = yield* run(["verify", "rows.csv", "--json"])
+    expect(objects(verified.stdout)).toMatchObject([
+      { records: 40, sha256: receipt?.["sha256"], verified: true }
+    ])
+    expect(readdirSync(folder).toSorted()).toEqual(["rows.csv", "rows.csv.receipt.json"])
+  })
+)
+
+it.scopedLive("--columns: these and no others, in files and on standard output", () =>
+  Effect.gen(function* () {
+    const { folder, run, sandbox } = yield* world()
+    const id = yield* sandbox.createJob({ ...over, records: 12 })
+    const table = ["--format", "csv", "--columns", "internal_id, data.nothing"]
+    const { code, stdout } = yield* run(["get", id, "-o", "-", "--quiet", ...table])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^internal_id,data\.nothing\r\n(?:\d+,\r\n){12}$/u)
+    expect((yield* run(["get", id, "-o", "out/", ...table])).code).toBe(0)
+    expect(readFileSync(join(folder, "out", `${id}.csv`), "utf8")).toBe(stdout)
+  })
+)
+
 it.scopedLive("-o -: verified rows on standard output, in argument order, and nothing left behind", () =>
   Effect.gen(function* () {
     const { folder, run, sandbox } = yield* world()
@@ -228,9 +261,17 @@ it.scopedLive("impossible combinations are refused before any request, naming th
       line: expect.stringContaining("--json and -o -")
     })
     expect((yield* refused("--parts")).line).toContain("--parts needs a folder")
-    expect((yield* refused("--format", "csv")).line).toContain(
-      "--format csv is not available: there are jsonl.gz and jsonl"
+    expect((yield* refused("--format", "xlsx")).line).toContain(
+      "--format xlsx is not available: there are jsonl.gz, jsonl and csv"
     )
+    expect(yield* refused("-o", "rows.jsonl", "--columns", "internal_id")).toEqual({
+      code: 2,
+      line: expect.stringContaining("--columns names the columns of csv, so it cannot go with jsonl")
+    })
+    expect((yield* refused("-o", "rows.csv", "--columns", "id,id")).line).toContain("names id twice")
+    expect(
+      (yield* refused("-o", "-", "--format", "csv", "00000000-0000-4000-8000-000000000000")).line
+    ).toContain("-o - writes one table, but there are 2 batches")
     expect((yield* refused("--concurrency", "65")).line).toContain("--concurrency 65")
     expect(yield* sandbox.requests).toEqual([])
   })

@@ -15,3 +15,11 @@ it("for one of several batches, under another verb, with more flags", () => {
     "batchctl wait b -o 'my rows/' --json --timeout=2h --force"
   )
 })
+
+it("without some flags and their values", () => {
+  const table = { argv: ["get", "a", "--columns", "id", "-o", "rows.csv", "--format=csv", "--quiet"] }
+  const without = ["--format", "--columns"]
+  expect(Invocation.again(table, { without, add: ["--format", "jsonl"] })).toBe(
+    "batchctl get a -o rows.csv --quiet --format jsonl"
+  )
+})

@@ -13,11 +13,10 @@ import type { FileSystem } from "@effect/platform"
 import { Deferred, Effect, Option, Ref, type Scope } from "effect"
 import { alongside } from "./Alongside.js"
 import { BatchConfig } from "./BatchConfig.js"
-import type { ResultsCorrupt, StorageError, TransferError } from "./BatchError.js"
+import type { RecordInvalid, ResultsCorrupt, StorageError, TransferError } from "./BatchError.js"
 import type { BatchHttp } from "./BatchHttp.js"
 import type * as Cells from "./Cells.js"
 import * as Connections from "./Connections.js"
-import * as Digest from "./Digest.js"
 import * as Durability from "./Durability.js"
 import type { Emit } from "./Event.js"
 import * as FileAnswer from "./FileAnswer.js"
@@ -27,8 +26,8 @@ import * as Proof from "./Proof.js"
 import type { Links } from "./ResultLink.js"
 import type { PlannedFile } from "./ResultPlan.js"
 import * as Signal from "./Signal.js"
+import type * as Sink from "./Sink.js"
 import * as Source from "./Source.js"
-import * as Storage from "./Storage.js"
 import type { Throttle } from "./Throttle.js"
 import * as Transfer from "./Transfer.js"
 
@@ -44,8 +43,8 @@ export interface AssemblyOptions {
   readonly concurrency: number
   /** Where a planned file's compressed bytes go. The same path for all joins them as members of one gzip file. */
   readonly pathOf: (file: PlannedFile) => string
-  /** Where the inflated rows of all files go, one after the other, if they are wanted. */
-  readonly inflateTo?: string | undefined
+  /** Takes the inflated rows of all files, one after the other, if they are wanted. */
+  readonly sink?: Sink.Open | undefined
   readonly emit: Emit
 }
 
@@ -55,7 +54,6 @@ export interface AssembledFile {
   readonly path: string
   readonly bytes: number
   readonly records: number
-  readonly inflatedBytes: number
   readonly etag: string
   readonly retries: number
   /** Of a file of its own. */
@@ -65,7 +63,7 @@ export interface AssembledFile {
 /** All files, synced and proven. */
 export interface Assembled {
   readonly files: ReadonlyArray<AssembledFile>
-  /** Of the output: the inflated rows if they were wanted, else all compressed bytes in order. */
+  /** Of what the sink has written, if there is one, else of all compressed bytes in order. */
   readonly bytes: number
   readonly sha256: string
   readonly records: number
@@ -77,21 +75,25 @@ export interface Assembled {
 type Needs = BatchHttp | BatchConfig | FileSystem.FileSystem | Scope.Scope
 
 /** Fetches and proves everything, going on where an earlier run ended. A failure ends all; what came stays. */
-export const assemble = (options: AssemblyOptions): Effect.Effect<Assembled, TransferError, Needs> =>
+export const assemble = (
+  options: AssemblyOptions
+): Effect.Effect<Assembled, RecordInvalid | TransferError, Needs> =>
   Effect.gen(function* () {
     const sources = yield* Durability.open(options)
     const resumedBytes = sources.reduce((sum, source) => sum + Source.count(source), 0)
     yield* checkRoom(sources)
     const progress = yield* makeProgress(options, sources, resumedBytes)
-    const output = options.inflateTo === undefined ? undefined : yield* openOutput(options.inflateTo)
-    const proofs = Effect.forEach(sources, (source) => prove(options, source, progress, output), {
-      concurrency: output === undefined ? Proof.atOnce : 1
+    const sink = options.sink === undefined ? undefined : yield* options.sink
+    const proofs = Effect.forEach(sources, (source) => prove(options, source, progress, sink), {
+      concurrency: sink === undefined ? Proof.atOnce : 1
     })
     const proven =
-      output === undefined
-        ? Effect.all([proofs, Proof.digest(sources)], { concurrency: 2 })
-        : Effect.zip(proofs, output.end)
-    const [[files, sha256]] = yield* Effect.all([proven, bring(options, sources, progress)], {
+      sink === undefined
+        ? Effect.all([proofs, Effect.map(Proof.digest(sources), (sha256) => ({ sha256 }))], {
+            concurrency: 2
+          })
+        : Effect.zip(proofs, sink.end)
+    const [[files, written]] = yield* Effect.all([proven, bring(options, sources, progress)], {
       concurrency: "unbounded"
     })
     const sum = (of: (file: AssembledFile) => number) => files.reduce((total, file) => total + of(file), 0)
@@ -99,8 +101,8 @@ export const assemble = (options: AssemblyOptions): Effect.Effect<Assembled, Tra
       files,
       records: sum((file) => file.records),
       retries: sum((file) => file.retries),
-      bytes: sum((file) => (output === undefined ? file.bytes : file.inflatedBytes)),
-      sha256,
+      bytes: sum((file) => file.bytes),
+      ...written,
       resumedBytes
     }
   })
@@ -205,7 +207,7 @@ const prove = (
   options: AssemblyOptions,
   source: Source.Source,
   progress: Progress,
-  output: Output | undefined
+  sink: Sink.Sink | undefined
 ): Effect.Effect<AssembledFile, ResultsCorrupt | StorageError, Needs> =>
   Effect.gen(function* () {
     const { index, name } = source.planned
@@ -220,20 +222,19 @@ const prove = (
             source.proven = Option.some(proven)
           },
           onRows: progress.proven,
-          onInflated: output?.write
+          onInflated: sink?.write
         }),
         separate ? Effect.asSome(Proof.digest([source])) : Effect.succeedNone
       ],
       { concurrency: 2 }
     )
-    const followed = index + 1 < options.files.length && (options.purpose.joined || output !== undefined)
+    const followed = index + 1 < options.files.length && (options.purpose.joined || sink !== undefined)
     if (rows.unterminated && followed) return yield* Proof.unjoinable(name)
     return {
       index,
       path: source.path,
       bytes: Option.getOrElse(Source.totalOf(source), () => 0),
       records: rows.records,
-      inflatedBytes: rows.inflatedBytes,
       etag: Option.match(source.identity, { onNone: () => "", onSome: ({ etag }) => etag }),
       retries: source.retries,
       sha256
@@ -282,27 +283,3 @@ const makeProgress = (
     }
   )
 }
-
-/** The inflated rows of all files, one after the other, named while they are written. */
-interface Output {
-  readonly write: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, StorageError>
-  /** Makes them durable, and gives their SHA-256. */
-  readonly end: Effect.Effect<string, StorageError>
-}
-
-const openOutput = (path: string): Effect.Effect<Output, StorageError, FileSystem.FileSystem | Scope.Scope> =>
-  Effect.gen(function* () {
-    const file = yield* Storage.open(path, "w")
-    const hash = Digest.sha256()
-    let end = 0
-    const write = (chunk: Uint8Array) =>
-      Effect.gen(function* () {
-        yield* Storage.writeAt(file, path, end, chunk)
-        hash.update(chunk)
-        end += chunk.length
-      })
-    return {
-      write: (chunks) => Effect.forEach(chunks, write, { discard: true }),
-      end: Effect.map(Storage.sync(file, path), hash.hex)
-    }
-  })

@@ -241,11 +241,13 @@ export class RecordInvalid extends Schema.TaggedError<RecordInvalid>()("RecordIn
   line: Schema.Int,
   /** Of the line's first byte in the decompressed file. */
   offset: Schema.Int,
+  /** What is wrong with it. */
+  detail: MaskedText,
   /** The line's beginning, at most 120 characters. */
   excerpt: MaskedText
 }) {
   override get message(): string {
-    return shown`line ${this.line} (byte ${this.offset}) is no record: ${this.excerpt}`
+    return shown`line ${this.line} (byte ${this.offset}) is no record, since ${this.detail}: ${this.excerpt}`
   }
 }
 

@@ -16,11 +16,11 @@ import type { Assembled } from "./Assembly.js"
 import type { Batch } from "./Batch.js"
 import type { StorageError } from "./BatchError.js"
 import * as Durability from "./Durability.js"
-import * as GzipLines from "./GzipLines.js"
+import type { Format } from "./Format.js"
 import * as Journal from "./Journal.js"
 import * as Proof from "./Proof.js"
-import type { Format } from "./Receipt.js"
 import type { PlannedFile, ResultPlan } from "./ResultPlan.js"
+import * as Sink from "./Sink.js"
 import * as Storage from "./Storage.js"
 
 /** What was asked for. */
@@ -30,6 +30,8 @@ export interface Request {
   /** The file, or with `parts` the folder. */
   readonly output: string
   readonly format: Format
+  /** Of `csv`: those of all rows if none are named. */
+  readonly columns?: ReadonlyArray<string> | undefined
   readonly parts: boolean
   /** Whether an existing destination may be replaced. */
   readonly replace: boolean
@@ -42,15 +44,15 @@ export interface Destination {
   /** Where the bytes lie until they are published, and which run may go on with them. */
   readonly layout: Durability.Layout
   readonly lock: string
-  /** Where the decompressed rows go until they are published, if they are wanted. */
-  readonly inflateTo: string | undefined
+  /** Takes the decompressed rows until they are published, if they are wanted. */
+  readonly sink: Sink.Open | undefined
   /** Makes the folder. */
   readonly makeFolder: Effect.Effect<void, StorageError, FileSystem.FileSystem>
   /** Refuses what could not be written in the end, and takes up what a crash left half published. */
   readonly prepare: Effect.Effect<void, StorageError, FileSystem.FileSystem>
   /** Gives everything its own name. */
   readonly publish: (assembled: Assembled) => Effect.Effect<void, StorageError, Needs>
-  /** Writes an empty result: one empty gzip member, or an empty file; no part files. Gives its bytes. */
+  /** Writes an empty result: one empty gzip member, an empty file or a header; no part files. Gives its bytes. */
   readonly publishNothing: Effect.Effect<Uint8Array, StorageError, Needs>
   /** The name under which an assembled file is published. */
   readonly nameOf: (path: string) => string
@@ -81,11 +83,12 @@ export const check = (
 /** Where the result of a request goes. */
 export const make = (request: Request): Effect.Effect<Destination, never, Path.Path> =>
   Effect.map(Path.Path, (path) => {
-    const { batch, format, output, parts, plan, replace } = request
+    const { batch, columns, format, output, parts, plan, replace } = request
     const place = parts ? path.join(output, batch.batchId) : output
     const beside = request.aside === true ? `${place}.parts` : place
-    const spool = partialOf(format === "jsonl" ? `${beside}.gz` : beside)
-    const inflateTo = format === "jsonl" ? partialOf(beside) : undefined
+    const inflated = format !== "jsonl.gz"
+    const spool = partialOf(inflated ? `${beside}.gz` : beside)
+    const inflateTo = inflated ? partialOf(beside) : undefined
     const pathOf = (file: PlannedFile) => (parts ? partialOf(path.join(output, file.name)) : spool)
     const targets = parts ? plan.files.map(({ name }) => path.join(output, name)) : [output]
     const layout: Durability.Layout = {
@@ -107,7 +110,7 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
     return {
       layout,
       lock: `${place}.lock`,
-      inflateTo,
+      sink: Sink.of(format, { path: partialOf(beside), columns, spool }),
       makeFolder: Storage.makeFolder(parts ? output : path.dirname(path.resolve(output))),
       prepare: Effect.gen(function* () {
         const entries = yield* Journal.load(layout.journal, layout.purpose)
@@ -132,7 +135,7 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
             )
           : publish(inflateTo ?? spool, output, replace, sha256),
       publishNothing: Effect.gen(function* () {
-        const bytes = parts || format === "jsonl" ? new Uint8Array(0) : GzipLines.emptyMember
+        const bytes = parts ? new Uint8Array(0) : Sink.nothing(format, columns)
         if (!parts) {
           yield* Storage.writeFile(partialOf(output), bytes)
           yield* Storage.publish({ from: partialOf(output), to: output, replace })

@@ -221,7 +221,7 @@ export const digest = (
   })
 
 /** Reads a region behind its frontier to its end, slice by slice, which change when they are read. Gives its size. */
-const follow = <E>(
+export const follow = <E>(
   region: Region & { readonly from?: number | undefined },
   each: (bytes: Uint8Array, position: number) => Effect.Effect<unknown, E>
 ): Effect.Effect<number, E | StorageError, FileSystem.FileSystem> =>

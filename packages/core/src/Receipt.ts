@@ -12,13 +12,10 @@ import { FileSystem } from "@effect/platform"
 import { Effect, Option, Schema } from "effect"
 import { BatchId, BatchStatus } from "./Batch.js"
 import { StorageError } from "./BatchError.js"
+import { Format } from "./Format.js"
 import * as Storage from "./Storage.js"
 
-/** How the rows are stored: `jsonl.gz` keeps the bytes as delivered, `jsonl` is decompressed. */
-export const Format = Schema.Literal("jsonl.gz", "jsonl")
-
-/** How the rows are stored: `jsonl.gz` keeps the bytes as delivered, `jsonl` is decompressed. */
-export type Format = typeof Format.Type
+export { Format } from "./Format.js"
 
 /** One file as it was fetched: the merged file, or a part. */
 export class Part extends Schema.Class<Part>("ReceiptPart")({
@@ -44,7 +41,7 @@ export class Receipt extends Schema.Class<Receipt>("Receipt")({
   format: Format,
   /** Of the file at `output`; of all parts together when they are kept separate. */
   bytes: Schema.NonNegativeInt,
-  /** Lines delivered. */
+  /** Rows delivered: lines, or those of a table without its header. */
   records: Schema.NonNegativeInt,
   /** Of the file at `output`, in hexadecimal; of all parts in order when they are kept separate. */
   sha256: Schema.String,

@@ -18,6 +18,7 @@ import {
   type AwaitError,
   type BatchFailed,
   type BatchNotCompleted,
+  type RecordInvalid,
   ResultsCorrupt,
   type StorageError,
   type TransferError
@@ -27,6 +28,7 @@ import * as BatchPoll from "./BatchPoll.js"
 import type { Emit, Event } from "./Event.js"
 import * as Destination from "./Destination.js"
 import * as Digest from "./Digest.js"
+import type { Format } from "./Format.js"
 import * as Lock from "./Lock.js"
 import * as Receipt from "./Receipt.js"
 import * as ResultLink from "./ResultLink.js"
@@ -40,7 +42,12 @@ export interface DownloadOptions {
   /** The file to write; with `parts` the folder. Its name appears only when the result is complete and verified. */
   readonly output: string
   /** Default `jsonl.gz`. */
-  readonly format?: Receipt.Format | undefined
+  readonly format?: Format | undefined
+  /**
+   * Of `csv`: the columns, each once, as `Csv` names them. Rows are then written while they arrive. Default: those of
+   * all rows, which are then read twice.
+   */
+  readonly columns?: ReadonlyArray<string> | undefined
   /**
    * Keep the part files separate, as `<batch-id>.part-000.jsonl.gz` … in the folder `output`. If they have not all
    * rows and the merged file has, it is delivered there as `<batch-id>.jsonl.gz`.
@@ -67,8 +74,8 @@ export interface GetOptions extends DownloadOptions {
 /** What everything here needs. */
 export type Needs = BatchClient | BatchConfig | BatchHttp | FileSystem.FileSystem | Path.Path
 
-/** What fetching the results of a job can fail with. */
-export type DownloadError = TransferError | BatchFailed | BatchNotCompleted
+/** What fetching the results of a job can fail with; with `RecordInvalid` only where they are to become `csv`. */
+export type DownloadError = TransferError | BatchFailed | BatchNotCompleted | RecordInvalid
 
 /** What `get` can fail with. */
 export type GetError = AwaitError | DownloadError
@@ -108,7 +115,7 @@ const silent: Emit = () => Effect.void
 interface Run {
   readonly batch: Batch
   readonly options: DownloadOptions
-  readonly format: Receipt.Format
+  readonly format: Format
   readonly emit: Emit
   readonly startedAt: DateTime.Utc
 }
@@ -157,10 +164,10 @@ const wayOf = (
   plan: ResultPlan.ResultPlan,
   aside?: boolean
 ): Effect.Effect<Way, never, Path.Path> =>
-  Effect.map(Destination.make({ ...requestOf(options), batch, plan, format, aside }), (destination) => ({
-    plan,
-    destination
-  }))
+  Effect.map(
+    Destination.make({ ...requestOf(options), batch, plan, format, columns: options.columns, aside }),
+    (destination) => ({ plan, destination })
+  )
 
 /** An empty result is a success without a request. */
 const deliverNothing = (
@@ -175,7 +182,7 @@ const deliverNothing = (
   })
 
 /** Fetches, proves and publishes, alone at this destination. */
-const deliverRows = (run: Run, way: Way): Effect.Effect<Receipt.Receipt, TransferError, Needs> =>
+const deliverRows = (run: Run, way: Way): Effect.Effect<Receipt.Receipt, RowsError, Needs> =>
   Effect.gen(function* () {
     const { baseUrl, retry, transfer } = yield* BatchConfig
     const links = yield* ResultLink.make(run.batch, {
@@ -194,13 +201,15 @@ const deliverRows = (run: Run, way: Way): Effect.Effect<Receipt.Receipt, Transfe
     return yield* makeReceipt(run, found, yield* links.refreshes)
   }).pipe(Effect.scoped)
 
+type RowsError = RecordInvalid | TransferError
+
 interface Shared {
   readonly links: ResultLink.Links
   readonly throttle: Throttle.Throttle
 }
 
 /** As many rows as were announced; if the merged file has not all of them, the part files may, and the reverse. */
-const findRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, TransferError, Needs> =>
+const findRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, RowsError, Needs> =>
   Effect.gen(function* () {
     const first = yield* fetchRows(run, shared, way)
     if (isComplete(run, first)) return first
@@ -223,13 +232,13 @@ const findRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, Tran
   })
 
 /** One way to the rows. What was replaced upstream or damaged on the way is fetched once more. */
-const fetchRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, TransferError, Needs> =>
+const fetchRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, RowsError, Needs> =>
   Effect.gen(function* () {
     const { maxConnections } = (yield* BatchConfig).transfer
-    const { inflateTo, layout } = way.destination
+    const { layout, sink } = way.destination
     const concurrency = Math.max(1, run.options.concurrency ?? maxConnections)
     const assemble = Effect.scoped(
-      Assembly.assemble({ ...layout, ...shared, concurrency, inflateTo, emit: run.emit })
+      Assembly.assemble({ ...layout, ...shared, concurrency, sink, emit: run.emit })
     )
     const assembled = yield* assemble.pipe(
       Effect.catchIf(isCurable, (error) =>
@@ -243,7 +252,7 @@ const fetchRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, Tra
   })
 
 /** Another version of the object, or bytes that were damaged: a fresh start may bring whole ones. */
-const isCurable = (error: TransferError): boolean =>
+const isCurable = (error: RowsError): boolean =>
   (error._tag === "ResultsUnavailable" && error.reason === "Changed") ||
   (error._tag === "ResultsCorrupt" && error.reason !== "RowCount")
 

@@ -10,6 +10,8 @@ import { FileSystem, Path } from "@effect/platform"
 import { Effect, Option } from "effect"
 import type { BatchConfig } from "./BatchConfig.js"
 import { ResultsCorrupt, type StorageError } from "./BatchError.js"
+import * as Csv from "./Csv.js"
+import * as Format from "./Format.js"
 import * as Proof from "./Proof.js"
 import * as Receipt from "./Receipt.js"
 import * as Storage from "./Storage.js"
@@ -37,7 +39,10 @@ export const verify = Effect.fn("Verification.verify")(function* (
   const paths = yield* contents(file, receipt)
   const regions = yield* Effect.forEach(paths, Proof.ofFile)
   const [found, sha256] = yield* Effect.all(
-    [Effect.forEach(regions, measure, { concurrency: Proof.atOnce }), Proof.digest(regions)],
+    [
+      Effect.forEach(regions, (region) => measure(region, receipt?.format), { concurrency: Proof.atOnce }),
+      Proof.digest(regions)
+    ],
     { concurrency: 2 }
   )
   const verification = {
@@ -73,7 +78,22 @@ const contents = (
       .map((name) => path.join(file, name))
   })
 
-const measure = (region: Effect.Effect.Success<ReturnType<typeof Proof.ofFile>>) =>
+type Region = Effect.Effect.Success<ReturnType<typeof Proof.ofFile>>
+
+/** Without a receipt, the name says what a file is. */
+const measure = (region: Region, format: Format.Format | undefined) =>
+  (format ?? Option.getOrUndefined(Format.ofName(region.path))) === "csv"
+    ? measureTable(region)
+    : measureLines(region)
+
+const measureTable = (region: Region) =>
+  Effect.gen(function* () {
+    const counter = Csv.counter()
+    yield* Proof.follow(region, (bytes) => Effect.sync(() => counter.push(bytes)))
+    return { bytes: region.bytes, records: counter.rows() }
+  })
+
+const measureLines = (region: Region) =>
   Effect.gen(function* () {
     const compressed = yield* Proof.isGzip(region)
     const { records } = yield* compressed

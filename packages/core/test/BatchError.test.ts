@@ -58,7 +58,7 @@ const everyFailure = (text: string) => {
       kept: Option.some(text)
     }),
     new BatchError.StorageError({ reason: "Denied", path: text, detail: text }),
-    new BatchError.RecordInvalid({ line: 7, offset: 4096, excerpt: text })
+    new BatchError.RecordInvalid({ line: 7, offset: 4096, detail: text, excerpt: text })
   ] as const
 }
 
@@ -142,7 +142,7 @@ describe("messages", () => {
         `batch ${batchId} was still running after 2 s and 0 polls (never answered; the last failure was TEXT); the job itself goes on`
       ]
     ],
-    ["RecordInvalid", ["line 7 (byte 4096) is no record: TEXT"]]
+    ["RecordInvalid", ["line 7 (byte 4096) is no record, since TEXT: TEXT"]]
   ])("%s", (tag, messages) => {
     expect(messageOf(tag)).toEqual(messages)
   })

@@ -9,7 +9,7 @@ interface Row {
   readonly reason: "NoSpace" | "Denied" | "Unwritable" | "Exists"
   /** Whether some of the bytes must be of use to the next run. */
   readonly resumed?: boolean
-  readonly format?: "jsonl"
+  readonly format?: "jsonl" | "csv"
   readonly force?: boolean
 }
 
@@ -89,6 +89,20 @@ const rows: ReadonlyArray<Row> = [
     fault: { call: "sync", path: /out\.partial$/u, code: "EIO" },
     reason: "Unwritable",
     format: "jsonl"
+  },
+  {
+    name: "no space for the table",
+    fault: { call: "writeAll", path: /out\.partial$/u, nth: 1, after: 9, code: "ENOSPC" },
+    reason: "NoSpace",
+    format: "csv",
+    resumed: true
+  },
+  {
+    name: "a table that cannot be synced",
+    fault: { call: "sync", path: /out\.partial$/u, code: "EIO" },
+    reason: "Unwritable",
+    format: "csv",
+    resumed: true
   },
   {
     name: "no space for the name",

@@ -1,7 +1,7 @@
 /** Promises that the compiler keeps: `tsc -b` fails when one of these types changes; at run time nothing happens. */
 import type { HttpClient, HttpClientError } from "@effect/platform"
 import { describe, expectTypeOf, it } from "@effect/vitest"
-import type { ConfigError, Duration, Effect, Layer, Option, Redacted, Schema, Stream } from "effect"
+import type { ConfigError, Duration, Effect, Either, Layer, Option, Redacted, Schema, Stream } from "effect"
 import type * as ApiAnswer from "../src/ApiAnswer.js"
 import type * as Batch from "../src/Batch.js"
 import type * as BatchClient from "../src/BatchClient.js"
@@ -11,17 +11,28 @@ import type {
   ApiUnavailable,
   AwaitError,
   BatchFailed,
+  BatchNotCompleted,
   BatchNotFound,
   MalformedResponse,
   NotAuthorized,
   RateLimited,
+  RecordInvalid,
   RequestRejected,
+  ResultsCorrupt,
+  ResultsUnavailable,
   StatusError,
+  StorageError,
+  TransferFailed,
   WaitTimeout,
   WatchError
 } from "../src/BatchError.js"
 import type * as BatchHttp from "../src/BatchHttp.js"
 import type * as BatchPoll from "../src/BatchPoll.js"
+import type * as Csv from "../src/Csv.js"
+import type * as Format from "../src/Format.js"
+import type * as Receipt from "../src/Receipt.js"
+import type * as Records from "../src/Records.js"
+import type * as Retrieval from "../src/Retrieval.js"
 import type * as RetryPolicy from "../src/RetryPolicy.js"
 import type { JsonObject } from "../src/Secret.js"
 import type * as Throttle from "../src/Throttle.js"
@@ -197,5 +208,90 @@ describe("Batch", () => {
 
   it("is decoded from JSON objects, without needs", () => {
     expectTypeOf<typeof Batch.FromJson>().toEqualTypeOf<Schema.Schema<Batch.Batch, JsonObject>>()
+  })
+})
+
+describe("Records", () => {
+  type Bytes = Stream.Stream<Uint8Array, "broken", "host">
+  type RecordsOf<A> = Stream.Stream<
+    Either.Either<A, RecordInvalid>,
+    "broken",
+    "host" | BatchConfig.BatchConfig
+  >
+
+  it("a bad line is a value: a stream fails with what the bytes fail with", () => {
+    expectTypeOf<typeof Records.fromBytes<"broken", "host">>().toEqualTypeOf<
+      (bytes: Bytes) => RecordsOf<JsonObject>
+    >()
+    expectTypeOf<Records.Record>().toEqualTypeOf<JsonObject>()
+  })
+
+  it("records of a type need a schema without needs", () => {
+    interface Row {
+      readonly id: number
+    }
+    expectTypeOf<typeof Records.schemaFromBytes<Row, unknown, "broken", "host">>().toEqualTypeOf<
+      (bytes: Bytes, schema: Schema.Schema<Row, unknown>) => RecordsOf<Row>
+    >()
+  })
+
+  it("lines are framed and decoded at once", () => {
+    type Lines = ReadonlyArray<Either.Either<Records.Line, RecordInvalid>>
+    expectTypeOf<ReturnType<typeof Records.framer>>().toEqualTypeOf<{
+      readonly push: (bytes: Uint8Array) => Lines
+      readonly end: () => Lines
+    }>()
+    expectTypeOf<typeof Records.decode>().toEqualTypeOf<
+      (line: Records.Line) => Either.Either<JsonObject, RecordInvalid>
+    >()
+  })
+})
+
+describe("Csv and Format", () => {
+  it("encode fails with the first bad line, and with what the bytes fail with", () => {
+    type Encode = ReturnType<typeof Csv.encode>
+    expectTypeOf<Parameters<typeof Csv.encode>>().toEqualTypeOf<[columns: ReadonlyArray<string>]>()
+    expectTypeOf<Encode>().toEqualTypeOf<
+      <E, R>(
+        inflated: Stream.Stream<Uint8Array, E, R>
+      ) => Stream.Stream<Uint8Array, E | RecordInvalid, R | BatchConfig.BatchConfig>
+    >()
+  })
+
+  it("conversions are synchronous, and say which line is no record", () => {
+    expectTypeOf<ReturnType<typeof Csv.rowsOf>>().toEqualTypeOf<Csv.Conversion<Uint8Array>>()
+    expectTypeOf<ReturnType<typeof Csv.columnsOf>>().toEqualTypeOf<Csv.Conversion<ReadonlyArray<string>>>()
+    expectTypeOf<Csv.Conversion<"a">>().toEqualTypeOf<{
+      readonly push: (bytes: Uint8Array) => Either.Either<"a", RecordInvalid>
+      readonly end: () => Either.Either<"a", RecordInvalid>
+    }>()
+    expectTypeOf<typeof Csv.parseColumns>().toEqualTypeOf<
+      (list: string) => Either.Either<ReadonlyArray<string>, string>
+    >()
+  })
+
+  it("the list of formats is closed, and a receipt's is the same", () => {
+    expectTypeOf<Format.Format>().toEqualTypeOf<"jsonl.gz" | "jsonl" | "csv">()
+    expectTypeOf<Receipt.Receipt["format"]>().toEqualTypeOf<Format.Format>()
+    expectTypeOf<(typeof Receipt.Receipt.Encoded)["format"]>().toEqualTypeOf<Format.Format>()
+  })
+})
+
+describe("Retrieval", () => {
+  it("download", () => {
+    expectTypeOf<ReturnType<typeof Retrieval.download>>().toEqualTypeOf<
+      Effect.Effect<
+        Receipt.Receipt,
+        | StatusError
+        | ResultsUnavailable
+        | TransferFailed
+        | ResultsCorrupt
+        | StorageError
+        | BatchFailed
+        | BatchNotCompleted
+        | RecordInvalid,
+        Retrieval.Needs
+      >
+    >()
   })
 })

@@ -1,0 +1,143 @@
+/**
+ * Cells and rows as RFC 4180 writes them, in UTF-8, gathered in one run of bytes. Mutable and synchronous: it is asked
+ * for every cell.
+ *
+ * @example
+ * import * as CsvText from "./CsvText.js"
+ *
+ * const text = CsvText.make()
+ * text.header(["id", "data.name"])
+ * text.take() // id,data.name\r\n
+ */
+import type * as Fields from "./Fields.js"
+import { backslash, comma, openBrace, openBracket, quote } from "./JsonText.js"
+
+/** A run of bytes that grows. */
+export interface CsvText {
+  /** A row of words. */
+  readonly header: (cells: ReadonlyArray<string>) => void
+  /** A row of the values that were found in a record; these are the record's bytes. */
+  readonly row: (fields: Fields.Fields, bytes: Uint8Array) => void
+  /** Everything since the last take. */
+  readonly take: () => Uint8Array
+}
+
+/**
+ * How a cell begins that a spreadsheet would take for a formula, half-width or full-width. Apostrophes before it count
+ * as well, so that the one that is put there can be taken away again.
+ */
+const formula = /^'*[=+\-@\t\r\n＝＋－＠]/u
+
+const number = /^[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/iu
+
+/** Words that a spreadsheet shows as they are: a formula gets an apostrophe in front; a plain number is none. */
+const neutral = (words: string): string => (formula.test(words) && !number.test(words) ? `'${words}` : words)
+
+/** Nothing yet. */
+export const make = (): CsvText => {
+  let out = new Uint8Array(initialBytes)
+  let end = 0
+
+  const reserve = (more: number): void => {
+    if (end + more <= out.length) return
+    const larger = new Uint8Array(2 * (end + more))
+    larger.set(out.subarray(0, end))
+    out = larger
+  }
+
+  const copy = (bytes: Uint8Array, from: number, to: number): void => {
+    for (let at = from; at < to; at++) out[end++] = bytes[at] ?? 0
+  }
+
+  const quoted = (bytes: Uint8Array, from: number, to: number): void => {
+    out[end++] = quote
+    for (let at = from; at < to; at++) {
+      const byte = bytes[at] ?? 0
+      out[end++] = byte
+      if (byte === quote) out[end++] = quote
+    }
+    out[end++] = quote
+  }
+
+  const words = (text: string): void => {
+    const bytes = encoder.encode(neutral(text))
+    reserve(2 * bytes.length + 4)
+    if (text === "" || special.test(text)) quoted(bytes, 0, bytes.length)
+    else copy(bytes, 0, bytes.length)
+  }
+
+  /** Most strings can be copied as they are written in the record. */
+  const string = (bytes: Uint8Array, from: number, to: number): void => {
+    let hasComma = from === to
+    for (let at = from; at < to; at++) {
+      const byte = bytes[at]
+      if (byte === backslash) return words(JSON.parse(decoder.decode(bytes.subarray(from - 1, to + 1))))
+      if (byte === comma) hasComma = true
+    }
+    if (mayBeFormula(bytes[from])) words(decoder.decode(bytes.subarray(from, to)))
+    else if (hasComma) quoted(bytes, from, to)
+    else copy(bytes, from, to)
+  }
+
+  /** Of null there is nothing; a list, or an object that is a value, is its JSON. */
+  const cell = (bytes: Uint8Array, from: number, to: number): void => {
+    reserve(2 * (to - from) + 4)
+    const first = bytes[from]
+    if (first === letterN) return
+    if (first === quote) string(bytes, from + 1, to - 1)
+    else if (isNested(first) && to - from > 2) quoted(bytes, from, to)
+    else copy(bytes, from, to)
+  }
+
+  /** A row without a byte would be no row for many readers. */
+  const row = (write: () => void): void => {
+    const start = end
+    write()
+    reserve(4)
+    if (end === start) quoted(out, 0, 0)
+    out[end++] = 0x0d
+    out[end++] = 0x0a
+  }
+
+  const separate = (index: number): void => {
+    if (index > 0) out[end++] = comma
+  }
+
+  return {
+    header: (cells) =>
+      row(() => {
+        for (const [index, name] of cells.entries()) {
+          reserve(1)
+          separate(index)
+          if (name !== "") words(name)
+        }
+      }),
+    row: ({ columns, records }, bytes) =>
+      row(() => {
+        for (const [index, field] of columns.entries()) {
+          reserve(1)
+          separate(index)
+          if (field.record === records) cell(bytes, field.from, field.to)
+        }
+      }),
+    take: () => {
+      const taken = out.slice(0, end)
+      end = 0
+      return taken
+    }
+  }
+}
+
+const initialBytes = 65_536
+
+const special = /[",\r\n]/u
+
+const mayBeFormula = (first: number | undefined): boolean =>
+  first === 0x3d || first === 0x2b || first === 0x2d || first === 0x40 || first === 0x27 || first === 0xef
+
+const isNested = (first: number | undefined): boolean => first === openBracket || first === openBrace
+
+const letterN = 0x6e
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
