@@ -91,7 +91,7 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
       .handleRaw("results", (request) =>
         forBatch(request, (account, id) =>
           Effect.gen(function* () {
-            const form = yield* Results.negotiate(request.request)
+            const form = yield* Results.negotiate(request.request, request.urlParams.columns)
             const patience = yield* Patience.parse("wait", request.urlParams.wait, 0)
             const batch = yield* waiting(account, id, patience, account.watches.end)
             return yield* Effect.provide(Results.respond(batch, form), account.session)

@@ -2,48 +2,70 @@
  * The records of a job as a response: in the form that the caller accepts, straight from the file host, verified on
  * the way. A stream that fails breaks the connection, so that nobody takes what was sent for the whole.
  */
-import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { FileSystem, HttpServerRequest, HttpServerResponse, type Path } from "@effect/platform"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import type { Batch } from "@org/batch-core/Batch"
+import type { BatchError } from "@org/batch-core/BatchError"
+import * as Csv from "@org/batch-core/Csv"
+import { type Format, mediaTypes } from "@org/batch-core/Format"
 import * as ResultPlan from "@org/batch-core/ResultPlan"
 import * as ResultStream from "@org/batch-core/ResultStream"
+import * as Retrieval from "@org/batch-core/Retrieval"
+import * as Storage from "@org/batch-core/Storage"
 import * as Telemetry from "@org/batch-core/Telemetry"
-import { Cause, DateTime, Effect, Exit, Option, type Scope, Stream } from "effect"
+import { Cause, DateTime, Effect, Either, Exit, Option, type Scope, Stream } from "effect"
 import Negotiator from "negotiator"
+import { createHash } from "node:crypto"
 import { begin } from "./Begun.js"
 import * as Metrics from "./Metrics.js"
 import { fromError, Problem } from "./Problem.js"
 
-/** The forms of results by what HTTP calls them; the first one is for whoever accepts anything. */
-const forms = [
-  { mediaType: "application/x-ndjson", format: "jsonl" },
-  { mediaType: "application/gzip", format: "jsonl.gz" }
-] as const
+/** The forms of results; the first one is for whoever accepts anything. */
+const forms = ["jsonl", "jsonl.gz", "csv"] as const satisfies ReadonlyArray<Format>
 
-type Form = (typeof forms)[number]
+const mediaTypeOf = (format: Format): string => mediaTypes[format].split(";", 1)[0] ?? ""
+
+/** What is wanted of the results. */
+export interface Form {
+  readonly format: Format
+  /** Of CSV: these columns instead of all. */
+  readonly columns: Option.Option<ReadonlyArray<string>>
+}
 
 const notAcceptable = new Problem({
   status: 406,
   type: "NotAcceptable",
-  message: `Accept allows none of ${forms.map(({ mediaType }) => mediaType).join(", ")}`,
+  message: `Accept allows none of ${forms.map(mediaTypeOf).join(", ")}`,
   metadata: null
 })
 
-/** What the caller accepts best. */
-export const negotiate = ({ headers }: HttpServerRequest.HttpServerRequest): Effect.Effect<Form, Problem> => {
-  const { accept } = headers
-  const wanted = new Negotiator({ headers: accept === undefined ? {} : { accept } }).mediaType(
-    forms.map(({ mediaType }) => mediaType)
-  )
-  const form = forms.find(({ mediaType }) => mediaType === wanted)
-  return form === undefined ? Effect.fail(notAcceptable) : Effect.succeed(form)
-}
+const refused = (detail: string): Problem =>
+  new Problem({ status: 400, type: "RequestRejected", message: `columns: ${detail}`, metadata: null })
+
+/** What the caller accepts best, and the columns that it names. */
+export const negotiate = (
+  { headers }: HttpServerRequest.HttpServerRequest,
+  columns: string | undefined
+): Effect.Effect<Form, Problem> =>
+  Effect.gen(function* () {
+    const { accept } = headers
+    const negotiator = new Negotiator({ headers: accept === undefined ? {} : { accept } })
+    const wanted = negotiator.mediaType(forms.map(mediaTypeOf))
+    const format = forms.find((form) => mediaTypeOf(form) === wanted)
+    if (format === undefined) return yield* notAcceptable
+    if (columns === undefined) return { format, columns: Option.none() }
+    if (format !== "csv") return yield* refused("only CSV has them: send Accept: text/csv as well")
+    return { format, columns: Option.some(yield* Either.mapLeft(Csv.parseColumns(columns), refused)) }
+  })
 
 /** The results of a completed job do not change, but their bytes may be packed anew: the tag is a weak one. */
-const etagOf = ({ batchId, completedAt, resultCount }: Batch, { format }: Form): string => {
+const etagOf = ({ batchId, completedAt, resultCount }: Batch, { columns, format }: Form): string => {
   const ended = Option.match(completedAt, { onNone: () => 0, onSome: DateTime.toEpochMillis })
-  return `W/"${batchId}-${resultCount}-${ended}-${format}"`
+  const named = Option.match(columns, { onNone: () => "", onSome: (names) => `-${digest(names.join())}` })
+  return `W/"${batchId}-${resultCount}-${ended}-${format}${named}"`
 }
+
+const digest = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16)
 
 const headersOf = (batch: Batch, form: Form): Readonly<Record<string, string>> => ({
   "cache-control": "private, no-cache",
@@ -58,6 +80,9 @@ const headersOf = (batch: Batch, form: Form): Readonly<Record<string, string>> =
 const isKnown = ({ headers }: HttpServerRequest.HttpServerRequest, etag: string): boolean =>
   (headers["if-none-match"] ?? "").split(",").some((known) => known.trim() === etag)
 
+/** What is needed to respond. */
+type Needs = ResultStream.Needs | FileSystem.FileSystem | Path.Path
+
 /** The response, once its first bytes are here; whatever is wrong with the job is told by a status instead. */
 export const respond = (
   batch: Batch,
@@ -65,25 +90,46 @@ export const respond = (
 ): Effect.Effect<
   HttpServerResponse.HttpServerResponse,
   Problem,
-  ResultStream.Needs | HttpServerRequest.HttpServerRequest | Scope.Scope
+  Needs | HttpServerRequest.HttpServerRequest | Scope.Scope
 > =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     yield* Effect.mapError(ResultPlan.make(batch, { parts: false }), fromError)
     const headers = headersOf(batch, form)
     if (isKnown(request, etagOf(batch, form))) return HttpServerResponse.empty({ status: 304, headers })
-    const options = { contentType: form.mediaType, headers }
+    const options = { contentType: mediaTypes[form.format], headers }
     if (request.method === "HEAD") return HttpServerResponse.stream(Stream.empty, options)
     yield* Metrics.whileOpen("results")
-    const needs = yield* Effect.context<ResultStream.Needs>()
-    const { stream } = yield* begin(ResultStream.make(batch, { format: form.format })).pipe(
-      Effect.mapError(fromError)
-    )
+    const needs = yield* Effect.context<Needs>()
+    const { stream } = yield* Effect.mapError(begin(bytes(batch, form)), fromError)
     return HttpServerResponse.stream(
       stream.pipe(Stream.ensuringWith(conclude(request)), Stream.provideContext(needs)),
       options
     )
   })
+
+const bytes = (batch: Batch, { columns, format }: Form): Stream.Stream<Uint8Array, BatchError, Needs> => {
+  if (format !== "csv") return ResultStream.make(batch, { format })
+  return Option.match(columns, {
+    onNone: () => table(batch),
+    onSome: (names) => Csv.encode(names)(ResultStream.make(batch, { format: "jsonl" }))
+  })
+}
+
+/** Which columns a table of all has is known only when all rows are here, so they are put on the disk first. */
+const table = (batch: Batch): Stream.Stream<Uint8Array, BatchError, Needs> =>
+  Stream.unwrapScoped(
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* Effect.mapError(
+        fs.makeTempDirectoryScoped({ prefix: "batch-server-" }),
+        Storage.explain("the temporary folder")
+      )
+      const output = `${folder}/rows.csv`
+      yield* Retrieval.download(batch.batchId, { output, format: "csv" })
+      return Stream.mapError(fs.stream(output, { chunkSize: 262_144 }), Storage.explain(output))
+    })
+  )
 
 /** Ends a stream: nothing is to be done for one that is whole; any other takes its connection with it. */
 const conclude =

@@ -25,6 +25,7 @@ import {
   type TransferFailed
 } from "./BatchError.js"
 import type { BatchHttp } from "./BatchHttp.js"
+import * as Digest from "./Digest.js"
 import * as Connections from "./Connections.js"
 import type { Emit } from "./Event.js"
 import * as Frontier from "./Frontier.js"
@@ -85,6 +86,9 @@ interface Run {
   readonly shared: Transfer.Shared
 }
 
+/** Takes what is to be read, in order. */
+type HandOn = (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, ResultsCorrupt>
+
 const share = (batch: Batch, emit: Emit = () => Effect.void) =>
   Effect.gen(function* () {
     const config = yield* BatchConfig
@@ -108,37 +112,87 @@ const share = (batch: Batch, emit: Emit = () => Effect.void) =>
     return { shared, settings: { ...config, transfer: { ...transfer, blockBytes } } }
   })
 
-/** All files in their order, and then the rows counted. */
+/** All rows. If the merged file has not all of them, the part files may go on where it ended. */
 const pump = (run: Run): Effect.Effect<void, StreamError, BatchHttp> =>
   Effect.gen(function* () {
-    const { batch, plan } = run
+    const { batch, options, output, plan } = run
+    const offer: HandOn = (chunks) =>
+      Effect.forEach(chunks, (chunk) => Queue.offer(output, Take.of(chunk)), { discard: true })
+    const read = { bytes: 0, crc: 0 }
+    const note: HandOn = (chunks) => {
+      for (const chunk of chunks) {
+        read.bytes += chunk.length
+        read.crc = Digest.crc32(chunk, read.crc)
+      }
+      return offer(chunks)
+    }
+    const first = yield* pumpFiles(run, plan, note)
+    if (first === batch.resultCount) return
+    const other = ResultPlan.alternative(batch, plan)
+    const mayGoOn = options.format === "jsonl" && first < batch.resultCount && Option.isSome(other)
+    if (!mayGoOn) return yield* wrongCount(batch, `${first} rows`)
+    const second = yield* pumpFiles(run, other.value, behind(batch, read, offer))
+    if (second === batch.resultCount) return
+    return yield* wrongCount(batch, `${first} rows in the merged file and ${second} rows in the part files`)
+  })
+
+/** Hands on what follows the bytes that were read already, if these are the same. */
+const behind = (
+  batch: Batch,
+  read: { readonly bytes: number; readonly crc: number },
+  offer: HandOn
+): HandOn => {
+  let [seen, crc] = [0, 0]
+  return Effect.forEach(
+    (chunk) => {
+      const known = chunk.subarray(0, Math.max(0, read.bytes - seen))
+      seen += chunk.length
+      crc = Digest.crc32(known, crc)
+      const isOther = known.length > 0 && seen >= read.bytes && crc !== read.crc
+      if (isOther) return wrongCount(batch, "other rows in the part files than in the merged file")
+      return known.length === chunk.length ? Effect.void : offer([chunk.subarray(known.length)])
+    },
+    { discard: true }
+  )
+}
+
+const wrongCount = ({ batchId, resultCount }: Batch, actual: string): Effect.Effect<never, ResultsCorrupt> =>
+  Effect.fail(
+    new ResultsCorrupt({
+      reason: "RowCount",
+      file: `${batchId}.jsonl.gz`,
+      expected: `${resultCount} rows (result_count)`,
+      actual,
+      kept: Option.none()
+    })
+  )
+
+/** All files of a plan in their order; gives the number of their rows. */
+const pumpFiles = (
+  run: Run,
+  { files }: ResultPlan.ResultPlan,
+  handOn: HandOn
+): Effect.Effect<number, StreamError, BatchHttp> =>
+  Effect.gen(function* () {
     let records = 0
-    for (const file of plan.files) {
-      const end = yield* Effect.scoped(pumpFile(run, file))
+    for (const file of files) {
+      const end = yield* Effect.scoped(pumpFile(run, file, handOn))
       records += GzipLines.countOf(end)
-      if (GzipLines.isUnterminated(end) && file.index + 1 < plan.files.length) {
+      if (GzipLines.isUnterminated(end) && file.index + 1 < files.length) {
         return yield* Proof.unjoinable(file.name)
       }
     }
-    if (records === batch.resultCount) return
-    return yield* new ResultsCorrupt({
-      reason: "RowCount",
-      file: `${batch.batchId}.jsonl.gz`,
-      expected: `${batch.resultCount} rows (result_count)`,
-      actual: `${records} rows`,
-      kept: Option.none()
-    })
+    return records
   })
 
 /** One file: fetched, inflated and handed on, each a step ahead of the next. */
 const pumpFile = (
   run: Run,
-  planned: ResultPlan.PlannedFile
+  planned: ResultPlan.PlannedFile,
+  handOn: HandOn
 ): Effect.Effect<GzipLines.Position, StreamError, BatchHttp | Scope.Scope> =>
   Effect.gen(function* () {
-    const { options, output, settings } = run
-    const handOn = (chunks: ReadonlyArray<Uint8Array>) =>
-      Effect.forEach(chunks, (chunk) => Queue.offer(output, Take.of(chunk)), { discard: true })
+    const { options, settings } = run
     const lines = yield* GzipLines.make({
       maxLineBytes: settings.transfer.maxLineBytes,
       chunkBytes,

@@ -2,7 +2,7 @@ import { NodeContext, NodeHttpClient } from "@effect/platform-node"
 import { expect, layer } from "@effect/vitest"
 import { type Fault, type JobSpec, Sandbox } from "@org/batch-sandbox"
 import { Chunk, Effect, Exit, Layer, Redacted, Schema, Stream } from "effect"
-import { gunzipSync } from "node:zlib"
+import { gunzipSync, gzipSync } from "node:zlib"
 import * as Batch from "../src/Batch.js"
 import * as BatchClient from "../src/BatchClient.js"
 import * as BatchConfig from "../src/BatchConfig.js"
@@ -118,6 +118,46 @@ layer(Bench.upstream, { excludeTestServices: true })("ResultStream", (it) => {
       )
     )
   }
+
+  it.scoped("part files go on where a merged file ends that has not all rows", () =>
+    withJob({ records: 200, members: 4, parts: 3 }, ({ read, sandbox, stream }) =>
+      Effect.gen(function* () {
+        const [rows, raw] = [yield* read("jsonl"), yield* read("jsonl.gz")]
+        const last = raw.lastIndexOf(gzipSync("").subarray(0, 4))
+        yield* sandbox.script({
+          on: { server: "storage", path: "merged" },
+          times: -1,
+          do: { fewerBytes: { n: raw.length - last } }
+        })
+        expect((yield* read("jsonl")).equals(rows)).toBe(true)
+        expect(Bench.failureOf((yield* collect(stream("jsonl.gz"))).exit)).toMatchObject({
+          _tag: "ResultsCorrupt",
+          reason: "RowCount"
+        })
+      })
+    )
+  )
+
+  it.scoped("unless they begin otherwise", () =>
+    withJob({ records: 200, members: 4, parts: 3 }, ({ read, sandbox, stream }) =>
+      Effect.gen(function* () {
+        const raw = yield* read("jsonl.gz")
+        const last = raw.lastIndexOf(gzipSync("").subarray(0, 4))
+        yield* sandbox.script(
+          {
+            on: { server: "storage", path: "merged" },
+            times: -1,
+            do: { fewerBytes: { n: raw.length - last } }
+          },
+          { on: { server: "storage", path: "part-000" }, do: { changed: true } }
+        )
+        const clean = (yield* collect(stream("jsonl"))).exit
+        expect(Bench.failureOf(clean)).toMatchObject({
+          actual: "other rows in the part files than in the merged file"
+        })
+      })
+    )
+  )
 
   for (const [name, spec, tag] of [
     ["a running job", { stuck: true }, "BatchNotCompleted"],
