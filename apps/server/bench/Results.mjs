@@ -1,0 +1,79 @@
+/** Results streaming in MB/s: our rows inflated and verified on the way, beside the same rows from a plain file. */
+import { spawn } from "node:child_process"
+import { chmod, mkdir, stat, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { answers, freePort, has, median, output, start } from "./Processes.mjs"
+
+const nginx = async (folder, running) => {
+  const port = await freePort()
+  const home = join(folder, "nginx")
+  await mkdir(home)
+  await chmod(folder, 0o755)
+  await writeFile(
+    join(home, "nginx.conf"),
+    `daemon off; pid ${home}/pid; error_log ${home}/error.log; worker_processes 1; events {}
+     http { access_log off; sendfile on; client_body_temp_path ${home}/a; proxy_temp_path ${home}/b;
+     fastcgi_temp_path ${home}/c; uwsgi_temp_path ${home}/d; scgi_temp_path ${home}/e;
+     server { listen 127.0.0.1:${port}; root ${folder}; } }`
+  )
+  const child = spawn("nginx", ["-c", join(home, "nginx.conf"), "-p", home], { stdio: "ignore" })
+  running.push({ child })
+  const url = `http://127.0.0.1:${port}/rows.jsonl`
+  await answers(url)
+  return url
+}
+
+const fetched = (url, ...headers) => {
+  const text = output("curl", [
+    "-sS",
+    "-o",
+    "/dev/null",
+    "-w",
+    "%{size_download} %{speed_download}",
+    ...headers,
+    url
+  ])
+  const [size, speed] = text.split(" ").map(Number)
+  return { size, speed: speed / 1e6 }
+}
+
+export const results = async ({ folder, running, serve, submit }) => {
+  if (!has("curl")) return
+  const records = Number(process.env.BENCH_RECORDS ?? 100_000)
+  const id = await submit({ records, parts: 1 })
+  const { url } = await serve()
+  const file = join(folder, "rows.jsonl")
+  output("curl", ["-sS", "-o", file, `${url}/batch/${id}/results`])
+  const peer = await start(new URL("FilePeer.mjs", import.meta.url).pathname, { FILE: file }, /(http:\S+)/)
+  running.push(peer)
+  const sides = [
+    ["node:http, pipe of a file", peer.said[1]],
+    ...(has("nginx", "nginx-light") ? [["nginx, the same file", await nginx(folder, running)]] : []),
+    ["service, rows", `${url}/batch/${id}/results`],
+    ["service, bytes as delivered", `${url}/batch/${id}/results`, "-H", "accept: application/gzip"],
+    [
+      "service, CSV of two columns",
+      `${url}/batch/${id}/results?columns=original_identifier,internal_id`,
+      "-H",
+      "accept: text/csv"
+    ]
+  ]
+  const runs = sides.map(() => [])
+  for (let run = 0; run < 6; run++) {
+    sides.forEach(([, ...request], index) => {
+      const result = fetched(...request)
+      if (run > 0) runs[index].push(result)
+    })
+  }
+  const { size } = await stat(file)
+  console.log(
+    `results of ${records} rows, ${(size / 1e6).toFixed(0)} MB; goal 0.8 of node:http's pipe for the rows`
+  )
+  sides.forEach(([name], index) => {
+    const speed = median(runs[index].map((result) => result.speed))
+    const ratio = median(runs[index].map((result, run) => result.speed / runs[0][run].speed))
+    console.log(
+      `  ${name.padEnd(28)} ${speed.toFixed(0).padStart(5)} MB/s   ${ratio.toFixed(2)} of node:http's pipe`
+    )
+  })
+}
