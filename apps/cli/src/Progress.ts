@@ -63,7 +63,7 @@ export const apply = (job: Job, event: Event, now: number): Job => {
       }
     }
     case "Restarted":
-      return { ...job, samples: [] }
+      return { ...job, bytes: 0, totalBytes: undefined, resumedBytes: 0, records: 0, samples: [] }
     default:
       return job
   }

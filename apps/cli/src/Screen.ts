@@ -29,6 +29,7 @@ export class Screen extends Context.Tag("@org/batch-cli/Screen")<Screen, Service
 /** What is known of the terminal. */
 export interface Terminal {
   readonly isTTY?: boolean | undefined
+  /** 0 on a terminal that does not know its width. */
   readonly columns?: number | undefined
   readonly write: (text: string) => unknown
 }
@@ -42,7 +43,7 @@ export const make = (
 ): Effect.Effect<Service> =>
   Effect.sync(() => {
     const interactive = terminal.isTTY === true && !set(env["CI"]) && env["TERM"] !== "dumb"
-    const width = () => Math.max(20, terminal.columns ?? 80)
+    const width = () => Math.max(20, terminal.columns || 80)
     const erase = "\r\u001b[2K"
     let drawn = false
     const unsafeLine = (text: string): void => {

@@ -107,6 +107,11 @@ describe("while downloading", () => {
     expect(Progress.eta(job, 3_000)).toBe(2_000)
   })
 
+  it("starting over shows nothing of what is thrown away", () => {
+    const again = Progress.apply(job, { _tag: "Restarted", detail: "replaced" }, 3_500)
+    expect(ProgressLine.live([again], plain, 3_600)).toMatch(/  0 B  0 rows$/)
+  })
+
   it("starting over does not make a negative rate", () => {
     const again = Progress.apply(job, { _tag: "Restarted", detail: "replaced" }, 3_500)
     expect(Progress.rate(Progress.apply(again, progress(10, 0, 4_000_000), 4_000), 9_000)).toBeUndefined()

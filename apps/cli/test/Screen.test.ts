@@ -54,3 +54,15 @@ it.effect("NO_COLOR takes the colour and leaves the bar", () =>
     expect({ color, interactive }).toEqual({ color: false, interactive: true })
   })
 )
+
+it.effect.each([
+  [undefined, 80],
+  [0, 80],
+  [10, 20],
+  [132, 132]
+] as const)("a terminal that says %j columns: %j", ([columns, expected]) =>
+  Effect.gen(function* () {
+    const screen = yield* Screen.make({ isTTY: true, columns, write: () => true }, {})
+    expect(yield* screen.columns).toBe(expected)
+  })
+)

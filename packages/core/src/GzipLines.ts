@@ -58,14 +58,20 @@ export const emptyMember: Uint8Array = Uint8Array.from([
   0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0
 ])
 
-/** Where a member may begin, from byte `from` on; -1 if nowhere. Bytes in the middle of a member can look like it. */
+/**
+ * Where a member may begin, from byte `from` on; -1 if nowhere. Bytes in the middle of a member can look like it: once
+ * in some 200 GB, by what RFC 1952 allows in a header.
+ */
 export const memberStart = (bytes: Uint8Array, from: number): number => {
-  for (let at = bytes.indexOf(0x1f, from); at !== -1; at = bytes.indexOf(0x1f, at + 1)) {
-    const [, magic, method, flags = 0xff, , , , , extra = 0xff] = bytes.subarray(at, at + 10)
-    if (magic === 0x8b && method === 8 && flags < 0x20 && extra < 5) return at
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  for (let at = all.indexOf(magic, from); at !== -1; at = all.indexOf(magic, at + 1)) {
+    const [flags = 0xff, , , , , effort = 1, system = 14] = all.subarray(at + magic.length)
+    if (flags < 0x20 && [0, 2, 4].includes(effort) && (system < 14 || system === 0xff)) return at
   }
   return -1
 }
+
+const magic = Uint8Array.from([0x1f, 0x8b, 8])
 
 /** Begins a file, or goes on with it at the start of a member. */
 export const make = <E = never>(options: {

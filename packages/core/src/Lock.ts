@@ -3,8 +3,8 @@
  * both believe to hold it write the same bytes of the same version to the same places. Only one of them publishes.
  *
  * The holder's heart beats: it touches the lock again and again. Whoever finds a lock watches it for a while; one that
- * does not beat was left behind by a crash, and is taken over. A holder that was merely suspended finds another
- * token in its lock when it wakes, and stops.
+ * does not beat was left behind by a crash, and is taken over: at once, where `Liveness` knows that its holder is dead.
+ * A holder that was merely suspended finds another token in its lock when it wakes, and stops.
  *
  * @example
  * import { Duration, Effect } from "effect"
@@ -19,6 +19,7 @@
 import { FileSystem, type Error as PlatformErrors } from "@effect/platform"
 import { Clock, Duration, Effect, Option, Random, type Scope } from "effect"
 import { StorageError } from "./BatchError.js"
+import { Liveness } from "./Liveness.js"
 import * as Storage from "./Storage.js"
 
 /** A lock that is held. */
@@ -39,7 +40,9 @@ export const acquire = (
 ): Effect.Effect<Lock, StorageError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const token = `${yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)}-${yield* Clock.currentTimeMillis}`
+    const { self } = yield* Liveness
+    const unique = `${yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)}-${yield* Clock.currentTimeMillis}`
+    const token = `${unique} ${yield* self}`
     const take = Effect.acquireRelease(create(path, token), () => release(path, token))
     while (!(yield* take)) yield* evict(path, patience)
     const check = Effect.filterOrFail(
@@ -70,11 +73,20 @@ const evict = (
   patience: Duration.Duration
 ): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
+    if (yield* isAbandoned(path)) return yield* Storage.remove(path)
     const before = yield* lastBeat(path)
     yield* Effect.sleep(patience)
     const after = yield* lastBeat(path)
     if (Option.isSome(after) && !Option.contains(before, after.value)) return yield* occupied(path)
     yield* Storage.remove(path)
+  })
+
+/** Whether the token names a process that is known to be dead. */
+const isAbandoned = (path: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const { isDead } = yield* Liveness
+    const token = Option.getOrElse(yield* holder(path), () => "")
+    return yield* isDead(token.slice(token.indexOf(" ") + 1))
   })
 
 const isTaken = (error: PlatformErrors.PlatformError): boolean =>

@@ -1,6 +1,7 @@
 import { Error as PlatformErrors, FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Exit, Fiber, Option, Scope, TestClock } from "effect"
+import * as Liveness from "../src/Liveness.js"
 import * as Lock from "../src/Lock.js"
 
 const path = "/results/out.lock"
@@ -83,6 +84,27 @@ describe("Lock", () => {
         const checks = yield* Effect.forEach(locks, ({ check }) => Effect.exit(check))
         expect(checks.filter(Exit.isSuccess)).toHaveLength(1)
         yield* Scope.close(scope, Exit.void)
+      })
+    )
+  )
+
+  it.effect("is taken over at once when its holder is known to be dead", () =>
+    withDisk(({ files }) =>
+      Effect.gen(function* () {
+        const asked: Array<string> = []
+        const known = (name: string) =>
+          Effect.provideService(Liveness.Liveness, {
+            self: Effect.succeed(name),
+            isDead: (other) => Effect.sync(() => asked.push(other) > 0 && other === "boot 7")
+          })
+        const scopes = yield* Effect.all([Scope.make(), Scope.make()])
+        yield* Lock.acquire(path, patience).pipe(Scope.extend(scopes[0]), known("boot 7"))
+        yield* Lock.acquire(path, patience).pipe(Scope.extend(scopes[1]), known("boot 8"))
+        expect(files.get(path)?.text).toMatch(/ boot 8$/)
+        const third = yield* Effect.fork(Lock.acquire(path, patience).pipe(Effect.scoped, known("boot 9")))
+        yield* TestClock.adjust("2499 millis")
+        expect(Option.isNone(yield* Fiber.poll(third))).toBe(true)
+        expect(asked).toEqual(["boot 7", "boot 8"])
       })
     )
   )

@@ -131,6 +131,18 @@ describe("Transfer", () => {
     })
   )
 
+  it.scopedLive("the first bytes are nobody else's while the size is being told", () =>
+    Effect.gen(function* () {
+      const others: Array<Option.Option<Cells.Run>> = []
+      const { fetch } = yield* start(({ range }) => ranged(range), {
+        onSize: (source) =>
+          Effect.sync(() => others.push(Source.claim(source, { cellBytes: 8192, connections: 8 })))
+      })
+      yield* fetch({ start: 0, end: 8192 })
+      expect(others).toEqual([Option.some({ start: 8192, end: 16_384 })])
+    })
+  )
+
   it.scopedLive("a claim is given back when the transfer is interrupted", () =>
     Effect.gen(function* () {
       const { fetch, source } = yield* start(() => new Response("", { status: 404 }))
@@ -166,7 +178,13 @@ const ranged = (range: string): Response => {
 }
 
 /** A transfer of one file from a host that answers as it is told. */
-const start = (answer: (seen: Seen) => Response, options: { readonly isSurplus?: boolean } = {}) =>
+const start = (
+  answer: (seen: Seen) => Response,
+  options: {
+    readonly isSurplus?: boolean
+    readonly onSize?: (source: Source.Source) => Effect.Effect<unknown>
+  } = {}
+) =>
   Effect.gen(function* () {
     const seen: Array<Seen> = []
     const client = HttpClient.make((request, url) =>
@@ -224,7 +242,7 @@ const start = (answer: (seen: Seen) => Response, options: { readonly isSurplus?:
         connections,
         isSurplus: Effect.succeed(options.isSurplus ?? false),
         onWritten: () => Effect.void,
-        onSize: () => Effect.void,
+        onSize: (source) => options.onSize?.(source) ?? Effect.void,
         onRetry: () => Effect.void
       }
       return { connections, path, shared, source }

@@ -5,4 +5,5 @@
  */
 export * as Address from "./Address.js"
 export * as Disk from "./Disk.js"
+export * as Liveness from "./Liveness.js"
 export * as Network from "./Network.js"
