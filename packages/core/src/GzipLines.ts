@@ -77,8 +77,10 @@ const magic = Uint8Array.from([0x1f, 0x8b, 8])
 export const make = <E = never>(options: {
   /** The longest line, in bytes; a longer one is a fault with its line and offset. */
   readonly maxLineBytes: number
-  /** Inflated bytes handed on at a time; four times as many wait at most. Default 1 MiB: smaller is slower. */
+  /** Inflated bytes handed on at a time. Default 1 MiB: smaller is slower. */
   readonly chunkBytes?: number | undefined
+  /** How many chunks may wait to be handed on before the inflating pauses. Default 4. */
+  readonly chunksHeld?: number | undefined
   /** Where an earlier part of the file has ended. */
   readonly from?: Position | undefined
   /** Takes what the bytes inflate to, in order. A slow one slows the inflating. */
@@ -147,12 +149,14 @@ const read = (
   gunzip: Gunzip,
   {
     chunkBytes = defaultChunkBytes,
+    chunksHeld = 4,
     from = start,
     keep,
     maxLineBytes
   }: {
     readonly maxLineBytes: number
     readonly chunkBytes?: number | undefined
+    readonly chunksHeld?: number | undefined
     readonly from?: Position | undefined
     readonly keep: boolean
   }
@@ -207,7 +211,7 @@ const read = (
     } else if (keep) {
       held.push(chunk)
       heldBytes += chunk.length
-      if (heldBytes >= 4 * chunkBytes) gunzip.pause()
+      if (heldBytes >= chunksHeld * chunkBytes) gunzip.pause()
     }
     reading.wake()
   })

@@ -196,6 +196,7 @@ const pumpFile = (
     const lines = yield* GzipLines.make({
       maxLineBytes: settings.transfer.maxLineBytes,
       chunkBytes,
+      chunksHeld: 1,
       onInflated: options.format === "jsonl" ? handOn : undefined
     })
     const blocks = yield* Queue.bounded<Option.Option<Uint8Array>>(1)
