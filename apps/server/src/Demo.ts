@@ -54,7 +54,12 @@ const program = Effect.gen(function* () {
   const over = yield* sandbox.createJob({ pendingMs: 0, processingMs: 0, records: 250, unresolved: 12 })
   const port = yield* free(wanted.service)
   yield* Layer.build(service(port, sandbox))
-  const running = yield* sandbox.createJob({ pendingMs: 3_000, processingMs: 27_000, records: 1_000 })
+  const running = yield* sandbox.createJob({
+    pendingMs: 3_000,
+    processingMs: 27_000,
+    records: 1_000,
+    parts: 1
+  })
   const url = `http://127.0.0.1:${port}`
   const curl = Network.proxiesSet(process.env).length === 0 ? "curl" : "curl --noproxy 127.0.0.1"
   const lines = [
