@@ -146,7 +146,7 @@ const batches = HttpApiGroup.make("batches", { topLevel: true })
           columns: Schema.optional(
             parameter({
               description:
-                "Of CSV: these columns, separated by commas, such as `data.name`; then rows stream at once."
+                "Of CSV: these columns, such as `internal_id,data.basic_info.name`; rows then come at once, otherwise once all columns are known."
             })
           )
         })

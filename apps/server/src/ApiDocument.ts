@@ -132,7 +132,10 @@ export const results = (responses: Named<Answer>): Named<Answer> => ({
         schema: { type: "string", format: "binary", description: "The bytes as delivered: gzipped NDJSON." }
       },
       "text/csv": {
-        schema: { type: "string", description: "The records flattened, with dotted headers." },
+        schema: {
+          type: "string",
+          description: "A row for each record, a column for each field of any of them."
+        },
         example: "original_identifier,internal_id,data.name\nexample.com,1,Example\n"
       }
     }

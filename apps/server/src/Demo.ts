@@ -9,6 +9,7 @@ import * as Ending from "./Ending.js"
 import * as Logging from "./Logging.js"
 import * as Server from "./Server.js"
 import * as Settings from "./Settings.js"
+import * as Tracing from "./Tracing.js"
 
 /** The port, if nobody has it; else any free one. */
 const free = (port: number): Effect.Effect<number> =>
@@ -33,8 +34,7 @@ const service = (port: number, { apiKey, baseUrl }: Sandbox.Service) => {
     ["BATCH_POLL_MIN_DELAY", "500ms"]
   ])
   return Server.layer({}).pipe(
-    Layer.provide(Logging.layer(process.stdout.isTTY === true)),
-    Layer.provide(Layer.setTracerEnabled(false)),
+    Layer.provide(Layer.merge(Logging.layer(process.stdout.isTTY === true), Tracing.layer)),
     Layer.provide(Settings.layer),
     Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(settings, { pathDelim: "_" })))
   )
