@@ -1,4 +1,4 @@
-/** Bundles the service into one file without dependencies. */
+/** Bundles the service into one file without dependencies, and the demo into another. */
 import { build } from "esbuild"
 import { chmod, readFile } from "node:fs/promises"
 
@@ -6,7 +6,7 @@ const { version } = JSON.parse(await readFile(new URL("package.json", import.met
 
 const { metafile } = await build({
   absWorkingDir: import.meta.dirname,
-  entryPoints: { "batch-server": "src/Main.ts" },
+  entryPoints: { "batch-server": "src/Main.ts", demo: "src/Demo.ts" },
   outdir: "dist",
   bundle: true,
   minify: true,
@@ -24,5 +24,5 @@ const { metafile } = await build({
 })
 await chmod(new URL("dist/batch-server.js", import.meta.url), 0o755)
 
-const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0)
+const { bytes } = metafile.outputs["dist/batch-server.js"]
 console.log(`batch-server ${version}: ${Math.round(bytes / 1000)} kB`)

@@ -8,7 +8,7 @@ import { BatchConfig } from "@org/batch-core/BatchConfig"
 import * as BatchHttp from "@org/batch-core/BatchHttp"
 import * as SharedWatch from "@org/batch-core/SharedWatch"
 import * as StatusCache from "@org/batch-core/StatusCache"
-import { Context, Effect, Layer, RcMap, type Scope } from "effect"
+import { Context, Duration, Effect, Layer, RcMap, type Scope } from "effect"
 import { bearer } from "./Access.js"
 import { Problem } from "./Problem.js"
 import { isPassThrough, withKey } from "./Settings.js"
@@ -44,7 +44,8 @@ const tooMany = new Problem({
   status: 429,
   type: "RateLimited",
   message: "too many keys are in use at this service: try again later",
-  metadata: null
+  metadata: null,
+  retryAfter: Duration.minutes(1)
 })
 
 const open = (token: string) =>

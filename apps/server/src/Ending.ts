@@ -3,6 +3,7 @@
  * with 9 when it cannot listen. A second signal ends it at once.
  */
 import type { HttpServerError } from "@effect/platform"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Console, Data, Effect, Exit, Option, Predicate } from "effect"
 import { maskText } from "@org/batch-core/Secret"
 import type { SettingsError } from "./Settings.js"
@@ -10,7 +11,7 @@ import type { SettingsError } from "./Settings.js"
 const codes = { SIGINT: 130, SIGTERM: 143 } as const
 
 /** Notes the first signal; the answer is its exit code, or `undefined` while there was none. */
-export const watch = (target: NodeJS.Process): (() => number | undefined) => {
+const watch = (target: NodeJS.Process): (() => number | undefined) => {
   let received: number | undefined
   const note = (signal: keyof typeof codes) => () => {
     if (received !== undefined) target.exit(codes[signal])
@@ -36,19 +37,36 @@ const reasonOf = ({ cause }: HttpServerError.ServeError): string => {
 }
 
 /** Tells in one line why the service did not start. */
-export const explain = (error: SettingsError | HttpServerError.ServeError): Effect.Effect<never, Ended> =>
+const explain = (error: SettingsError | HttpServerError.ServeError): Effect.Effect<never, Ended> =>
   error._tag === "SettingsError"
     ? Effect.zipRight(Console.error(`error: ${error.message}`), new Ended({ code: 2 }))
     : Effect.zipRight(Console.error(`error: HOST and PORT: ${reasonOf(error)}`), new Ended({ code: 9 }))
 
 /** Tells of a fault of this program. */
-export const report = (cause: Cause.Cause<never>): Effect.Effect<void> =>
+const report = (cause: Cause.Cause<never>): Effect.Effect<void> =>
   Console.error(`error: this is a bug in the service: ${maskText(Cause.pretty(cause))}`)
 
 /** The code of a run that no signal has ended. */
-export const codeOf = (exit: Exit.Exit<unknown, unknown>): number =>
+const codeOf = (exit: Exit.Exit<unknown, unknown>): number =>
   Exit.causeOption(exit).pipe(
     Option.flatMap(Cause.failureOption),
     Option.filter((error) => error instanceof Ended),
     Option.match({ onNone: () => (Exit.isSuccess(exit) ? 0 : 1), onSome: ({ code }) => code })
   )
+
+/** Runs the program until it ends or is told to, and the process with it. */
+export const run = (
+  target: NodeJS.Process,
+  program: Effect.Effect<never, SettingsError | HttpServerError.ServeError | Ended>
+): void => {
+  const signalled = watch(target)
+  program.pipe(
+    Effect.catchTags({ SettingsError: explain, ServeError: explain }),
+    Effect.tapDefect(report),
+    NodeRuntime.runMain({
+      disableErrorReporting: true,
+      disablePrettyLogger: true,
+      teardown: (exit, onExit) => onExit(signalled() ?? codeOf(exit))
+    })
+  )
+}

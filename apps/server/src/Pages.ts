@@ -1,7 +1,8 @@
 /**
  * What goes with every answer, and the page that shows the API: it holds all it needs, and may load nothing else.
  */
-import { HttpApiSwagger, HttpServerResponse } from "@effect/platform"
+import { HttpApiBuilder, HttpApiSwagger, HttpServerResponse } from "@effect/platform"
+import { Layer } from "effect"
 import { createHash } from "node:crypto"
 
 /** Nothing that a browser shows of us may do anything. */
@@ -38,5 +39,10 @@ export const secure = (
   return whole
 }
 
+/** The picture that browsers ask for with a page: there is none. */
+const icon = HttpApiBuilder.Router.use((router) =>
+  router.get("/favicon.ico", HttpServerResponse.empty({ status: 204 }))
+)
+
 /** `GET /docs` */
-export const layer = HttpApiSwagger.layer({ path: "/docs" })
+export const layer = Layer.merge(HttpApiSwagger.layer({ path: "/docs" }), icon)

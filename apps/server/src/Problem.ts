@@ -24,7 +24,9 @@ export const Wire = Schema.Struct({
   error: Schema.Struct({
     type: Schema.String.annotations({ description: "What kind of failure it is, for programs." }),
     message: Schema.String.annotations({ description: "What happened and what to do, for people." }),
-    metadata: Schema.Unknown.annotations({ description: "More about it, or null." })
+    metadata: Schema.Unknown.annotations({
+      jsonSchema: { type: ["object", "null"], description: "More about it, or null." }
+    })
   })
 }).annotations({ identifier: "Error", description: "Every error has this shape." })
 

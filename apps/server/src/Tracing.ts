@@ -1,12 +1,31 @@
 /**
  * Traces, when `OTEL_EXPORTER_OTLP_ENDPOINT` says where they go. Without it nothing is traced, which makes every
- * request cheaper. Spans hold no link, key or query string; requests to file hosts have none.
+ * request cheaper. Spans hold no link, key, header or query string; requests to file hosts have none.
  */
 import { FetchHttpClient, HttpMiddleware } from "@effect/platform"
 import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
 import * as OtlpTracer from "@effect/opentelemetry/OtlpTracer"
-import { Effect, Layer, Option } from "effect"
+import { maskJson } from "@org/batch-core/Secret"
+import { Effect, Layer, Option, Tracer } from "effect"
 import { ServerSettings } from "./Settings.js"
+
+/** Anything may be in these. */
+const hidden = /^(?:http\.(?:request|response)\.header\.|url\.query$)/u
+
+/** Spans without what callers and the API would not want to be seen. */
+const discreet = (tracer: Tracer.Tracer): Tracer.Tracer =>
+  Tracer.make({
+    context: tracer.context,
+    span: (...args) => {
+      const span = tracer.span(...args)
+      const note = span.attribute.bind(span)
+      return Object.assign(span, {
+        attribute: (key: string, value: unknown) => {
+          if (!hidden.test(key)) note(key, maskJson(value))
+        }
+      })
+    }
+  })
 
 /** What is traced, and where traces go. */
 export const layer: Layer.Layer<never, never, ServerSettings> = Layer.unwrapEffect(
@@ -18,10 +37,12 @@ export const layer: Layer.Layer<never, never, ServerSettings> = Layer.unwrapEffe
           Layer.locallyScoped(HttpMiddleware.currentTracerDisabledWhen, () => true)
         ),
       onSome: (endpoint) =>
-        OtlpTracer.layer({
-          url: `${endpoint}/v1/traces`,
-          resource: { serviceName: "batch-server" }
-        }).pipe(Layer.provide(OtlpSerialization.layerJson), Layer.provide(FetchHttpClient.layer))
+        Layer.unwrapScoped(
+          Effect.map(
+            OtlpTracer.make({ url: `${endpoint}/v1/traces`, resource: { serviceName: "batch-server" } }),
+            (tracer) => Layer.setTracer(discreet(tracer))
+          )
+        ).pipe(Layer.provide(OtlpSerialization.layerJson), Layer.provide(FetchHttpClient.layer))
     })
   )
 )

@@ -1,0 +1,143 @@
+/**
+ * What the paths answer, as schemas: when all is well, and when it is not.
+ */
+import { Schema } from "effect"
+import * as Problem from "./Problem.js"
+
+const example = {
+  batch_id: "96faf844-e303-4ba5-a622-56965e684878",
+  status: "completed",
+  entity: "company",
+  action: "enrich",
+  identifier_count: 1000,
+  result_count: 1000,
+  entities_requested: 1000,
+  entities_fulfilled: 1000,
+  created_at: "2025-11-01T12:00:00Z",
+  completed_at: "2025-11-01T12:07:30Z",
+  error_message: null,
+  download_url: "https://files.example/96faf844.jsonl.gz?X-Amz-Signature=0a1b2c"
+}
+
+const shown = (jsonSchema: object) => ({ jsonSchema })
+
+const text = (format?: string) =>
+  Schema.optional(
+    Schema.NullOr(Schema.String).annotations(
+      shown({ type: ["string", "null"], ...(format === undefined ? {} : { format }) })
+    )
+  )
+
+const Count = Schema.optional(Schema.Number.annotations(shown({ type: "integer", minimum: 0 })))
+
+/** Whatever else the API says is passed on as well. */
+const more = {
+  key: Schema.String,
+  value: Schema.Unknown.annotations(
+    shown({ type: ["string", "number", "boolean", "object", "array", "null"] })
+  )
+}
+
+/** A job as the API describes it. */
+export const Job = Schema.Struct(
+  {
+    batch_id: Schema.String.annotations(shown({ type: "string", format: "uuid" })),
+    status: Schema.String.annotations({
+      description: "`pending`, `processing`, `completed`, `failed`; there may be others."
+    }),
+    entity: Schema.optional(Schema.String),
+    action: Schema.optional(Schema.String),
+    identifier_count: Count,
+    result_count: Count,
+    entities_requested: Count,
+    entities_fulfilled: Count,
+    created_at: text("date-time"),
+    completed_at: text("date-time"),
+    error_message: text(),
+    download_url: text("uri"),
+    download_urls: Schema.optional(Schema.NullOr(Schema.Array(Schema.String)))
+  },
+  more
+).annotations({
+  identifier: "Batch",
+  description: "A batch job, with the upstream's own fields.",
+  examples: [example]
+})
+
+/** A page of the account's jobs. */
+export const Page = Schema.Struct(
+  {
+    jobs: Schema.Array(Job),
+    next_cursor: text(),
+    has_more: Schema.optional(Schema.Boolean)
+  },
+  more
+).annotations({ identifier: "Page", description: "A page of jobs, newest first." })
+
+/** The process is up. */
+export const Health = Schema.Struct({ status: Schema.Literal("ok") }).annotations({
+  identifier: "Health",
+  description: "The process is up."
+})
+
+/** Whether the service can do its work; `upstream` and `storage` say `ok` or what is wrong. */
+export const Ready = Schema.Struct({
+  status: Schema.Literal("ready", "draining", "unusable"),
+  upstream: Schema.String,
+  storage: Schema.String
+}).annotations({
+  identifier: "Ready",
+  description: "`upstream` and `storage` say `ok`, or what is wrong.",
+  examples: [{ status: "ready", upstream: "ok", storage: "ok" }]
+})
+
+/** The caller may not. */
+export const refusals = [
+  Problem.at(401, "No token, or one that is not accepted."),
+  Problem.at(403, "The key's plan does not include this, or the service answers on its own machine only.")
+] as const
+
+/** The caller is too quick. */
+export const tooMany = Problem.at(429, "Too many requests; `Retry-After` says when to come again.")
+
+/** The request itself is wrong. */
+export const badRequest = Problem.at(400, "A batch id that is no UUID, or a parameter that cannot be used.")
+
+/** The account is empty. */
+export const noCredits = Problem.at(402, "The account has no credits left for this.")
+
+/** There is no such job. */
+export const notFound = Problem.at(404, "The API knows no such batch for this account.")
+
+/** The caller wants another form. */
+export const notAcceptable = Problem.at(406, "None of the media types that `Accept` allows is to be had.")
+
+/** The results are asked for too early. */
+export const notCompleted = Problem.at(
+  409,
+  "The job is not completed yet; `Retry-After` says when to look again."
+)
+
+/** There will be no results. */
+export const failed = Problem.at(422, "The job has failed; there are no results.")
+
+/** It is our fault. */
+export const bug = Problem.at(
+  500,
+  "A fault of this service; its log has more under the answer's `x-request-id`."
+)
+
+/** It is the fault of what is behind us. */
+export const unusable = Problem.at(502, "The API or the file host cannot be used, or what came is wrong.")
+
+/** The end has begun. */
+export const draining = Problem.at(
+  503,
+  "This service is about to end; `Retry-After` says when to come again."
+)
+
+/** It took too long. */
+export const timeout = Problem.at(504, "The time was up before there was an answer.")
+
+/** Our disk is full. */
+export const noRoom = Problem.at(507, "This service has no room on its disk.")

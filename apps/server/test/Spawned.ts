@@ -1,0 +1,65 @@
+/** A built program as a process of its own, which ends with the scope. */
+import { Effect, type Scope } from "effect"
+import { spawn } from "node:child_process"
+import { existsSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
+/** A process under way. */
+export interface Spawned {
+  /** Standard output and standard error so far. */
+  readonly printed: Effect.Effect<string>
+  /** What the pattern's first group matches, once it does; dies if the process ends before. */
+  readonly until: (pattern: RegExp) => Effect.Effect<string>
+  readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Its exit code, when it has ended. */
+  readonly code: Effect.Effect<number | null>
+}
+
+/** Starts `dist/<name>` with nothing in its environment but what is given and the search path. */
+export const spawned = (
+  name: string,
+  env: Readonly<Record<string, string>>
+): Effect.Effect<Spawned, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const file = fileURLToPath(new URL(`../dist/${name}`, import.meta.url))
+    if (!existsSync(file))
+      return yield* Effect.dieMessage(`run the task \`bundle\` first: there is no ${file}`)
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        spawn(process.execPath, [file], {
+          env: { PATH: process.env["PATH"], ...env },
+          stdio: ["ignore", "pipe", "pipe"]
+        })
+      ),
+      (started) => Effect.sync(() => started.kill("SIGKILL"))
+    )
+    let text = ""
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk))
+    child.stderr.setEncoding("utf8").on("data", (chunk: string) => (text += chunk))
+    const closed = new Promise<number | null>((resolve) => child.on("close", resolve))
+    return {
+      printed: Effect.sync(() => text),
+      kill: (signal) => Effect.sync(() => void child.kill(signal)),
+      code: Effect.promise(() => closed),
+      until: (pattern) =>
+        Effect.async<string>((resume) => {
+          const look = () => {
+            const found = pattern.exec(text)
+            if (found !== null) resume(Effect.succeed(found[1] ?? ""))
+          }
+          child.stdout.on("data", look)
+          child.stderr.on("data", look)
+          child.on("close", () => resume(Effect.dieMessage(`it ended without ${pattern}:\n${text}`)))
+          look()
+        })
+    }
+  })
+
+/** Starts the service on any free port; the process, and where it listens. */
+export const spawnedService = (
+  env: Readonly<Record<string, string>>
+): Effect.Effect<Spawned & { readonly url: string }, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const service = yield* spawned("batch-server.js", { PORT: "0", ...env })
+    return { ...service, url: yield* service.until(/listening on (http:\/\/[\d.]+:\d+)/u) }
+  })
