@@ -2,7 +2,7 @@
  * Every failure of a request as the answer that tells of it: what the core or the service says, a path that is not
  * there, parameters that cannot be read, and bugs, of which a caller learns no more than that there is one.
  */
-import { type HttpApp, HttpServerRequest, type HttpServerResponse } from "@effect/platform"
+import { HttpApiError, type HttpApp, HttpServerRequest, type HttpServerResponse } from "@effect/platform"
 import { maskText } from "@org/batch-core/Secret"
 import { Cause, Effect, Either, Option, Predicate } from "effect"
 import { Problem, toResponse } from "./Problem.js"
@@ -28,13 +28,20 @@ const bug = new Problem({
   metadata: null
 })
 
+/** The first thing that is wrong, under the name of its parameter. */
+const inWords = ({ issues }: HttpApiError.HttpApiDecodeError): string =>
+  issues
+    .slice(0, 1)
+    .map(({ message, path }) => `${path.map(String).join(".")}: ${message}`)
+    .join("")
+
 const problemOf = (error: unknown, request: HttpServerRequest.HttpServerRequest): Option.Option<Problem> => {
   if (error instanceof Problem) return Option.some(error)
   if (Predicate.isTagged(error, "RouteNotFound")) {
     return Option.some(notThere(request.method, Route.pathOf(request)))
   }
-  return Predicate.isTagged(error, "HttpApiDecodeError") && Predicate.isError(error)
-    ? Option.some(undecodable(error.message))
+  return error instanceof HttpApiError.HttpApiDecodeError
+    ? Option.some(undecodable(inWords(error)))
     : Option.none()
 }
 

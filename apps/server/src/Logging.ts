@@ -20,12 +20,30 @@ const json = Logger.map(Logger.structuredLogger, ({ annotations, cause, logLevel
   })
 )
 
+/** Of a terminal's lines nobody reads these: they are in the text already, or the same for long. */
+const unread = new Set(["message", "method", "path", "status", "request_id"])
+
+const text = Logger.map(Logger.structuredLogger, ({ annotations, cause, logLevel, message, timestamp }) => {
+  const fields = { ...fieldsOf(message), ...annotations }
+  const shown = Object.entries(fields).flatMap(([name, value]) =>
+    unread.has(name) ? [] : [`${name}=${typeof value === "string" ? JSON.stringify(value) : String(value)}`]
+  )
+  const level = logLevel === "INFO" ? [] : [logLevel.toLowerCase()]
+  return [
+    timestamp.slice(11, 19),
+    ...level,
+    String(fields["message"]),
+    ...shown,
+    ...(cause === undefined ? [] : [`\n${cause}`])
+  ].join(" ")
+})
+
 /** What the process logs, and how. */
 export const layer = (isTerminal: boolean): Layer.Layer<never, never, ServerSettings> =>
   Layer.unwrapEffect(
     Effect.map(ServerSettings, ({ logLevel }) =>
       Layer.merge(
-        isTerminal ? Logger.pretty : Logger.replace(Logger.defaultLogger, Logger.withConsoleLog(json)),
+        Logger.replace(Logger.defaultLogger, Logger.withConsoleLog(isTerminal ? text : json)),
         Logger.minimumLogLevel(logLevel)
       )
     )
