@@ -7,6 +7,7 @@ import { type Batch, isTerminal } from "@org/batch-core/Batch"
 import { Chunk, Effect, Option, Schedule, type Scope, Stream } from "effect"
 import { begin } from "./Begun.js"
 import * as JobBody from "./JobBody.js"
+import * as Metrics from "./Metrics.js"
 
 /** A comment line goes out so often, so that nobody on the way takes the connection for dead. */
 const heartbeat = "15 seconds"
@@ -47,18 +48,19 @@ export const respond = <E>(
   batches: Stream.Stream<Batch, E>,
   options: { readonly lastId: string | undefined; readonly cut: Effect.Effect<void> }
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, Scope.Scope> =>
-  Effect.map(begin(batches), ({ head, stream }) =>
-    Option.exists(Chunk.head(head), (batch) => endOf(batch) === options.lastId)
-      ? nothingNew
-      : HttpServerResponse.stream(
-          Stream.make(comeBack).pipe(
-            Stream.concat(Stream.merge(events(stream, options.lastId), beats, { haltStrategy: "left" })),
-            Stream.interruptWhen(options.cut),
-            Stream.encodeText
-          ),
-          {
-            contentType: "text/event-stream",
-            headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
-          }
-        )
-  )
+  Effect.gen(function* () {
+    const { head, stream } = yield* begin(batches)
+    if (Option.exists(Chunk.head(head), (batch) => endOf(batch) === options.lastId)) return nothingNew
+    yield* Metrics.whileOpen("events")
+    return HttpServerResponse.stream(
+      Stream.make(comeBack).pipe(
+        Stream.concat(Stream.merge(events(stream, options.lastId), beats, { haltStrategy: "left" })),
+        Stream.interruptWhen(options.cut),
+        Stream.encodeText
+      ),
+      {
+        contentType: "text/event-stream",
+        headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
+      }
+    )
+  })
