@@ -7,7 +7,7 @@ import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequ
 import { maskText } from "@org/batch-core/Secret"
 import { Cause, Context, Effect, Exit, Option } from "effect"
 import { randomUUID } from "node:crypto"
-import type { Socket } from "node:net"
+import type { IncomingMessage } from "node:http"
 import { Drain } from "./Drain.js"
 import * as Metrics from "./Metrics.js"
 import * as Route from "./Route.js"
@@ -33,6 +33,10 @@ const troubleOf = (exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknow
     )
   )
 
+/** A caller that goes away while an answer is sent leaves no trace in the exit, but its request is broken off. */
+const leftEarly = ({ errored }: IncomingMessage): Option.Option<string> =>
+  errored === null ? Option.none() : Option.some("the caller went away")
+
 /** A request under way. */
 interface Entry {
   readonly id: string
@@ -40,12 +44,12 @@ interface Entry {
   readonly path: string
   readonly route: string
   readonly begun: number
-  readonly socket: Socket
+  readonly source: IncomingMessage
   readonly sentBefore: number
 }
 
 const begin = (request: HttpServerRequest.HttpServerRequest, begun: number): Entry => {
-  const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
+  const source = NodeHttpServerRequest.toIncomingMessage(request)
   const path = Route.pathOf(request)
   const entry: Entry = {
     id: idOf(request),
@@ -53,8 +57,8 @@ const begin = (request: HttpServerRequest.HttpServerRequest, begun: number): Ent
     path: maskText(path),
     route: Route.nameOf(path) ?? "other",
     begun,
-    socket,
-    sentBefore: socket.bytesWritten
+    source,
+    sentBefore: source.socket.bytesWritten
   }
   NodeHttpServerRequest.toServerResponse(request).setHeader("x-request-id", entry.id)
   return entry
@@ -65,9 +69,10 @@ const end = (
   exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>,
   ended: number
 ): Effect.Effect<void> => {
-  const { begun, id, method, path, route, sentBefore, socket } = entry
+  const { begun, id, method, path, route, sentBefore, source } = entry
   const status = statusOf(exit)
   Metrics.count({ route, method, status, seconds: (ended - begun) / 1000 })
+  const trouble = Option.orElse(troubleOf(exit), () => leftEarly(source))
   const log = status >= 500 ? Effect.logError : Effect.logInfo
   return log(`${method} ${path} ${status}`, {
     request_id: id,
@@ -75,8 +80,8 @@ const end = (
     path,
     status,
     duration_ms: ended - begun,
-    bytes: socket.bytesWritten - sentBefore,
-    ...Option.match(troubleOf(exit), { onNone: () => ({}), onSome: (error) => ({ error }) })
+    bytes: source.socket.bytesWritten - sentBefore,
+    ...Option.match(trouble, { onNone: () => ({}), onSome: (error) => ({ error }) })
   })
 }
 
