@@ -8,7 +8,10 @@ export interface Answer {
   readonly status: number
   readonly headers: Http.IncomingHttpHeaders
   readonly body: Buffer
-  /** How the connection ended before the answer did: by RST, or in any other way. */
+  /**
+   * How the connection ended before the answer did. Node takes a reset that comes while there is still something to
+   * read for a mere end, so only a reset after a silence is always seen as one.
+   */
   readonly broken: "reset" | "closed" | undefined
 }
 
@@ -22,6 +25,8 @@ export interface Open {
   readonly until: (pattern: RegExp) => Effect.Effect<string>
   /** Reads the rest. */
   readonly whole: Effect.Effect<Answer>
+  /** Reads the rest and forgets it; how much there was in all. */
+  readonly length: Effect.Effect<number>
   /** Goes away in the middle. */
   readonly leave: Effect.Effect<void>
 }
@@ -59,14 +64,17 @@ export const open = (
 export const ask = (port: number, path: string, request?: Request): Effect.Effect<Answer> =>
   Effect.scoped(Effect.flatMap(open(port, path, request), ({ whole }) => whole))
 
-/** Sends these bytes, and gives what comes until the other side closes. */
-export const raw = (port: number, ...texts: ReadonlyArray<string>): Effect.Effect<string> =>
+/** Sends these bytes, and gives what comes until the connection ends, and whether it ended by a reset. */
+export const raw = (
+  port: number,
+  ...texts: ReadonlyArray<string>
+): Effect.Effect<{ readonly received: string; readonly isReset: boolean }> =>
   Effect.async((resume) => {
-    let received = ""
+    const seen = { received: "", isReset: false }
     const socket = connect(port, "127.0.0.1", () => texts.forEach((text) => socket.write(text, "latin1")))
-    socket.setEncoding("latin1").on("data", (text: string) => (received += text))
-    socket.on("error", () => undefined)
-    socket.on("close", () => resume(Effect.succeed(received)))
+    socket.setEncoding("latin1").on("data", (text: string) => (seen.received += text))
+    socket.on("error", (error) => (seen.isReset = "code" in error && error.code === "ECONNRESET"))
+    socket.on("close", () => resume(Effect.succeed(seen)))
     return Effect.sync(() => socket.destroy())
   })
 
@@ -92,10 +100,10 @@ const reading = (
   end: { readonly isReset: boolean }
 ): Open => {
   const chunks: Array<Buffer> = []
-  let length = 0
+  let [length, isKept] = [0, true]
   response.pause()
   response.on("data", (chunk: Buffer) => {
-    chunks.push(chunk)
+    if (isKept) chunks.push(chunk)
     length += chunk.length
   })
   response.on("error", () => undefined)
@@ -131,6 +139,13 @@ const reading = (
         broken: response.complete ? undefined : end.isReset ? "reset" : "closed"
       })
     ),
+    length: Effect.suspend(() => {
+      isKept = false
+      return Effect.map(
+        pauseWhen(() => false),
+        () => (response.complete ? length : Number.NaN)
+      )
+    }),
     leave: Effect.sync(() => request.destroy())
   }
 }

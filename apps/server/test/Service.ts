@@ -47,7 +47,7 @@ export interface Started extends Running {
     path: string,
     headers?: Caller.Request["headers"]
   ) => Effect.Effect<Caller.Open, never, Scope.Scope>
-  readonly raw: (...texts: ReadonlyArray<string>) => Effect.Effect<string>
+  readonly raw: (...texts: ReadonlyArray<string>) => ReturnType<typeof Caller.raw>
   readonly logs: Effect.Effect<ReadonlyArray<Line>>
   /** A metric's value now, by its name and labels as they are printed; 0 if there is none. */
   readonly metric: (sample: string) => Effect.Effect<number>

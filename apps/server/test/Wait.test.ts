@@ -190,7 +190,8 @@ layer(service(), { excludeTestServices: true })("1,000 who wait", (it) => {
 
 // ----------------------------------------------------------------------------------------------------------------
 
-const [minPause, maxPause] = [quick.BATCH_POLL_MIN_DELAY, quick.BATCH_POLL_MAX_DELAY].map(Number.parseFloat)
+const minPause = Number.parseFloat(quick.BATCH_POLL_MIN_DELAY)
+const maxPause = Number.parseFloat(quick.BATCH_POLL_MAX_DELAY)
 
 const Job = Schema.Struct({ status: Schema.String })
 
