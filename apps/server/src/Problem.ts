@@ -5,6 +5,7 @@
 import { HttpApiSchema, HttpServerResponse } from "@effect/platform"
 import { toJson } from "@org/batch-core/Batch"
 import { BatchError } from "@org/batch-core/BatchError"
+import { maskText } from "@org/batch-core/Secret"
 import { Data, Duration, Option, ParseResult, Schema } from "effect"
 
 /** A failure of a request, ready to be told. */
@@ -30,8 +31,9 @@ export const Wire = Schema.Struct({
   })
 }).annotations({ identifier: "Error", description: "Every error has this shape." })
 
+/** A caller that sent a link by mistake must not find it in what it logs. */
 const encode = ({ message, metadata, type }: Problem): typeof Wire.Type => ({
-  error: { type, message, metadata: metadata ?? null }
+  error: { type, message: maskText(message), metadata: metadata ?? null }
 })
 
 /** A failure with one status, as an endpoint declares it. */
