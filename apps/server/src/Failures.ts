@@ -8,8 +8,11 @@ import { Cause, Effect, Either, Option, Predicate } from "effect"
 import { Problem, toResponse } from "./Problem.js"
 import * as Route from "./Route.js"
 
+/** The router passes over a batch id that is too long, or whose percent encoding is wrong, as if it were not there. */
 const notThere = (method: string, path: string): Problem => {
   const isThere = Route.nameOf(path) !== undefined
+  if (isThere && /^(?:GET|HEAD)$/u.test(method))
+    return undecodable("the path has no batch id: it is too long, or its percent encoding is wrong")
   return new Problem({
     status: isThere ? 405 : 404,
     type: isThere ? "MethodNotAllowed" : "NotFound",
