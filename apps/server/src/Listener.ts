@@ -15,6 +15,7 @@ export const make = (): Http.Server =>
     maxHeaderSize: 16_384,
     headersTimeout: millis("10 seconds"),
     requestTimeout: millis("30 seconds"),
+    connectionsCheckingInterval: millis("1 second"),
     keepAliveTimeout: millis("75 seconds")
   })
 
