@@ -59,7 +59,12 @@ for (const [name, env, bearer] of [
         yield* under(sandbox, [rule], told(`/batch/${id}/results`))
       }
       for (const effects of [
-        { respond: { status: 400, body: `{"message":"bad ${apiKey}"}` } },
+        {
+          respond: {
+            status: 400,
+            body: `{"error":{"message":"bad ${apiKey}","metadata":{"see":"https://b.example/?X-Amz-Signature=feedface"}}}`
+          }
+        },
         {
           respond: { status: 401, body: `{"error":{"message":"${apiKey}","metadata":{"key":"${apiKey}"}}}` }
         },

@@ -1,0 +1,113 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit } from "effect"
+import { createServer } from "node:net"
+import { json } from "./Caller.js"
+import { eventually, launch, over, start } from "./Service.js"
+
+const lines = (text: string): ReadonlyArray<string> => text.split("\n").filter((line) => line !== "")
+
+describe("a service that cannot start", () => {
+  it.scopedLive.each([
+    ["PORT", { PORT: "http" }],
+    ["HOST", { HOST: "0.0.0.0" }],
+    ["BATCH_SERVER_TOKENS", { BATCH_SERVER_TOKENS: "secret-a,,secret-b" }],
+    ["CRUSTDATA_BASE_URL", { CRUSTDATA_BASE_URL: "api.crustdata.com" }],
+    ["CRUSTDATA_API_KEY", { CRUSTDATA_API_KEY: "secret key" }],
+    ["BATCH_POLL_MAX_DELAY", { BATCH_POLL_MAX_DELAY: "soon" }]
+  ] as const)("says why in one line, and ends with 2: %s", ([setting, env]) =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* Effect.flatMap(launch(env), ({ outcome }) => outcome)
+      expect([code, stdout, lines(stderr)]).toEqual([
+        2,
+        "",
+        [expect.stringMatching(new RegExp(`^error: ${setting}: .{10,}$`, "u"))]
+      ])
+      expect(stderr).not.toContain("secret")
+    })
+  )
+
+  it.scopedLive("ends with 9 when it cannot listen there", () =>
+    Effect.gen(function* () {
+      const taken = yield* Effect.acquireRelease(
+        Effect.async<number>((resume) => {
+          const server = createServer().listen(0, "127.0.0.1", () => {
+            const address = server.address()
+            resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0))
+          })
+          server.unref()
+        }),
+        () => Effect.void
+      )
+      for (const [env, reason] of [
+        [{ PORT: String(taken) }, /PORT.*in use.*EADDRINUSE/u],
+        [{ HOST: "203.0.113.7", BATCH_SERVER_TOKENS: "token" }, /HOST.*EADDRNOTAVAIL/u],
+        [{ HOST: "nowhere.invalid", BATCH_SERVER_TOKENS: "token" }, /HOST/u]
+      ] as const) {
+        const { code, stderr, stdout } = yield* Effect.flatMap(launch(env), ({ outcome }) => outcome)
+        expect([code, stdout, lines(stderr)]).toEqual([9, "", [expect.stringMatching(reason)]])
+      }
+    })
+  )
+})
+
+describe("a service that is told to end", () => {
+  it.scopedLive.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143]
+  ] as const)("ends at once when nothing is under way: %s, %d", ([signal, code]) =>
+    Effect.gen(function* () {
+      const { get, kill, outcome } = yield* start()
+      yield* get("/health")
+      yield* kill(signal)
+      const ended = yield* Effect.timeout(outcome, "5 seconds")
+      expect([ended.code, ended.stderr]).toEqual([code, ""])
+    })
+  )
+
+  it.scopedLive("sends away who waits, takes nobody new, and brings to their end the results under way", () =>
+    Effect.gen(function* () {
+      const { get, kill, open, outcome, sandbox } = yield* start()
+      const stuck = yield* sandbox.createJob({ stuck: true })
+      const id = yield* sandbox.createJob({ ...over, records: 10_000 })
+      const whole = yield* get(`/batch/${id}/results`)
+      const waiting = yield* Effect.fork(get(`/batch/${stuck}/wait?timeout=10m`))
+      const results = yield* Effect.fork(get(`/batch/${stuck}/results?wait=10m`))
+      const events = yield* open(`/batch/${stuck}/events`)
+      yield* events.until(/event: status/u)
+      const stream = yield* open(`/batch/${id}/results`)
+      yield* stream.atLeast(1)
+      yield* Effect.sleep("50 millis")
+      yield* kill("SIGTERM")
+
+      expect(json(yield* waiting)).toMatchObject({ batch_id: stuck, status: "processing" })
+      expect((yield* results).status).toBe(504)
+      const followed = yield* events.whole
+      expect(followed.body.toString()).not.toContain("event: end")
+      expect(followed.broken).toBeUndefined()
+      yield* eventually(Effect.exit(get("/health")), Exit.isFailure)
+      expect(yield* Effect.exit(get(`/batch/${id}`))).toMatchObject({ _tag: "Failure" })
+
+      const { body, broken } = yield* stream.whole
+      expect([broken, body.equals(whole.body)]).toEqual([undefined, true])
+      const { code, stderr, stdout } = yield* Effect.timeout(outcome, "5 seconds")
+      expect([code, stderr]).toEqual([143, ""])
+      expect(lines(stdout).filter((line) => line.includes(`"level":"error"`))).toEqual([
+        expect.stringContaining("504")
+      ])
+    })
+  )
+
+  it.scopedLive("ends at once when it is told twice", () =>
+    Effect.gen(function* () {
+      const { kill, open, outcome, sandbox } = yield* start()
+      const id = yield* sandbox.createJob({ ...over, records: 10_000 })
+      const stream = yield* open(`/batch/${id}/results`)
+      yield* stream.atLeast(1)
+      yield* kill("SIGTERM")
+      expect(yield* Effect.timeoutOption(outcome, "300 millis")).toMatchObject({ _tag: "None" })
+      yield* kill("SIGTERM")
+      expect((yield* Effect.timeout(outcome, "2 seconds")).code).toBe(143)
+      expect((yield* stream.whole).broken).toBeDefined()
+    })
+  )
+})
