@@ -1,7 +1,7 @@
 /**
  * What each path does, over the core.
  */
-import { HttpApiBuilder, type HttpServerRequest } from "@effect/platform"
+import { HttpApiBuilder, type HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { type Batch, BatchId } from "@org/batch-core/Batch"
 import { BatchClient } from "@org/batch-core/BatchClient"
 import type { BatchError } from "@org/batch-core/BatchError"
@@ -104,7 +104,14 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
 const operations = HttpApiBuilder.group(Api, "operations", (handlers) =>
   handlers
     .handle("health", () => Effect.succeed({ status: "ok" as const }))
-    .handle("ready", () => Effect.flatMap(Readiness, ({ check }) => check))
+    .handleRaw("ready", () =>
+      Effect.flatMap(Readiness, ({ check }) =>
+        Effect.match(check, {
+          onSuccess: (state) => HttpServerResponse.unsafeJson(state),
+          onFailure: (state) => HttpServerResponse.unsafeJson(state, { status: 503 })
+        })
+      )
+    )
 )
 
 const metrics = HttpApiBuilder.group(Api, "metrics", (handlers) =>
