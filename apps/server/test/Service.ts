@@ -2,41 +2,17 @@
 import { expect } from "@effect/vitest"
 import { type Fault, type JobSpec, Sandbox } from "@org/batch-sandbox"
 import { Context, Effect, Layer, Schedule, Schema, type Scope } from "effect"
-import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Caller from "./Caller.js"
-
-/** The bundle. */
-export const binary = fileURLToPath(new URL("../dist/batch-server.js", import.meta.url))
-if (!existsSync(binary)) throw new Error("run the task `bundle` first: the tests drive dist/batch-server.js")
-
-/** Variables of a process; `undefined` leaves one out that is there otherwise. */
-export type Environment = Readonly<Record<string, string | undefined>>
-
-/** What a run came to. */
-export interface Outcome {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** A process under way. */
-export interface Running {
-  readonly process: ChildProcess
-  readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
-  readonly outcome: Effect.Effect<Outcome>
-  /** Standard output so far. */
-  readonly printed: Effect.Effect<string>
-}
+import { type Environment, type Spawned, spawned } from "./Spawned.js"
 
 /** A line of the log. */
 export type Line = Readonly<Record<string, unknown>>
 
 /** A service that listens, and the upstream that it talks to. */
-export interface Started extends Running {
+export interface Started extends Spawned {
   readonly sandbox: Sandbox.Service
   readonly port: number
   /** Asks, and waits for the end of the answer. */
@@ -91,20 +67,17 @@ export interface Options {
 }
 
 /** The service's process, whether it comes to listen or not. */
-export const launch = (env: Environment): Effect.Effect<Running, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const home = yield* temporary
-    return yield* spawned([binary], {
-      PATH: process.env["PATH"],
+export const launch = (env: Environment): Effect.Effect<Spawned, never, Scope.Scope> =>
+  Effect.flatMap(temporary, (folder) =>
+    spawned("batch-server.js", {
       // Node's cache of compiled code would lie in the temporary folder, and go with it.
       NODE_DISABLE_COMPILE_CACHE: "1",
-      HOME: home,
-      TMPDIR: home,
+      TMPDIR: folder,
       PORT: "0",
       ...quick,
       ...env
     })
-  })
+  )
 
 /** A service with a sandbox behind it; both go with the scope. */
 export const start = (options: Options = {}): Effect.Effect<Started, Sandbox.SandboxError, Scope.Scope> =>
@@ -119,7 +92,7 @@ export const start = (options: Options = {}): Effect.Effect<Started, Sandbox.San
       CRUSTDATA_API_KEY: sandbox.apiKey,
       ...options.env
     })
-    const port = yield* listening(running)
+    const port = Number(yield* running.until(/listening on http:\/\/[\d.]+:(\d+)/u))
     const requests = (server: Fault.Server) => (id: string) =>
       Effect.map(sandbox.requests, (all) =>
         all.filter((request) => request.server === server && request.path.includes(id))
@@ -173,38 +146,7 @@ export const temporary: Effect.Effect<string, never, Scope.Scope> = Effect.acqui
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
 )
 
-/** A script of Node as a process that goes with the scope. */
-export const spawned = (
-  args: ReadonlyArray<string>,
-  env: Environment
-): Effect.Effect<Running, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const child = yield* Effect.acquireRelease(
-      Effect.sync(() => spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] })),
-      (process) => Effect.sync(() => process.kill("SIGKILL"))
-    )
-    const text = { stdout: "", stderr: "" }
-    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text.stdout += chunk))
-    child.stderr.setEncoding("utf8").on("data", (chunk: string) => (text.stderr += chunk))
-    const closed = new Promise<Outcome>((resolve) => child.on("close", (code) => resolve({ code, ...text })))
-    return {
-      process: child,
-      kill: (signal) => Effect.sync(() => void child.kill(signal)),
-      outcome: Effect.promise(() => closed),
-      printed: Effect.sync(() => text.stdout)
-    }
-  })
-
 // ----------------------------------------------------------------------------------------------------------------
-
-const listening = ({ outcome, printed }: Running): Effect.Effect<number> =>
-  Effect.raceFirst(
-    eventually(
-      Effect.map(printed, (text) => Number(/listening on http:\/\/[^"]*:(\d+)/u.exec(text)?.[1] ?? 0)),
-      (port) => port > 0
-    ),
-    Effect.flatMap(outcome, (ended) => Effect.dieMessage(`it did not start: ${JSON.stringify(ended)}`))
-  )
 
 const Lines = Schema.Array(Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.Unknown })))
 

@@ -4,6 +4,13 @@ import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
+/** What a process came to. */
+export interface Outcome {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
 /** A process under way. */
 export interface Spawned {
   /** Standard output and standard error so far. */
@@ -13,12 +20,18 @@ export interface Spawned {
   readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
   /** Its exit code, when it has ended. */
   readonly code: Effect.Effect<number | null>
+  /** All of it, when it has ended. */
+  readonly outcome: Effect.Effect<Outcome>
 }
+
+/** Variables of a process; `undefined` leaves one out. */
+export type Environment = Readonly<Record<string, string | undefined>>
 
 /** Starts `dist/<name>` with nothing in its environment but what is given and the search path. */
 export const spawned = (
   name: string,
-  env: Readonly<Record<string, string>>
+  env: Environment,
+  args: ReadonlyArray<string> = []
 ): Effect.Effect<Spawned, never, Scope.Scope> =>
   Effect.gen(function* () {
     const file = fileURLToPath(new URL(`../dist/${name}`, import.meta.url))
@@ -26,7 +39,7 @@ export const spawned = (
       return yield* Effect.dieMessage(`run the task \`bundle\` first: there is no ${file}`)
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        spawn(process.execPath, [file], {
+        spawn(process.execPath, [file, ...args], {
           env: { PATH: process.env["PATH"], ...env },
           stdio: ["ignore", "pipe", "pipe"]
         })
@@ -34,13 +47,22 @@ export const spawned = (
       (started) => Effect.sync(() => started.kill("SIGKILL"))
     )
     let text = ""
-    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk))
-    child.stderr.setEncoding("utf8").on("data", (chunk: string) => (text += chunk))
-    const closed = new Promise<number | null>((resolve) => child.on("close", resolve))
+    const streams = { stdout: "", stderr: "" }
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name].setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk
+        streams[name] += chunk
+      })
+    }
+    const closed = new Promise<Outcome>((resolve) =>
+      child.on("close", (code) => resolve({ code, ...streams }))
+    )
+    const outcome = Effect.promise(() => closed)
     return {
       printed: Effect.sync(() => text),
       kill: (signal) => Effect.sync(() => void child.kill(signal)),
-      code: Effect.promise(() => closed),
+      code: Effect.map(outcome, ({ code }) => code),
+      outcome,
       until: (pattern) =>
         Effect.async<string>((resume) => {
           const look = () => {
@@ -57,7 +79,7 @@ export const spawned = (
 
 /** Starts the service on any free port; the process, and where it listens. */
 export const spawnedService = (
-  env: Readonly<Record<string, string>>
+  env: Environment
 ): Effect.Effect<Spawned & { readonly url: string }, never, Scope.Scope> =>
   Effect.gen(function* () {
     const service = yield* spawned("batch-server.js", { PORT: "0", ...env })
