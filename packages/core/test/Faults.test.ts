@@ -762,6 +762,12 @@ const keyOf = ({ download, job }: Row): string => JSON.stringify([job, download]
 const changes = ({ rules }: Row): boolean =>
   typeof rules !== "function" && rules.some((rule) => rule.do.changed)
 
+/** On a loaded machine a short silence is no stall, unless one is scripted. */
+const patienceOf = ({ rules }: Row): string =>
+  typeof rules !== "function" && rules.some((rule) => rule.do.stall !== undefined || rule.do.hang === true)
+    ? "400ms"
+    : "10s"
+
 /** A clean download, remembered as long as the job stays as it is. */
 const download = (bench: Bench.Bench, row: Row) =>
   Effect.gen(function* () {
@@ -779,7 +785,10 @@ layer(Bench.upstream, { excludeTestServices: true })("Faults", (it) => {
         () =>
           Effect.gen(function* () {
             const known = changes(row) ? undefined : jobs.get(keyOf(row))
-            const bench = yield* Bench.make(row.job ?? merged, { id: known?.id })
+            const bench = yield* Bench.make(row.job ?? merged, {
+              id: known?.id,
+              transfer: { idleTimeout: patienceOf(row) }
+            })
             const before = (yield* bench.requests).length
             const { folder, fs, sandbox } = bench
             yield* sandbox.script(
