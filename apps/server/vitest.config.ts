@@ -5,6 +5,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     reporters: ["default", ["json", { outputFile: ".test-results/results.json" }]],
     typecheck: { enabled: false },
+    // Most of their time tests wait for processes.
+    maxWorkers: 2,
+    minWorkers: 1,
     testTimeout: 30_000
   }
 })

@@ -76,7 +76,7 @@ describe("a service that is told to end", () => {
       yield* events.until(/event: status/u)
       const stream = yield* open(`/batch/${id}/results`)
       yield* stream.atLeast(1)
-      yield* Effect.sleep("50 millis")
+      yield* get("/health")
       yield* kill("SIGTERM")
 
       expect(json(yield* waiting)).toMatchObject({ batch_id: stuck, status: "processing" })

@@ -121,7 +121,7 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}/events", 
       const again = yield* get(`/batch/${id}/events`, { "last-event-id": events[1]?.id ?? "" })
       expect([again.status, again.body.length]).toEqual([204, 0])
       const odd = yield* get(`/batch/${id}/events`, { "last-event-id": "made up" })
-      expect(parse(odd.body.toString())).toEqual(events)
+      expect(parse(odd.body.toString()).map(({ id }) => id)).toEqual(events.map(({ id }) => id))
     })
   )
 
@@ -199,10 +199,10 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}/events", 
         yield* eventually(polls, (now) => now >= before + 5)
         yield* Effect.forEach(streams, ({ leave }) => leave)
         yield* eventually(openStreams, (now) => now === 0)
-        const after = yield* polls
-        expect(yield* calls(id)).toHaveLength(after - before)
+        const made = (yield* calls(id)).length
+        expect(made - ((yield* polls) - before)).toBeLessThanOrEqual(1)
         yield* Effect.sleep("400 millis")
-        expect(yield* calls(id)).toHaveLength(after - before)
+        expect(yield* calls(id)).toHaveLength(made)
       })
   )
 })
