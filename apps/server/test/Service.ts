@@ -1,7 +1,7 @@
 /** The built service as a process of its own, against a sandbox in this one. */
 import { expect } from "@effect/vitest"
 import { type Fault, type JobSpec, Sandbox } from "@org/batch-sandbox"
-import { Context, Effect, Layer, Schedule, Schema, type Scope } from "effect"
+import { Context, Effect, Layer, Schema, type Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -133,12 +133,11 @@ export const under = <A, E, R>(
     return result
   }).pipe(Effect.ensuring(sandbox.clearFaults))
 
-/** Looks until it is so, and gives what was seen last; a test in vain ends by its own time limit. */
+/** Looks until it is so, and gives what was seen then; a test in vain ends by its own time limit. */
 export const eventually = <A, E, R>(
   look: Effect.Effect<A, E, R>,
   isSo: (seen: A) => boolean
-): Effect.Effect<A, E, R> =>
-  Effect.repeat(look, { until: isSo, schedule: Schedule.spaced("15 millis") }).pipe(Effect.zipRight(look))
+): Effect.Effect<A, E, R> => Effect.repeat(Effect.delay(look, "15 millis"), { until: isSo })
 
 /** A folder that goes with the scope. */
 export const temporary: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
