@@ -6,6 +6,7 @@ import { HttpApiError, type HttpApp, HttpServerRequest, type HttpServerResponse 
 import { maskText } from "@org/batch-core/Secret"
 import { Cause, Effect, Either, Option, Predicate } from "effect"
 import { Problem, toResponse } from "./Problem.js"
+import * as RequestLog from "./RequestLog.js"
 import * as Route from "./Route.js"
 
 /** The router passes over a batch id that is too long, or whose percent encoding is wrong, as if it were not there. */
@@ -54,7 +55,10 @@ const answerFor = (
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   Option.match(problemOf(error, request), {
     onNone: () => Effect.as(Effect.logError("a bug", Cause.die(error)), toResponse(bug)),
-    onSome: (problem) => Effect.succeed(toResponse(problem))
+    onSome: (problem) => {
+      RequestLog.explain(request, `${problem.type}: ${problem.message}`)
+      return Effect.succeed(toResponse(problem))
+    }
   })
 
 /** Answers for what failed. A caller that went away needs no answer. */

@@ -5,7 +5,18 @@ import { HttpApiBuilder, type HttpServerRequest, HttpServerResponse } from "@eff
 import { type Batch, BatchId } from "@org/batch-core/Batch"
 import { BatchClient } from "@org/batch-core/BatchClient"
 import type { BatchError } from "@org/batch-core/BatchError"
-import { Context, Duration, Effect, Either, Layer, Option, ParseResult, Schema, type Scope } from "effect"
+import {
+  Context,
+  Duration,
+  Effect,
+  Either,
+  Layer,
+  Option,
+  ParseResult,
+  Schema,
+  type Scope,
+  Stream
+} from "effect"
 import { type Account, Accounts } from "./Account.js"
 import { Api } from "./Api.js"
 import { Drain } from "./Drain.js"
@@ -81,10 +92,12 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
         )
       )
       .handleRaw("events", (request) =>
-        forBatch(request, ({ watches }, id) =>
+        forBatch(request, ({ cache, watches }, id) =>
           Effect.gen(function* () {
             const lastId = request.request.headers["last-event-id"]
-            return yield* told(Events.respond(watches.follow(id), { lastId, cut: (yield* Drain).begun }))
+            const known = yield* cache.kept(id)
+            const batches = Option.match(known, { onNone: () => watches.follow(id), onSome: Stream.succeed })
+            return yield* told(Events.respond(batches, { lastId, cut: (yield* Drain).begun }))
           })
         )
       )

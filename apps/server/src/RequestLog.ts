@@ -27,15 +27,22 @@ const troubleOf = (exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknow
   Exit.causeOption(exit).pipe(
     Option.flatMap((cause) => HttpServerError.causeResponseStripped(cause)[1]),
     Option.map((cause) =>
-      Cause.isInterruptedOnly(cause)
-        ? "the caller went away"
-        : maskText(String(Cause.squash(cause)).split("\n", 1)[0] ?? "")
+      Cause.isInterruptedOnly(cause) ? gone : maskText(String(Cause.squash(cause)).split("\n", 1)[0] ?? "")
     )
   )
 
+const explanations = new WeakMap<IncomingMessage, string>()
+
+/** Says why a request failed, for its line. */
+export const explain = (request: HttpServerRequest.HttpServerRequest, reason: string): void => {
+  explanations.set(NodeHttpServerRequest.toIncomingMessage(request), maskText(reason))
+}
+
 /** A caller that goes away while an answer is sent leaves no trace in the exit, but its request is broken off. */
 const leftEarly = ({ errored }: IncomingMessage): Option.Option<string> =>
-  errored === null ? Option.none() : Option.some("the caller went away")
+  errored === null ? Option.none() : Option.some(gone)
+
+const gone = "the caller went away"
 
 /** A request under way. */
 interface Entry {
@@ -72,8 +79,12 @@ const end = (
   const { begun, id, method, path, route, sentBefore, source } = entry
   const status = statusOf(exit)
   Metrics.count({ route, method, status, seconds: (ended - begun) / 1000 })
-  const trouble = Option.orElse(troubleOf(exit), () => leftEarly(source))
-  const log = status >= 500 ? Effect.logError : Effect.logInfo
+  const trouble = Option.fromNullable(explanations.get(source)).pipe(
+    Option.orElse(() => troubleOf(exit)),
+    Option.orElse(() => leftEarly(source))
+  )
+  const isBroken = Exit.isFailure(exit) && !Option.contains(trouble, gone)
+  const log = status >= 500 || isBroken ? Effect.logError : Effect.logInfo
   return log(`${method} ${path} ${status}`, {
     request_id: id,
     method,

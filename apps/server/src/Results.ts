@@ -77,8 +77,12 @@ const headersOf = (batch: Batch, form: Form): Readonly<Record<string, string>> =
     : { "content-disposition": `attachment; filename="${batch.batchId}.${form.format}"` })
 })
 
+/** Weak tags and strong ones are the same here, and `*` is any (RFC 9110, 13.1.2). */
 const isKnown = ({ headers }: HttpServerRequest.HttpServerRequest, etag: string): boolean =>
-  (headers["if-none-match"] ?? "").split(",").some((known) => known.trim() === etag)
+  (headers["if-none-match"] ?? "")
+    .split(",")
+    .map((known) => known.trim().replace(/^W\//u, ""))
+    .some((known) => known === "*" || `W/${known}` === etag)
 
 /** What is needed to respond. */
 type Needs = ResultStream.Needs | FileSystem.FileSystem | Path.Path

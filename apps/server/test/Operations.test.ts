@@ -51,7 +51,8 @@ layer(service(), { excludeTestServices: true })("every answer", (it) => {
             path,
             status,
             duration_ms: expect.any(Number),
-            bytes: expect.any(Number)
+            bytes: expect.any(Number),
+            ...(status === 200 ? {} : { error: expect.stringMatching(/^\w+: ./u) })
           }
         ])
         const [{ bytes, duration_ms }] = Schema.decodeUnknownSync(Sizes)(yield* found)

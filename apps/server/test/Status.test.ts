@@ -141,14 +141,18 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}", (it) =>
 
   it.effect("tells of a 429 beyond our patience with 429 and the API's own Retry-After", () =>
     Effect.gen(function* () {
-      const { calls, get, sandbox } = yield* Service
+      const { calls, get, logs, sandbox } = yield* Service
       const id = yield* sandbox.createJob(over)
       const rule = api(respond(429, {}, { "retry-after": "600" }))
       const answer = yield* under(sandbox, [rule], get(`/batch/${id}`))
       expect(problem(answer)).toMatchObject({ status: 429, type: "RateLimited" })
       expect(Number(answer.headers["retry-after"])).toBeGreaterThan(590)
       expect(Number(answer.headers["retry-after"])).toBeLessThanOrEqual(600)
+      const again = yield* get(`/batch/${id}`)
+      expect([again.status, Number(again.headers["retry-after"]) > 500]).toEqual([429, true])
       expect(yield* calls(id)).toHaveLength(1)
+      const line = (yield* logs).find(({ path }) => path === `/batch/${id}`)
+      expect(line).toMatchObject({ status: 429, error: expect.stringMatching(/^RateLimited: /u) })
     }).pipe(Effect.provide(service()))
   )
 

@@ -11,11 +11,17 @@
  * )
  */
 import { type HttpClientError, HttpClientRequest, HttpIncomingMessage, UrlParams } from "@effect/platform"
-import { Chunk, Context, Effect, HashSet, Layer, Option, Redacted, Schema, Stream } from "effect"
+import { Chunk, Context, Duration, Effect, HashSet, Layer, Option, Redacted, Schema, Stream } from "effect"
 import * as ApiAnswer from "./ApiAnswer.js"
 import { type Batch, type BatchId, FromJson } from "./Batch.js"
 import { BatchConfig } from "./BatchConfig.js"
-import { type ApiError, BatchNotFound, MalformedResponse, type StatusError } from "./BatchError.js"
+import {
+  type ApiError,
+  BatchNotFound,
+  MalformedResponse,
+  RateLimited,
+  type StatusError
+} from "./BatchError.js"
 import { BatchHttp } from "./BatchHttp.js"
 import * as RetryPolicy from "./RetryPolicy.js"
 import { JsonObject, scrub, SecretJson } from "./Secret.js"
@@ -87,7 +93,7 @@ const countRequest = (outcome: string) => Telemetry.count(Telemetry.apiRequests,
 
 /** The calls over the hardened `api` client, with a throttle of their own: make one for each key. */
 export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effect.gen(function* () {
-  const { apiKey, retry } = yield* BatchConfig
+  const { apiKey, poll, retry } = yield* BatchConfig
   const { api } = yield* BatchHttp
   const throttle = yield* Throttle.make(retry)
   const secret = Option.getOrUndefined(apiKey)
@@ -129,9 +135,19 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
     schema: Schema.Schema<A, JsonObject>,
     refusal: (answer: ApiAnswer.ApiAnswer) => E | ApiError
   ): Effect.Effect<A, E | ApiError> =>
-    RetryPolicy.run(
-      Effect.flatMap(attempt(request), (answer) => ApiAnswer.interpret(answer, schema, refusal, clean)),
-      { retry, throttle }
+    Effect.flatMap(throttle.refused, (refused) =>
+      Option.isSome(refused)
+        ? Effect.fail(new RateLimited({ retryAfter: refused.value, attempts: 0 }))
+        : RetryPolicy.run(
+            Effect.flatMap(attempt(request), (answer) => ApiAnswer.interpret(answer, schema, refusal, clean)),
+            { retry, throttle }
+          )
+    ).pipe(
+      Effect.tapError((error) =>
+        error instanceof RateLimited && Duration.greaterThan(error.retryAfter, retry.maxRetryAfter)
+          ? throttle.refuse(Duration.min(error.retryAfter, poll.maxHint))
+          : Effect.void
+      )
     )
 
   return {

@@ -14,7 +14,7 @@
  * })
  */
 import type { Headers } from "@effect/platform"
-import { Clock, Duration, Effect, Random, Ref } from "effect"
+import { Clock, Duration, Effect, Option, Random, Ref } from "effect"
 import { longestTimer, type Settings } from "./BatchConfig.js"
 
 /** The account's shared state; make one for each key. */
@@ -23,6 +23,10 @@ export interface Throttle {
   readonly enter: Effect.Effect<void>
   /** Closes the gate for everybody, for at most `maxRetryAfter`. A shorter closure never shortens a longer one. */
   readonly close: (pause: Duration.DurationInput) => Effect.Effect<void>
+  /** No call is made for so long: the server asked for a pause beyond `maxRetryAfter`. */
+  readonly refuse: (pause: Duration.DurationInput) => Effect.Effect<void>
+  /** How long calls are still not to be made, if so: nobody waits that long at the gate. */
+  readonly refused: Effect.Effect<Option.Option<Duration.Duration>>
   /** Learns from `x-ratelimit-remaining` and `x-ratelimit-reset` (seconds until capacity) of any answer. */
   readonly observe: (headers: Headers.Headers) => Effect.Effect<void>
   /** Takes tokens from the retry budget; `false` when there are too few. */
@@ -50,6 +54,7 @@ export const make = (retry: Settings["retry"]): Effect.Effect<Throttle> =>
       remaining: Number.POSITIVE_INFINITY
     })
     const budget = yield* Ref.make(retry.budget)
+    const refusedUntil = yield* Ref.make(0)
     const bounded = (pause: Duration.Duration) => Duration.toMillis(Duration.min(pause, retry.maxRetryAfter))
 
     /** Takes a place, or tells when to try again. */
@@ -78,6 +83,13 @@ export const make = (retry: Settings["retry"]): Effect.Effect<Throttle> =>
             closedUntil: Math.max(current.closedUntil, now + bounded(Duration.decode(pause)))
           }))
         ),
+      refuse: (pause) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          Ref.update(refusedUntil, (known) => Math.max(known, now + Duration.toMillis(pause)))
+        ),
+      refused: Effect.zipWith(Ref.get(refusedUntil), Clock.currentTimeMillis, (until, now) =>
+        until > now ? Option.some(Duration.millis(until - now)) : Option.none()
+      ),
       observe: (headers) =>
         Effect.flatMap(Clock.currentTimeMillis, (now) => {
           const remaining = count(headers["x-ratelimit-remaining"])

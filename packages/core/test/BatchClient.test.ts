@@ -459,6 +459,50 @@ describe("one account, one throttle", () => {
   )
 })
 
+describe("a pause beyond our patience", () => {
+  it.effect("is everybody's: until it is over nobody asks, and nobody waits either", () =>
+    Effect.gen(function* () {
+      const api = script([{ status: 429, headers: { "retry-after": "600" } }, completed])
+      const program = Effect.gen(function* () {
+        const client = yield* BatchClient.BatchClient
+        const ask = Effect.flip(client.status(batchId))
+        expect(yield* ask).toMatchObject({
+          _tag: "RateLimited",
+          retryAfter: Duration.minutes(10),
+          attempts: 1
+        })
+        yield* Effect.sleep("1 minute")
+        expect(yield* ask).toMatchObject({
+          _tag: "RateLimited",
+          retryAfter: Duration.minutes(9),
+          attempts: 0
+        })
+        expect(yield* Effect.flip(client.page())).toMatchObject({ retryAfter: Duration.minutes(9) })
+        expect(yield* Clock.currentTimeMillis).toBe(60_000)
+        yield* Effect.sleep("9 minutes")
+        return (yield* client.status(batchId)).status
+      })
+      expect(valueOf(yield* play(Effect.provide(program, upstream(api))))).toBe("completed")
+      expect(api.times()).toEqual([0, 600_000])
+    })
+  )
+
+  it.effect("never holds longer than an hour: what a server asks for may be a slip", () =>
+    Effect.gen(function* () {
+      const api = script([{ status: 429, headers: { "retry-after": "9999999999" } }, completed])
+      const program = Effect.gen(function* () {
+        const client = yield* BatchClient.BatchClient
+        yield* Effect.flip(client.status(batchId))
+        yield* Effect.sleep("1 hour")
+        return (yield* client.status(batchId)).status
+      })
+      expect(valueOf(yield* play(Effect.provide(program, upstream(api)), { within: "2 hours" }))).toBe(
+        "completed"
+      )
+    })
+  )
+})
+
 describe("page", () => {
   it.effect("asks with the options that are set, and no others", () =>
     Effect.gen(function* () {
