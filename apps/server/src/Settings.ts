@@ -3,7 +3,7 @@
  * used ends the start with one line that names it, the reason and the way out.
  */
 import * as BatchConfig from "@org/batch-core/BatchConfig"
-import { Config, ConfigError, Context, Data, Effect, Either, Layer, LogLevel, Option, Redacted } from "effect"
+import { Config, Context, Data, Effect, Either, Layer, LogLevel, Option, Redacted } from "effect"
 import * as Access from "./Access.js"
 
 /** A setting cannot be used. */
@@ -34,21 +34,6 @@ export class ServerSettings extends Context.Tag("@org/batch-server/ServerSetting
   Settings
 >() {}
 
-/** A variable that is empty counts as one that is not set. */
-const variable = <A>(
-  name: string,
-  dflt: A,
-  parse: (text: string) => Either.Either<A, string>
-): Config.Config<A> =>
-  Config.string(name).pipe(
-    Config.mapOrFail((text) =>
-      text.trim() === ""
-        ? Either.right(dflt)
-        : Either.mapLeft(parse(text.trim()), (reason) => ConfigError.InvalidData([], reason))
-    ),
-    Config.withDefault(dflt)
-  )
-
 const port = (text: string): Either.Either<number, string> =>
   /^\d{1,5}$/u.test(text) && Number(text) <= 65_535
     ? Either.right(Number(text))
@@ -73,11 +58,11 @@ const endpoint = (text: string): Either.Either<Option.Option<string>, string> =>
     : Either.left("is no URL: write it as http://host:4318")
 
 const settings = Config.all({
-  host: variable("HOST", "127.0.0.1", Either.right),
-  port: variable("PORT", 8787, port),
-  tokens: variable("BATCH_SERVER_TOKENS", Access.noTokens, Access.parseTokens),
-  logLevel: variable("LOG_LEVEL", LogLevel.Info, logLevel),
-  otlp: variable("OTEL_EXPORTER_OTLP_ENDPOINT", Option.none(), endpoint)
+  host: BatchConfig.checked("HOST", "127.0.0.1", Either.right),
+  port: BatchConfig.checked("PORT", 8787, port),
+  tokens: BatchConfig.checked("BATCH_SERVER_TOKENS", Access.noTokens, Access.parseTokens),
+  logLevel: BatchConfig.checked("LOG_LEVEL", LogLevel.Info, logLevel),
+  otlp: BatchConfig.checked("OTEL_EXPORTER_OTLP_ENDPOINT", Option.none(), endpoint)
 })
 
 /** Without tokens anybody who reaches the service may use its key. */

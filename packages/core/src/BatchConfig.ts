@@ -23,8 +23,11 @@ import {
 import * as DurationText from "./DurationText.js"
 import { maskText } from "./Secret.js"
 
-/** A variable that is empty counts as one that is not set. */
-const checked = <A>(
+/**
+ * A setting with its default, read by `parse`, whose `Left` says what is wrong. A variable that is empty counts as one
+ * that is not set. For the settings of a front end beside these.
+ */
+export const checked = <A>(
   name: string,
   dflt: A,
   parse: (text: string) => Either.Either<A, string>
