@@ -3,9 +3,10 @@
  * drifts drifts for both. Medians and ratios are what counts.
  */
 import { spawn, spawnSync } from "node:child_process"
+import { stat } from "node:fs/promises"
 
-/** One run of a shell command: seconds and peak memory of its largest process. */
-export const once = (command) =>
+/** One run of a shell command, in seconds. */
+export const timed = (command) =>
   new Promise((resolve, reject) => {
     const script = `TIMEFORMAT='@@ %R %U %S'; time { ${command} ; } > /dev/null`
     const child = spawn("bash", ["-o", "pipefail", "-c", script], { stdio: ["ignore", "ignore", "pipe"] })
@@ -18,7 +19,7 @@ export const once = (command) =>
     })
   })
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
+export const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
 
 const figures = (runs, figure) => {
   const values = runs.map((run) => run[figure])
@@ -42,7 +43,7 @@ export const pair = async ({
       [b, peer]
     ]) {
       await before()
-      const result = await once(command)
+      const result = await timed(command)
       if (run > 0) side.push(result)
     }
   }
@@ -56,16 +57,32 @@ export const pair = async ({
   return median(ratios)
 }
 
-/** Whether a program is installed. */
-export const has = (program) => spawnSync("bash", ["-c", `command -v ${program}`]).status === 0
+/** Whether programs are installed; on Debian, and as root, they are installed where they are missing. */
+export const have = (packages) => {
+  const isMissing = (program) => spawnSync("bash", ["-c", `command -v ${program}`]).status !== 0
+  const missing = () => Object.keys(packages).filter(isMissing)
+  const wanted = missing().map((program) => packages[program])
+  if (wanted.length > 0 && process.getuid?.() === 0 && !isMissing("apt-get")) {
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" }
+    for (const words of [["update"], ["install", "-y", "--no-install-recommends", ...wanted]]) {
+      spawnSync("apt-get", words, { env, stdio: "ignore" })
+    }
+  }
+  const left = missing()
+  if (left.length > 0) console.log(`skipped: ${left.join(", ")} could not be installed`)
+  return left.length === 0
+}
+
+export const mib = (bytes) => `${(bytes / 1_048_576).toFixed(0)} MiB`
+
+export const sizeOf = async (path) => (await stat(path)).size
 
 /** Peak resident memory of a Node program, in MiB, read from the kernel while it ends. */
-export const peakMemory = (args, env) =>
+export const peakMemory = (args) =>
   new Promise((resolve, reject) => {
     const report = "process.on('exit',()=>process.stderr.write('@@'+process.resourceUsage().maxRSS+'\\n'))"
     const preload = `data:text/javascript,${encodeURIComponent(report)}`
     const child = spawn(process.execPath, ["--import", preload, ...args], {
-      env: { ...process.env, ...env },
       stdio: ["ignore", "ignore", "pipe"]
     })
     let errors = ""

@@ -1,50 +1,51 @@
 /** Results to disk, beside the tools that people would use instead. */
-import { rm, stat } from "node:fs/promises"
+import { rm } from "node:fs/promises"
 import { join } from "node:path"
-import { has, pair, peakMemory } from "./Measure.mjs"
+import { mib, pair, timed } from "./Measure.mjs"
+import { unproven } from "./Unproven.mjs"
 
-const mib = (bytes) => `${(bytes / 1_048_576).toFixed(0)} MiB`
+export const results = async ({ batchctl, folder, host, records }) => {
+  const at = (name) => join(folder, name)
+  const [ours, peer] = [at("ours.jsonl.gz"), at("peer.jsonl.gz")]
+  const download = (program, name, output) =>
+    `node ${program} download ${host.job(name)} --quiet --force -o ${output}`
+  const whole = `${records} rows, ${mib(await host.bytes("merged"))}`
 
-export const results = async ({ batchctl, folder, submit, linkOf, records }) => {
-  for (const tool of ["curl", "gunzip", "tee", "wc"]) {
-    if (!has(tool)) return console.log(`skipped: ${tool} is not installed`)
+  for (const name of ["merged", "single", "parts"]) {
+    await pair({
+      name: `download with proof (${name}: ${whole}) beside curl | tee | gunzip | wc -l`,
+      goal: "at most 1, aim for 0.5",
+      ours: download(batchctl, name, ours),
+      peer: `curl -sS '${host.link("merged")}' | tee ${peer} | gunzip | wc -l`
+    })
   }
-  const [ours, peer] = [join(folder, "ours.jsonl.gz"), join(folder, "peer.jsonl.gz")]
-  const id = await submit({ records, parts: 8, members: 8 })
-  const get = `node ${batchctl} download ${id} --quiet --force -o`
+  const transfer = await unproven(folder)
   await pair({
-    name: `download to disk with proof, ${records} rows, beside curl | tee | gunzip | wc -l`,
-    goal: "at most 1, aim for 0.5",
-    runs: 3,
-    ours: `${get} ${ours}`,
-    peer: `curl -sS '${await linkOf(id)}' | tee ${peer} | gunzip | wc -l`
+    name: "the bytes alone, synced and journalled, beside curl -o",
+    goal: "at most 1.4, aim for 1.1",
+    runs: 7,
+    ours: `BENCH_RECORDS=${records} ${download(transfer, "merged", ours)}`,
+    peer: `curl -sS -o ${peer} '${host.link("merged")}'`
   })
-  console.log(`  of ${mib((await stat(ours)).size)}`)
-  await pair({
-    name: "proof of a file on disk beside gzip -dc | wc -l",
-    goal: "at most 0.5",
-    runs: 3,
-    ours: `node ${batchctl} verify ${ours}`,
-    peer: `gzip -dc ${peer} | wc -l`
-  })
-  await pair({
-    name: "decompressed to disk beside proof alone and the write",
-    goal: "at most 1.1 of the proof plus the write",
-    runs: 3,
-    ours: `${get} ${join(folder, "ours.jsonl")}`,
-    peer: `node ${batchctl} verify ${ours} && gzip -dc ${peer} > ${join(folder, "peer.jsonl")}`
-  })
-  await Promise.all(
-    ["ours.jsonl", "peer.jsonl", "peer.jsonl.gz"].map((name) => rm(join(folder, name), { force: true }))
-  )
-
-  const empty = await peakMemory(["-e", "0"])
-  for (const rows of [Math.ceil(records / 10), records]) {
-    const small = await submit({ records: rows })
-    const peak = await peakMemory([batchctl, "download", small, "--quiet", "--force", "-o", ours])
-    const size = mib((await stat(ours)).size)
-    console.log(
-      `memory for ${size}: ${peak.toFixed(0)} MiB, ${(peak - empty).toFixed(0)} over an empty process; goal at most 128`
-    )
+  for (const [name, files, goal] of [
+    ["parts", `${host.path("parts")}/*`, 0.3],
+    ["merged", host.path("merged"), 0.5],
+    ["single", host.path("single"), 0.5]
+  ]) {
+    await pair({
+      name: `proof alone (${name}) beside gzip -dc | wc -l`,
+      goal: `at most ${goal}`,
+      ours: `node ${batchctl} verify ${host.path(name)}`,
+      peer: `gzip -dc ${files} | wc -l`
+    })
   }
+  const [oursJson, peerJson, json] = [at("ours.jsonl"), at("peer.jsonl"), at("rows.jsonl")]
+  await timed(`gzip -dc ${host.path("merged")} > ${json}`)
+  await pair({
+    name: "decompressed to disk beside the proof alone and the write, synced",
+    goal: "at most 1.1",
+    ours: download(batchctl, "merged", oursJson),
+    peer: `node ${batchctl} verify ${host.path("merged")} && dd if=${json} of=${peerJson} bs=1M conv=fsync status=none`
+  })
+  for (const file of [ours, peer, oursJson, peerJson, json]) await rm(file, { force: true })
 }

@@ -1,0 +1,51 @@
+/**
+ * batchctl without its proof, for one measurement only: the same transfer, journal and syncs, but nothing reads what
+ * was written. It is not for use, and nobody can switch it on in the program that is.
+ */
+import { build } from "esbuild"
+import { readFile } from "node:fs/promises"
+import { join } from "node:path"
+
+const instead = `
+export const rows = ({ frontier }) =>
+  Effect.as(frontier.beyond(Infinity), {
+    records: Number(process.env.BENCH_RECORDS), inflatedBytes: 0, unterminated: false
+  })
+export const digest = (regions) => Effect.as(Effect.forEach(regions, ({ frontier }) => frontier.beyond(Infinity)), "")
+`
+
+const withoutProof = {
+  name: "without-proof",
+  setup({ onLoad }) {
+    onLoad({ filter: /core\/src\/Proof\.ts$/ }, async ({ path }) => {
+      const source = await readFile(path, "utf8")
+      const renamed = source
+        .replace("export const rows =", "const rows_ =")
+        .replace("export const digest =", "const digest_ =")
+      if (!/const rows_[^]+const digest_/.test(renamed)) throw new Error("Proof.ts has other exports now")
+      return { contents: `${renamed}${instead}`, loader: "ts" }
+    })
+  }
+}
+
+/** Builds it, and says where it is. */
+export const unproven = async (folder) => {
+  await build({
+    absWorkingDir: join(import.meta.dirname, ".."),
+    entryPoints: { unproven: "src/Bin.ts" },
+    outdir: join(folder, "unproven"),
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    splitting: true,
+    platform: "node",
+    format: "esm",
+    target: "node20.19",
+    banner: {
+      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url)'
+    },
+    define: { BATCHCTL_VERSION: '"without-proof"' },
+    plugins: [withoutProof],
+    logLevel: "warning"
+  })
+  return join(folder, "unproven", "unproven.mjs")
+}
