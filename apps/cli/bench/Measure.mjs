@@ -49,8 +49,10 @@ export const pair = async ({
   }
   const ratios = a.map((result, run) => result[figure] / b[run][figure])
   console.log(`${name}`)
-  console.log(`  ours   ${figure} ${figures(a, figure)}`)
-  console.log(`  peer   ${figure} ${figures(b, figure)}`)
+  for (const [side, results] of Object.entries({ ours: a, peer: b })) {
+    const other = figure === "wall" ? `   cpu ${median(results.map(({ cpu }) => cpu)).toFixed(2)} s` : ""
+    console.log(`  ${side}   ${figure} ${figures(results, figure)}${other}`)
+  }
   console.log(
     `  ratio  ${median(ratios).toFixed(2)}   difference ${(median(a.map((r) => r[figure])) - median(b.map((r) => r[figure]))).toFixed(2)} s   goal ${goal}`
   )
