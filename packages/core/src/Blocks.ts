@@ -13,7 +13,8 @@
  *   })) })
  */
 import type { HttpClientResponse } from "@effect/platform"
-import { type Duration, Effect, Option, Predicate, Stream } from "effect"
+import { type Duration, Effect, Option, Predicate, type Scope, Stream } from "effect"
+import * as Memory from "./Memory.js"
 
 /** Why no block came. */
 export type BlockFailure = { readonly _tag: "Stalled" } | { readonly _tag: "Broken"; readonly cause: unknown }
@@ -22,40 +23,56 @@ export type BlockFailure = { readonly _tag: "Stalled" } | { readonly _tag: "Brok
 export interface Blocks {
   /**
    * The next block: what arrives until `size` bytes are there, or a tenth of a second has passed. None at the end.
-   * Fails as `Stalled` when nothing at all arrives for `idle`; time between two calls does not count.
+   * It is gone with the call for the one behind it. Fails as `Stalled` when nothing at all arrives for `idle`; time
+   * between two calls does not count.
    */
   readonly next: Effect.Effect<Option.Option<Uint8Array>, BlockFailure>
 }
 
 const patience = 100
 
-/** Reads the body of a response. Closing the response's scope ends a read that is under way. */
+/** Reads the body of a response. Closing the scope ends a read that is under way. */
 export const make = (
   response: HttpClientResponse.HttpClientResponse,
   options: { readonly size: number; readonly idle: Duration.Duration }
-): Effect.Effect<Blocks> =>
-  Effect.map(Effect.clock, (clock) => {
+): Effect.Effect<Blocks, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const clock = yield* Effect.clock
+    const block = yield* Effect.acquireRelease(
+      Effect.sync(() => new Uint8Array(options.size)),
+      ({ buffer }) => Effect.sync(() => Memory.release(buffer))
+    )
     const chunks = source(response)[Symbol.asyncIterator]()
-    let pending: Array<Uint8Array> = []
+    let length = 0
+    let chunk: Uint8Array = new Uint8Array(0)
+    let taken = 0
     let failure: BlockFailure | undefined
+
+    /** As much of the chunk as there is room for. */
+    const take = (): void => {
+      const part = chunk.subarray(taken, taken + block.length - length)
+      block.set(part, length)
+      length += part.length
+      taken += part.length
+    }
 
     const gather = async (): Promise<void> => {
       const until = clock.unsafeCurrentTimeMillis() + patience
-      for (let length = 0; length < options.size;) {
-        const chunk = await chunks.next()
-        if (chunk.done === true) return
-        if (chunk.value.length === 0) continue
-        pending.push(chunk.value)
-        length += chunk.value.length
-        if (clock.unsafeCurrentTimeMillis() >= until) return
+      take()
+      while (length < block.length && (length === 0 || clock.unsafeCurrentTimeMillis() < until)) {
+        const next = await chunks.next()
+        if (next.done === true || failure !== undefined) return
+        chunk = next.value
+        taken = 0
+        take()
       }
     }
 
     /** What has arrived comes first; the failure that followed it comes with the next call. */
     const deliver = Effect.suspend(() => {
-      const block = pending
-      pending = []
-      if (block.length > 0) return Effect.succeedSome(Buffer.concat(block))
+      const arrived = block.subarray(0, length)
+      length = 0
+      if (arrived.length > 0) return Effect.succeedSome(arrived)
       return failure === undefined ? Effect.succeedNone : Effect.fail(failure)
     })
 

@@ -70,11 +70,19 @@ const openSource = (
 ): Effect.Effect<Source.Source, StorageError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const file = yield* Storage.open(path, "r+")
+    const again = layout.files.length === 1 ? [yield* Storage.open(path, "r+")] : []
     const size = yield* Deferred.make<number>()
     const after = layout.purpose.joined ? previous : undefined
     const base = after === undefined ? Effect.succeed(0) : yield* Effect.cached(endOf(after))
     const frontier = yield* Frontier.make
-    const source = Source.make({ planned, path, sink: Source.toFile(file, path), size, base, frontier })
+    const source = Source.make({
+      planned,
+      path,
+      sink: Source.toFile([file, ...again], path),
+      size,
+      base,
+      frontier
+    })
     const entry = entries.find(({ index }) => index === planned.index)
     if (entry === undefined || (after !== undefined && Option.isNone(after.cells))) return source
     yield* restore(source, entry, yield* Journal.verify(entry, file, path, yield* base))

@@ -16,6 +16,7 @@
  */
 import { Effect, type Scope } from "effect"
 import { createGunzip, type Gunzip } from "node:zlib"
+import * as Memory from "./Memory.js"
 
 /** Why the bytes are no sound gzip file of lines. */
 export interface GzipFault {
@@ -85,24 +86,29 @@ export const make = <E = never>(options: {
   readonly from?: Position | undefined
   /** Takes what the bytes inflate to, in order. A slow one slows the inflating. */
   readonly onInflated?: ((chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, E>) | undefined
+  /** Whether `onInflated` keeps nothing of what it takes: the memory goes when it is done. Default false. */
+  readonly lent?: boolean | undefined
 }): Effect.Effect<GzipLines<E>, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() => createGunzip({ chunkSize: options.chunkBytes ?? defaultChunkBytes })),
+      Effect.sync(() => createGunzip({ chunkSize: options.chunkBytes ?? 1_048_576 })),
       (gunzip) => Effect.sync(() => gunzip.destroy())
     ),
     (gunzip) => {
-      const { onInflated } = options
-      const reading = read(gunzip, { ...options, keep: onInflated !== undefined })
+      const { chunksHeld = 4, lent = false, onInflated } = options
+      const reading = read(gunzip, { ...options, most: onInflated === undefined ? 0 : chunksHeld })
 
-      /** Hands on what inflates until a step of the inflating is done. */
-      const settle = (isDone: () => boolean): Effect.Effect<void, GzipFault | E> =>
+      /** Hands on what inflates until a step of the inflating is done, and no more than so many chunks wait. */
+      const settle = (isDone: () => boolean, most: number): Effect.Effect<void, GzipFault | E> =>
         Effect.gen(function* () {
           while (true) {
             yield* reading.until(isDone)
+            if (isDone() && reading.holding() <= most) return
             const chunks = reading.take()
-            if (chunks.length > 0 && onInflated !== undefined) yield* onInflated(chunks)
-            if (isDone() && !reading.isHolding()) return
+            if (chunks.length > 0 && onInflated !== undefined) {
+              yield* onInflated(chunks)
+              if (lent) chunks.forEach(release)
+            }
           }
         })
 
@@ -117,19 +123,22 @@ export const make = <E = never>(options: {
               written = true
               reading.wake()
             })
-            return settle(() => written)
+            return settle(() => written, chunksHeld - 1)
           }),
         end: Effect.suspend(() => {
           if (reading.given === 0) return Effect.fail(gzipFault("at least one gzip member", "no bytes"))
           gunzip.end()
-          return settle(() => reading.ended)
+          return settle(() => reading.ended, 0)
         }).pipe(Effect.zipRight(Effect.sync(() => reading.position))),
         position: Effect.sync(() => reading.position)
       }
     }
   )
 
-const defaultChunkBytes = 1_048_576
+/** Inflating fills one buffer after the other: the memory of a chunk can go when there is no room behind it. */
+const release = ({ buffer, byteLength, byteOffset }: Uint8Array): void => {
+  if (byteOffset + byteLength === buffer.byteLength) Memory.release(buffer)
+}
 
 /** The mutable side of one file: callbacks of the stream in, bytes and figures out. */
 interface Reading {
@@ -141,28 +150,25 @@ interface Reading {
   wake: () => void
   /** Waits until something is the case, or there is something to take. */
   readonly until: (isDone: () => boolean) => Effect.Effect<void, GzipFault>
-  readonly isHolding: () => boolean
+  /** How many chunks there are to take. */
+  readonly holding: () => number
   readonly take: () => ReadonlyArray<Uint8Array>
 }
 
 const read = (
   gunzip: Gunzip,
   {
-    chunkBytes = defaultChunkBytes,
-    chunksHeld = 4,
     from = start,
-    keep,
-    maxLineBytes
+    maxLineBytes,
+    most
   }: {
     readonly maxLineBytes: number
-    readonly chunkBytes?: number | undefined
-    readonly chunksHeld?: number | undefined
     readonly from?: Position | undefined
-    readonly keep: boolean
+    /** How many chunks to hold; 0 if nobody takes them. */
+    readonly most: number
   }
 ): Reading => {
   let held: Array<Uint8Array> = []
-  let heldBytes = 0
   let fault: GzipFault | undefined
   let { inflatedBytes, lineFeeds, lineStart } = from
   const reading: Reading = {
@@ -175,17 +181,16 @@ const read = (
     until: (isDone) =>
       Effect.async((resume) => {
         reading.wake = () => {
-          if (fault === undefined && heldBytes === 0 && !isDone()) return
+          if (fault === undefined && held.length === 0 && !isDone()) return
           reading.wake = () => undefined
           resume(fault === undefined ? Effect.void : Effect.fail(fault))
         }
         reading.wake()
       }),
-    isHolding: () => heldBytes > 0,
+    holding: () => held.length,
     take: () => {
       const taken = held
       held = []
-      heldBytes = 0
       gunzip.resume()
       return taken
     }
@@ -208,10 +213,11 @@ const read = (
         expected: `lines of at most ${maxLineBytes} bytes`,
         actual: `more in line ${lineFeeds + 1}, which begins at byte ${lineStart}`
       })
-    } else if (keep) {
+    } else if (most > 0) {
       held.push(chunk)
-      heldBytes += chunk.length
-      if (heldBytes >= chunksHeld * chunkBytes) gunzip.pause()
+      if (held.length >= most) gunzip.pause()
+    } else {
+      release(chunk)
     }
     reading.wake()
   })

@@ -63,7 +63,7 @@ export const atOnce = 4
 export interface RowsOptions extends Region {
   /** In messages. */
   readonly name: string
-  /** Takes the inflated bytes, in order. */
+  /** Takes the inflated bytes, in order, which are gone when it is done. */
   readonly onInflated?: ((chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, StorageError>) | undefined
   /** Told of further rows. */
   readonly onRows?: ((count: number) => Effect.Effect<void>) | undefined
@@ -141,7 +141,8 @@ const inflate = (
 ): Effect.Effect<Proven, GzipLines.GzipFault | NoMember | StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { maxLineBytes, options } = run
-    const make = () => GzipLines.make({ maxLineBytes, from: run.proven, onInflated: options.onInflated })
+    const make = () =>
+      GzipLines.make({ maxLineBytes, from: run.proven, onInflated: options.onInflated, lent: true })
     const inflater = yield* ScopedRef.fromAcquire(make())
     const push = (bytes: Uint8Array) => Effect.flatMap(ScopedRef.get(inflater), (lines) => lines.push(bytes))
     const end = Effect.flatMap(ScopedRef.get(inflater), (lines) => lines.end)

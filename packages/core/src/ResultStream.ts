@@ -200,9 +200,9 @@ const pumpFile = (
       onInflated: options.format === "jsonl" ? handOn : undefined
     })
     const blocks = yield* Queue.bounded<Option.Option<Uint8Array>>(1)
-    const fetched = fetchAll(run, planned, (block) => Queue.offer(blocks, Option.some(block))).pipe(
-      Effect.zipRight(Queue.offer(blocks, Option.none()))
-    )
+    const fetched = fetchAll(run, planned, (block) =>
+      Queue.offer(blocks, Option.some(new Uint8Array(block)))
+    ).pipe(Effect.zipRight(Queue.offer(blocks, Option.none())))
     const take = (block: Uint8Array) =>
       Effect.zipRight(lines.push(block), options.format === "jsonl" ? Effect.void : handOn([block]))
     const proven = Effect.gen(function* () {

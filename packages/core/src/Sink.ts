@@ -12,7 +12,7 @@
  * })
  */
 import type { FileSystem } from "@effect/platform"
-import { Effect, Either, type Scope } from "effect"
+import { Effect, Either, Fiber, type Scope } from "effect"
 import { BatchConfig } from "./BatchConfig.js"
 import type { RecordInvalid, ResultsCorrupt, StorageError } from "./BatchError.js"
 import * as Csv from "./Csv.js"
@@ -30,7 +30,7 @@ export interface Written {
 
 /** Takes rows. */
 export interface Sink {
-  /** Takes decompressed bytes, in order. */
+  /** Takes decompressed bytes, in order, which may be gone when it is done. */
   readonly write: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, StorageError>
   /** To be called when all rows are here and proven: only then is one that is no record known to be upstream's. */
   readonly end: Effect.Effect<Written, RecordInvalid | ResultsCorrupt | StorageError, Needs>
@@ -73,12 +73,15 @@ export const file = (path: string): Effect.Effect<Sink, StorageError, FileSystem
     const handle = yield* Storage.open(path, "w")
     const hash = Digest.sha256()
     let bytes = 0
+    /** The hash is made while the disk has to do. Not interruptible, as the write. */
     const write = (chunk: Uint8Array) =>
       Effect.gen(function* () {
-        yield* Storage.writeAt(handle, path, bytes, chunk)
+        const written = yield* Effect.fork(Storage.writeAt(handle, path, bytes, chunk))
+        yield* Effect.yieldNow()
         hash.update(chunk)
+        yield* Fiber.join(written)
         bytes += chunk.length
-      })
+      }).pipe(Effect.uninterruptible)
     return {
       write: (chunks) => Effect.forEach(chunks, write, { discard: true }),
       end: Effect.map(Storage.sync(handle, path), () => ({ bytes, sha256: hash.hex() }))

@@ -10,7 +10,7 @@
  *   Option.map(Source.claim(source, { cellBytes: 8_388_608, connections: 16 }), ({ end, start }) => end - start)
  */
 import type { FileSystem } from "@effect/platform"
-import { type Deferred, Effect, Option } from "effect"
+import { type Array as Arr, type Deferred, Effect, Option } from "effect"
 import type { StorageError } from "./BatchError.js"
 import * as Cells from "./Cells.js"
 import type { Identity } from "./FileAnswer.js"
@@ -26,11 +26,26 @@ export interface Sink {
   readonly sync: Effect.Effect<void, StorageError>
 }
 
-/** A file of ours, open for writing. */
-export const toFile = (file: FileSystem.File, path: string): Sink => ({
-  write: (position, bytes) => Storage.writeAt(file, path, position, bytes),
-  sync: Storage.sync(file, path)
-})
+/**
+ * A file of ours, open for writing once or more often: so many writes are under way at once, and the disk has work
+ * while we are told of one. A descriptor finds a place and writes to it in two steps, so it is one writer's at a time.
+ */
+export const toFile = (files: Arr.NonEmptyReadonlyArray<FileSystem.File>, path: string): Sink => {
+  const free = [...files]
+  const turns = Effect.unsafeMakeSemaphore(files.length)
+  const any = Effect.acquireRelease(
+    Effect.sync(() => free.pop() ?? files[0]),
+    (file) => Effect.sync(() => free.push(file))
+  )
+  return {
+    write: (position, bytes) =>
+      Effect.flatMap(any, (file) => Storage.writeAt(file, path, position, bytes)).pipe(
+        Effect.scoped,
+        turns.withPermits(1)
+      ),
+    sync: Storage.sync(files[0], path)
+  }
+}
 
 /** One file while it is being fetched. */
 export interface Source extends Region {
@@ -44,8 +59,6 @@ export interface Source extends Region {
   cells: Option.Option<Cells.Cells>
   /** What these bytes were proven to hold, up to the end of a gzip member. */
   proven: Option.Option<Proven>
-  /** Writes take turns: the descriptor finds a place and writes to it in two steps. */
-  readonly turn: Effect.Semaphore
   /** Bytes that are written, and not known to be synced. */
   unsynced: number
   /** Whether the first request, from which identity and size are learnt, is under way or done. */
@@ -70,7 +83,6 @@ export const make = (
   identity: Option.none(),
   cells: Option.none(),
   proven: Option.none(),
-  turn: Effect.unsafeMakeSemaphore(1),
   unsynced: 0,
   started: false,
   finished: false,
@@ -102,7 +114,7 @@ export const write = (
     source.progress += 1
     source.renewals = 0
     source.missing = 0
-  }).pipe(source.turn.withPermits(1))
+  })
 
 /** The size, if it is known. */
 export const totalOf = (source: Source): Option.Option<number> =>

@@ -1,10 +1,10 @@
 import { HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Exit, FastCheck as fc, Fiber, Option, TestClock } from "effect"
+import { Duration, Effect, Exit, FastCheck as fc, Fiber, Option, Scope, TestClock } from "effect"
 import * as Blocks from "../src/Blocks.js"
 
 describe("Blocks", () => {
-  it.effect("gathers chunks up to the size, loses none, and ends", () =>
+  it.scoped("gathers chunks up to the size, loses none, and ends", () =>
     Effect.gen(function* () {
       const chunks = [3, 3, 3, 3, 3].map((length, n) => new Uint8Array(length).fill(n))
       const blocks = yield* read(chunks, 6)
@@ -16,16 +16,16 @@ describe("Blocks", () => {
     })
   )
 
-  it.effect("gives what came before a failure, then the failure, each time", () =>
+  it.scoped("gives what came before a failure, then the failure, each time", () =>
     Effect.gen(function* () {
       const blocks = yield* read([Uint8Array.of(1), new Error("reset")], 100)
-      expect(Option.getOrThrow(yield* blocks.next)).toEqual(Buffer.from([1]))
+      expect(Option.getOrThrow(yield* blocks.next)).toEqual(Uint8Array.of(1))
       expect(yield* Effect.flip(blocks.next)).toMatchObject({ _tag: "Broken" })
       expect(yield* Effect.flip(blocks.next)).toMatchObject({ _tag: "Broken" })
     })
   )
 
-  it.effect("stalls after the idle time, of which the time between two calls is no part", () =>
+  it.scoped("stalls after the idle time, of which the time between two calls is no part", () =>
     Effect.gen(function* () {
       const blocks = yield* read([Uint8Array.of(1, 2), "silence"], 2)
       expect(Option.isSome(yield* blocks.next)).toBe(true)
@@ -38,20 +38,34 @@ describe("Blocks", () => {
     })
   )
 
-  it.effect("a stall in the middle of a block gives its beginning first", () =>
+  it.scoped("a stall in the middle of a block gives its beginning first", () =>
     Effect.gen(function* () {
       const blocks = yield* read([Uint8Array.of(7), "silence"], 100)
       const first = yield* Effect.fork(blocks.next)
       yield* TestClock.adjust("30 seconds")
-      expect(Option.getOrThrow(yield* Fiber.join(first))).toEqual(Buffer.from([7]))
+      expect(Option.getOrThrow(yield* Fiber.join(first))).toEqual(Uint8Array.of(7))
       expect(yield* Effect.flip(blocks.next)).toEqual({ _tag: "Stalled" })
     })
   )
 
-  it.effect("a chunk of nothing is no end", () =>
+  it.scoped("a chunk of nothing is no end", () =>
     Effect.gen(function* () {
       const blocks = yield* read([new Uint8Array(0), Uint8Array.of(1), new Uint8Array(0)], 1)
       expect(Buffer.concat(yield* all(blocks))).toEqual(Buffer.from([1]))
+    })
+  )
+
+  it.effect("needs the memory of one block, and none when its scope is closed", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const blocks = yield* Scope.extend(
+        read([new Uint8Array(10_000), new Uint8Array(20_000).fill(1)], 10_000),
+        scope
+      )
+      const [first, second] = [Option.getOrThrow(yield* blocks.next), Option.getOrThrow(yield* blocks.next)]
+      expect(first).toEqual(second)
+      yield* Scope.close(scope, Exit.void)
+      expect([first.length, second.length]).toEqual([0, 0])
     })
   )
 
@@ -59,7 +73,7 @@ describe("Blocks", () => {
     const portions = fc.array(fc.uint8Array({ maxLength: 30 }), { maxLength: 20 })
     await fc.assert(
       fc.asyncProperty(portions, fc.integer({ min: 1, max: 40 }), async (chunks, size) => {
-        const found = await Effect.runPromise(Effect.flatMap(read(chunks, size), all))
+        const found = await Effect.runPromise(Effect.scoped(Effect.flatMap(read(chunks, size), all)))
         expect(Buffer.concat(found).equals(Buffer.concat(chunks))).toBe(true)
         expect(found.every((block) => block.length > 0)).toBe(true)
       }),
@@ -91,6 +105,9 @@ const all = (blocks: Blocks.Blocks): Effect.Effect<ReadonlyArray<Uint8Array>, Bl
     blocks.next,
     Option.match({
       onNone: () => Effect.succeed([]),
-      onSome: (block) => Effect.map(all(blocks), (rest) => [block, ...rest])
+      onSome: (block) => {
+        const copy = new Uint8Array(block)
+        return Effect.map(all(blocks), (rest) => [copy, ...rest])
+      }
     })
   )

@@ -145,7 +145,7 @@ const withSource = <A, E>(use: (bench: Bench) => Effect.Effect<A, E>, fault?: Di
       const source = Source.make({
         planned,
         path: "file",
-        sink: Source.toFile(file("file"), "file"),
+        sink: Source.toFile([file("file")], "file"),
         size: yield* Deferred.make<number>(),
         base: Effect.succeed(0),
         frontier: yield* Frontier.make

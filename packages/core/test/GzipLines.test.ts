@@ -97,6 +97,43 @@ describe("GzipLines", () => {
     })
   )
 
+  for (const lent of [true, false]) {
+    it.effect(
+      `gives back the memory of chunks that are ${lent ? "lent" : "not lent"} when they are read`,
+      () =>
+        Effect.gen(function* () {
+          const [size, text] = [64_000, "x".repeat(999_999)]
+          const seen: Array<Uint8Array> = []
+          const lines = yield* GzipLines.make({
+            maxLineBytes: 1_000_000,
+            chunkBytes: size,
+            onInflated: (chunks) =>
+              Effect.sync(() => {
+                for (const chunk of chunks)
+                  expect(chunk.every((byte) => byte === 120 || byte === 10)).toBe(true)
+                seen.push(...chunks)
+              }),
+            lent
+          })
+          yield* lines.push(gzipSync(`${text}\n`))
+          expect(yield* lines.end).toEqual({ lineFeeds: 1, inflatedBytes: 1_000_000, lineStart: 1_000_000 })
+          const rest = seen.reduce((sum, chunk) => sum + chunk.length, 0)
+          expect(rest).toBe(lent ? 1_000_000 % size : 1_000_000)
+        }).pipe(Effect.scoped)
+    )
+  }
+
+  it.effect("holds a few chunks of a large file, whoever collects garbage", () =>
+    Effect.gen(function* () {
+      const [members, member] = [32, gzipSync(Buffer.alloc(4_194_304, 10))]
+      const lines = yield* GzipLines.make({ maxLineBytes: 1 })
+      const before = process.memoryUsage().arrayBuffers
+      for (let count = 0; count < members; count++) yield* lines.push(member)
+      expect((yield* lines.end).lineFeeds).toBe(members * 4_194_304)
+      expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8_388_608)
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("refuses a line beyond the limit and names its line and offset", () =>
     Effect.gen(function* () {
       const fault = yield* Effect.flip(run(gzipSync(`{}\n{}\n${"x".repeat(2_000_000)}\n`), 1000))

@@ -8,28 +8,36 @@ import * as Source from "../src/Source.js"
 import * as Storage from "../src/Storage.js"
 
 describe("Source", () => {
-  it.scopedLive("puts the blocks of many connections to their places, wherever their fibers yield", () =>
-    Effect.gen(function* () {
-      const [connections, each, size] = [8, 100, 16]
-      const { fs, source } = yield* makeSource(1000)
-      const write = (connection: number) =>
-        Effect.loop(0, {
-          while: (n) => n < each,
-          step: (n) => n + 1,
-          body: (n) =>
-            Source.write(source, (connection * each + n) * size, new Uint8Array(size).fill(connection + 1)),
-          discard: true
-        }).pipe(Effect.withMaxOpsBeforeYield(20 + connection))
-      yield* Effect.all(
-        Array.from({ length: connections }, (_, connection) => write(connection)),
-        { concurrency: "unbounded" }
-      )
-      const bytes = (yield* fs.readFile(source.path)).subarray(1000)
-      expect(bytes).toHaveLength(connections * each * size)
-      expect(bytes.findIndex((byte, at) => byte !== Math.floor(at / size / each) + 1)).toBe(-1)
-      expect(source).toMatchObject({ unsynced: bytes.length, progress: connections * each })
-    }).pipe(Effect.provide(NodeContext.layer))
-  )
+  for (const descriptors of [1, 3]) {
+    it.scopedLive(
+      `puts the blocks of many connections to their places through ${descriptors} descriptors`,
+      () =>
+        Effect.gen(function* () {
+          const [connections, each, size] = [8, 100, 16]
+          const { fs, source } = yield* makeSource(1000, descriptors)
+          const write = (connection: number) =>
+            Effect.loop(0, {
+              while: (n) => n < each,
+              step: (n) => n + 1,
+              body: (n) =>
+                Source.write(
+                  source,
+                  (connection * each + n) * size,
+                  new Uint8Array(size).fill(connection + 1)
+                ),
+              discard: true
+            }).pipe(Effect.withMaxOpsBeforeYield(20 + connection))
+          yield* Effect.all(
+            Array.from({ length: connections }, (_, connection) => write(connection)),
+            { concurrency: "unbounded" }
+          )
+          const bytes = (yield* fs.readFile(source.path)).subarray(1000)
+          expect(bytes).toHaveLength(connections * each * size)
+          expect(bytes.findIndex((byte, at) => byte !== Math.floor(at / size / each) + 1)).toBe(-1)
+          expect(source).toMatchObject({ unsynced: bytes.length, progress: connections * each })
+        }).pipe(Effect.provide(NodeContext.layer))
+    )
+  }
 
   it.scopedLive("asks for the first cell once, then for runs that leave every connection two", () =>
     Effect.gen(function* () {
@@ -70,14 +78,16 @@ describe("Source", () => {
 
 // ----------------------------------------------------------------------------------------------------------------
 
-const makeSource = (base: number) =>
+const makeSource = (base: number, descriptors = 1) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = `${yield* fs.makeTempDirectoryScoped()}/file`
+    const first = yield* Storage.open(path, "w+")
+    const others = yield* Effect.replicateEffect(Storage.open(path, "r+"), descriptors - 1)
     const source = Source.make({
       planned: { index: 0, target: "merged", name: "file" },
       path,
-      sink: Source.toFile(yield* Storage.open(path, "w+"), path),
+      sink: Source.toFile([first, ...others], path),
       size: yield* Deferred.make<number>(),
       base: Effect.succeed(base),
       frontier: yield* Frontier.make

@@ -223,7 +223,7 @@ const start = (
       const source = Source.make({
         planned: { index: 0, target: "merged", name: "file" },
         path,
-        sink: Source.toFile(yield* Storage.open(path, "w+"), path),
+        sink: Source.toFile([yield* Storage.open(path, "w+")], path),
         size: yield* Deferred.make<number>(),
         base: Effect.succeed(0),
         frontier: yield* Frontier.make

@@ -1,0 +1,23 @@
+import { describe, expect, it } from "vitest"
+import * as Memory from "../src/Memory.js"
+
+describe("Memory", () => {
+  it("gives back at once what nobody reads again", () => {
+    const before = process.memoryUsage().arrayBuffers
+    for (let count = 0; count < 64; count++) {
+      const bytes = new Uint8Array(1_048_576)
+      Memory.release(bytes.buffer)
+      expect(bytes).toHaveLength(0)
+    }
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2_097_152)
+  })
+
+  it("leaves the pool of small buffers to those who have bytes in it, and memory that is shared", () => {
+    const [mine, other] = [Buffer.from("mine"), Buffer.from("other")]
+    Memory.release(mine.buffer)
+    expect(other.toString()).toBe("other")
+    const shared = new SharedArrayBuffer(100_000)
+    Memory.release(shared)
+    expect(shared.byteLength).toBe(100_000)
+  })
+})
