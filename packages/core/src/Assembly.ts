@@ -93,9 +93,9 @@ export const assemble = (
             concurrency: 2
           })
         : Effect.zip(proofs, sink.end)
-    const [[files, written]] = yield* Effect.all([proven, bring(options, sources, progress)], {
-      concurrency: "unbounded"
-    })
+    const durability = yield* Durability.make(options, sources)
+    const all = Effect.all([proven, bring(options, sources, progress, durability)], { concurrency: 2 })
+    const [[files, written]] = yield* alongside(all, durability.keep)
     const sum = (of: (file: AssembledFile) => number) => files.reduce((total, file) => total + of(file), 0)
     return {
       files,
@@ -111,7 +111,8 @@ export const assemble = (
 const bring = (
   options: AssemblyOptions,
   sources: ReadonlyArray<Source.Source>,
-  progress: Progress
+  progress: Progress,
+  durability: Durability.Durability
 ): Effect.Effect<void, TransferError, Needs> =>
   Effect.gen(function* () {
     const { cellBytes, initialConnections } = (yield* BatchConfig).transfer
@@ -121,7 +122,6 @@ const bring = (
       most: options.concurrency,
       changed
     })
-    const durability = yield* Durability.make(options, sources)
     const shared: Omit<Transfer.Shared, "isSurplus"> = {
       ...options,
       connections,
@@ -154,7 +154,7 @@ const bring = (
     yield* Effect.forEach(sources, (source) =>
       Source.isWhole(source) ? finish(source, durability) : Effect.void
     )
-    yield* alongside(Effect.all(workers, { concurrency: "unbounded", discard: true }), durability.keep)
+    yield* Effect.all(workers, { concurrency: "unbounded", discard: true })
   })
 
 /** Room for what is still to come of the files whose size is known: they all lie in one folder. */

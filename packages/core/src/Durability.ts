@@ -112,7 +112,7 @@ export interface Durability {
   readonly written: Effect.Effect<void>
   /** Syncs a file that is whole. */
   readonly synced: (source: Source.Source) => Effect.Effect<void, StorageError>
-  /** Syncs and journals every `syncBytes` or `syncInterval`, for as long as the disk lets it. */
+  /** Syncs and journals what came or was proven, every `syncBytes` or `syncInterval`, as long as the disk lets it. */
   readonly keep: Effect.Effect<never, StorageError>
 }
 
@@ -130,14 +130,18 @@ export const make = (
     const waitUntil = (check: () => boolean) =>
       changed.until(Effect.sync(() => (check() ? Option.some(undefined) : Option.none())))
 
+    let journalled = sources.map(({ proven }) => proven)
+
     const checkpoint = Effect.gen(function* () {
       const entries = sources.flatMap(entryOf)
+      const proven = sources.map((source) => source.proven)
       const dirty = sources.flatMap((source) =>
         source.unsynced > 0 ? [{ source, bytes: source.unsynced }] : []
       )
-      if (dirty.length === 0) return
+      if (dirty.length === 0 && proven.every((proof, index) => proof === journalled[index])) return
       yield* Effect.forEach(dirty, ({ source }) => source.sink.sync, { discard: true })
       yield* Journal.save(layout.journal, layout.purpose, entries)
+      journalled = proven
       for (const { bytes, source } of dirty) source.unsynced -= bytes
       yield* changed.notify
     }).pipe(Effect.uninterruptible, turn.withPermits(1), Effect.provideService(FileSystem.FileSystem, fs))

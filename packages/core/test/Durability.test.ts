@@ -29,6 +29,20 @@ describe("Durability", () => {
     )
   )
 
+  it.effect("journals what is proven meanwhile, when all bytes are synced", () =>
+    withSource(({ calls, durability, journal, source, write }) =>
+      Effect.gen(function* () {
+        yield* Effect.fork(durability.keep)
+        yield* write(mebibyte)
+        yield* TestClock.adjust("10 seconds")
+        source.proven = Option.some({ bytes: 26, lineFeeds: 2, inflatedBytes: 30, lineStart: 30 })
+        yield* TestClock.adjust("1 minute")
+        expect(calls.slice(3)).toEqual(["11000 sync journal.next", "11000 rename journal"])
+        expect(journal()).toContain('"proven":{"bytes":26,"line_feeds":2')
+      })
+    )
+  )
+
   it.effect("does so at once after 8 MiB", () =>
     withSource(({ calls, durability, source, write }) =>
       Effect.gen(function* () {
