@@ -1,7 +1,7 @@
-/** The same command again after SIGKILL, when nine tenths of the bytes were here. */
+/** The same command again after SIGKILL, when nine tenths of the time were over. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { readFile, rm } from "node:fs/promises"
+import { rm } from "node:fs/promises"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { median, timed } from "./Measure.mjs"
@@ -28,33 +28,25 @@ export const resume = async ({ batchctl, folder, host }) => {
       for (let count = 0; count < 3; count++) {
         const full = await timed(command)
         await rm(output)
-        await killed(words, `${output}.journal`, 0.9 * (await host.bytes("merged")))
+        await killed(words, 900 * full.wall)
         const rest = await timed(command)
         await rm(output)
         runs.push({ full: full.wall, rest: rest.wall, ratio: rest.wall / full.wall })
       }
       const middle = (figure) => median(runs.map((run) => run[figure])).toFixed(2)
-      console.log(`resumed at 90 % of the bytes ${where} (${name})`)
+      console.log(`resumed at 90 % of the time ${where} (${name})`)
       console.log(`  full   ${middle("full")} s\n  rest   ${middle("rest")} s`)
       console.log(`  ratio  ${middle("ratio")}   goal at most 0.2`)
     }
   }
 }
 
-/** A run that ends when its journal claims so many bytes. */
-const killed = async (words, journal, enough) => {
+/** A run that ends after so many milliseconds. */
+const killed = async (words, time) => {
   const child = spawn(process.execPath, words, { stdio: "ignore" })
   const ended = once(child, "exit")
-  while ((await claimed(journal)) < enough) {
-    if (child.exitCode !== null) throw new Error("it ended before it could be killed")
-    await sleep(2)
-  }
+  await sleep(time)
+  if (child.exitCode !== null) throw new Error("it ended before it could be killed")
   child.kill("SIGKILL")
   await ended
-}
-
-const claimed = async (journal) => {
-  const text = await readFile(journal, "utf8").catch(() => '{"entries":[]}')
-  const cells = JSON.parse(text).entries.flatMap((entry) => entry.cells)
-  return cells.reduce((sum, [filled]) => sum + filled, 0)
 }

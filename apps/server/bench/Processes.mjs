@@ -1,10 +1,11 @@
 /** Processes that a measurement needs: started, waited for, read from the kernel's own accounting, and ended. */
 import { build } from "esbuild"
-import { execFileSync, spawn, spawnSync } from "node:child_process"
+import { execFile, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
+import { promisify } from "node:util"
 
 /** Starts a program of Node and waits until what it prints matches. */
 export const start = async (file, variables, announces) => {
@@ -87,8 +88,8 @@ export const has = (program, debian = program) => {
   return found()
 }
 
-/** What a command prints. */
-export const output = (command, args) => execFileSync(command, args, { encoding: "utf8" })
+/** What a command prints, while we go on answering. */
+export const output = async (command, args) => (await promisify(execFile)(command, args)).stdout
 
 /** The middle one. */
 export const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]

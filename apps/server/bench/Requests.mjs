@@ -1,8 +1,8 @@
 /** Requests per second of a job's status from the cache, beside servers that do nothing but answer. */
 import { cpuOf, has, median, output, start } from "./Processes.mjs"
 
-const load = (url) => {
-  const text = output("wrk", ["-t1", "-c32", "-d3s", "--latency", url])
+const load = async (url) => {
+  const text = await output("wrk", ["-t1", "-c32", "-d3s", "--latency", url])
   return {
     rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)[1]),
     count: Number(/(\d+) requests in/.exec(text)[1]),
@@ -10,9 +10,9 @@ const load = (url) => {
   }
 }
 
-const measure = (side) => {
+const measure = async (side) => {
   const before = cpuOf(side)
-  const { count, p99, rate } = load(side.url)
+  const { count, p99, rate } = await load(side.url)
   return { rate, p99, cpu: ((cpuOf(side) - before) / count) * 1e6 }
 }
 
@@ -38,9 +38,11 @@ export const requests = async ({ running, serve, submit }) => {
     { ...service, name: "service", url: `${service.url}${path}` },
     { ...logging, name: "service, a log line each", url: `${logging.url}${path}` }
   ]
-  for (const side of sides) measure(side)
+  for (const side of sides) await measure(side)
   const runs = sides.map(() => [])
-  for (let run = 0; run < 5; run++) sides.forEach((side, index) => runs[index].push(measure(side)))
+  for (let run = 0; run < 5; run++) {
+    for (const [index, side] of sides.entries()) runs[index].push(await measure(side))
+  }
   const raw = runs[0]
   console.log(`GET ${path.replace(id, "{batch_id}")} from the cache, ${body.length} bytes; goal 0.3 of raw`)
   sides.forEach(({ name }, index) => {

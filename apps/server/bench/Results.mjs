@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process"
 import { chmod, mkdir, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import * as Host from "../../cli/bench/Host.mjs"
 import { answers, freePort, has, median, output, start } from "./Processes.mjs"
 
 const nginx = async (folder, running) => {
@@ -23,21 +24,29 @@ const nginx = async (folder, running) => {
   return url
 }
 
-const fetched = (url, ...headers) =>
-  Number(output("curl", ["-sS", "-o", "/dev/null", "-w", "%{time_total}", ...headers, url]))
+const fetched = async (url, ...headers) =>
+  Number(await output("curl", ["-sSf", "-o", "/dev/null", "-w", "%{time_total}", ...headers, url]))
 
-export const results = async ({ folder, running, serve, submit }) => {
-  if (!has("curl")) return
-  const records = Number(process.env.BENCH_RECORDS ?? 100_000)
-  const id = await submit({ records, parts: 1 })
-  const { url } = await serve()
+export const results = async (context) => {
+  if (!has("curl") || !has("nginx", "nginx-light")) return
+  const host = await Host.start(context)
+  try {
+    await compare({ ...context, host })
+  } finally {
+    await host.stop()
+  }
+}
+
+const compare = async ({ folder, host, records, running, serve }) => {
+  const id = host.job("single")
+  const { url } = await serve({ CRUSTDATA_BASE_URL: host.baseUrl })
   const file = join(folder, "rows.jsonl")
-  output("curl", ["-sS", "-o", file, `${url}/batch/${id}/results`])
+  await output("curl", ["-sSf", "-o", file, `${url}/batch/${id}/results`])
   const peer = await start(new URL("FilePeer.mjs", import.meta.url).pathname, { FILE: file }, /(http:\S+)/)
   running.push(peer)
   const sides = [
     ["node:http, pipe of a file", peer.said[1]],
-    ...(has("nginx", "nginx-light") ? [["nginx, the same file", await nginx(folder, running)]] : []),
+    ["nginx, the same file", await nginx(folder, running)],
     ["service, rows", `${url}/batch/${id}/results`],
     ["service, bytes as delivered", `${url}/batch/${id}/results`, "-H", "accept: application/gzip"],
     [
@@ -49,10 +58,10 @@ export const results = async ({ folder, running, serve, submit }) => {
   ]
   const runs = sides.map(() => [])
   for (let run = 0; run < 6; run++) {
-    sides.forEach(([, ...request], index) => {
-      const result = fetched(...request)
+    for (const [index, [, ...request]] of sides.entries()) {
+      const result = await fetched(...request)
       if (run > 0) runs[index].push(result)
-    })
+    }
   }
   const { size } = await stat(file)
   console.log(

@@ -31,6 +31,10 @@ try {
     })
     return (await response.json()).batch_id
   }
+  const linksOf = async (id) => {
+    const headers = { authorization: `Bearer ${key}`, connection: "close" }
+    return (await fetch(`${base}/batch/${id}`, { headers })).json()
+  }
   const serve = async (variables = {}) => {
     const port = await freePort()
     const env = { PORT: port, CRUSTDATA_BASE_URL: base, CRUSTDATA_API_KEY: key, ...variables }
@@ -44,8 +48,10 @@ try {
     return { child, url }
   }
   const wanted = process.argv.slice(2)
+  const records = Number(process.env.BENCH_RECORDS ?? 100_000)
+  const context = { folder, linksOf, records, running, serve, submit }
   for (const bench of [requests, results, streams]) {
-    if (wanted.length === 0 || wanted.includes(bench.name)) await bench({ folder, running, serve, submit })
+    if (wanted.length === 0 || wanted.includes(bench.name)) await bench(context)
   }
 } finally {
   for (const process of running.toReversed()) await stop(process)

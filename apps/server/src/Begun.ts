@@ -4,19 +4,20 @@
 import { Chunk, Effect, Option, type Scope, Stream } from "effect"
 
 /** A stream that has begun. */
-export interface Begun<A, E, R> {
+export interface Begun<A, E> {
   /** Empty only if the stream is. */
   readonly head: Chunk.Chunk<A>
-  /** All of it, the head included. */
-  readonly stream: Stream.Stream<A, E, R>
+  /** All of it, the head included. It has what it needs, so that no step of it is given that anew. */
+  readonly stream: Stream.Stream<A, E>
 }
 
 /** Waits for the first chunk; a stream that fails before it fails here. */
 export const begin = <A, E, R>(
   stream: Stream.Stream<A, E, R>
-): Effect.Effect<Begun<A, E, R>, E, R | Scope.Scope> =>
+): Effect.Effect<Begun<A, E>, E, R | Scope.Scope> =>
   Effect.gen(function* () {
-    const pull = yield* Stream.toPull(stream)
+    const needs = yield* Effect.context<R>()
+    const pull = Effect.mapInputContext(yield* Stream.toPull(stream), () => needs)
     const head = yield* pull.pipe(
       Effect.catchAll(Option.match({ onNone: () => Effect.succeed(Chunk.empty<A>()), onSome: Effect.fail }))
     )

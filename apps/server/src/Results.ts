@@ -8,6 +8,7 @@ import type { Batch } from "@org/batch-core/Batch"
 import type { BatchError } from "@org/batch-core/BatchError"
 import * as Csv from "@org/batch-core/Csv"
 import { type Format, mediaTypes } from "@org/batch-core/Format"
+import * as Memory from "@org/batch-core/Memory"
 import * as ResultPlan from "@org/batch-core/ResultPlan"
 import * as ResultStream from "@org/batch-core/ResultStream"
 import * as Retrieval from "@org/batch-core/Retrieval"
@@ -104,13 +105,23 @@ export const respond = (
     const options = { contentType: mediaTypes[form.format], headers }
     if (request.method === "HEAD") return HttpServerResponse.stream(Stream.empty, options)
     yield* Metrics.whileOpen("results")
-    const needs = yield* Effect.context<Needs>()
     const { stream } = yield* Effect.mapError(begin(bytes(batch, form)), fromError)
     return HttpServerResponse.stream(
-      stream.pipe(Stream.ensuringWith(conclude(request)), Stream.provideContext(needs)),
+      stream.pipe(Stream.map(releasing(request)), Stream.ensuringWith(conclude(request))),
       options
     )
   })
+
+/** Gives back the memory of what is sent: when all is, as the next bytes come. */
+const releasing = (request: HttpServerRequest.HttpServerRequest) => {
+  const response = NodeHttpServerRequest.toServerResponse(request)
+  let last = new Uint8Array(0)
+  return (next: Uint8Array): Uint8Array => {
+    if (response.writableLength === 0) Memory.release(last)
+    last = next
+    return next
+  }
+}
 
 const bytes = (batch: Batch, { columns, format }: Form): Stream.Stream<Uint8Array, BatchError, Needs> => {
   if (format !== "csv") return ResultStream.make(batch, { format })

@@ -31,6 +31,8 @@ export interface Blocks {
 
 const patience = 100
 
+const nothing: Uint8Array = new Uint8Array(0)
+
 /** Reads the body of a response. Closing the scope ends a read that is under way. */
 export const make = (
   response: HttpClientResponse.HttpClientResponse,
@@ -40,11 +42,14 @@ export const make = (
     const clock = yield* Effect.clock
     const block = yield* Effect.acquireRelease(
       Effect.sync(() => new Uint8Array(options.size)),
-      ({ buffer }) => Effect.sync(() => Memory.release(buffer))
+      (bytes) => Effect.sync(() => Memory.release(bytes))
     )
-    const chunks = source(response)[Symbol.asyncIterator]()
+    const isOurs = hasSource(response)
+    const chunks = (isOurs ? response.source : Stream.toAsyncIterable(response.stream))[
+      Symbol.asyncIterator
+    ]()
     let length = 0
-    let chunk: Uint8Array = new Uint8Array(0)
+    let chunk = nothing
     let taken = 0
     let failure: BlockFailure | undefined
 
@@ -54,6 +59,10 @@ export const make = (
       block.set(part, length)
       length += part.length
       taken += part.length
+      if (taken < chunk.length) return
+      if (isOurs) Memory.release(chunk)
+      chunk = nothing
+      taken = 0
     }
 
     const gather = async (): Promise<void> => {
@@ -63,7 +72,6 @@ export const make = (
         const next = await chunks.next()
         if (next.done === true || failure !== undefined) return
         chunk = next.value
-        taken = 0
         take()
       }
     }
@@ -91,11 +99,8 @@ export const make = (
     return { next: Effect.suspend(() => (failure === undefined ? Effect.zipRight(read, deliver) : deliver)) }
   })
 
-/** Node's own stream where the client has one (`node:http`), else the response's `Stream`. */
-const source = (response: HttpClientResponse.HttpClientResponse): AsyncIterable<Uint8Array> =>
-  Predicate.hasProperty(response, "source") && isByteSource(response.source)
-    ? response.source
-    : Stream.toAsyncIterable(response.stream)
-
-const isByteSource = (value: unknown): value is AsyncIterable<Uint8Array> =>
-  Predicate.hasProperty(value, Symbol.asyncIterator)
+/** Node's own stream where the client has one (`node:http`): what it gives is its reader's. */
+const hasSource = (
+  response: HttpClientResponse.HttpClientResponse
+): response is HttpClientResponse.HttpClientResponse & { readonly source: AsyncIterable<Uint8Array> } =>
+  Predicate.hasProperty(response, "source") && Predicate.hasProperty(response.source, Symbol.asyncIterator)

@@ -97,10 +97,9 @@ const convert = <A>(
 ): Conversion<A> => {
   const lines = Records.framer(options)
   const readAll = (found: ReturnType<Records.Framer["push"]>): Either.Either<A, RecordInvalid> => {
-    for (const line of found) {
+    for (const framed of found) {
+      const line = Either.flatMap(framed, Records.checked)
       if (Either.isLeft(line)) return Either.left(line.left)
-      const text = Records.text(line.right)
-      if (Either.isLeft(text)) return Either.left(text.left)
       if (!read(line.right.bytes)) return Either.left(Records.invalid(line.right, "it is no JSON object"))
     }
     return Either.right(result())

@@ -107,7 +107,7 @@ export const make = <E = never>(options: {
             const chunks = reading.take()
             if (chunks.length > 0 && onInflated !== undefined) {
               yield* onInflated(chunks)
-              if (lent) chunks.forEach(release)
+              if (lent) chunks.forEach(Memory.release)
             }
           }
         })
@@ -134,11 +134,6 @@ export const make = <E = never>(options: {
       }
     }
   )
-
-/** Inflating fills one buffer after the other: the memory of a chunk can go when there is no room behind it. */
-const release = ({ buffer, byteLength, byteOffset }: Uint8Array): void => {
-  if (byteOffset + byteLength === buffer.byteLength) Memory.release(buffer)
-}
 
 /** The mutable side of one file: callbacks of the stream in, bytes and figures out. */
 interface Reading {
@@ -217,7 +212,7 @@ const read = (
       held.push(chunk)
       if (held.length >= most) gunzip.pause()
     } else {
-      release(chunk)
+      Memory.release(chunk)
     }
     reading.wake()
   })

@@ -6,17 +6,19 @@
  * import * as Memory from "./Memory.js"
  *
  * const bytes = new Uint8Array(1_048_576)
- * Memory.release(bytes.buffer)
+ * Memory.release(bytes)
  * bytes.length // 0
  */
 
 /**
- * Gives memory of our own, which nobody reads again, back at once. All bytes that lie in it are gone then; those of
- * Node's pool of small buffers, which may be anybody's, stay.
+ * Gives back at once the memory that these bytes are the last of, for whoever reads bytes of their own in order and
+ * none of them again. Node's pool of small buffers, which may be anybody's, stays.
  */
-export const release = (buffer: ArrayBufferLike): void => {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize)
+export const release = ({ buffer, byteLength, byteOffset }: Uint8Array): void => {
+  const isLast = byteOffset + byteLength === buffer.byteLength
+  if (isLast && buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) {
     nowhere.postMessage(undefined, [buffer])
+  }
 }
 
 /** A closed port: what is moved through it is freed. */

@@ -10,6 +10,7 @@
  * const companies = <E, R>(inflated: Stream.Stream<Uint8Array, E, R>) =>
  *   Records.schemaFromBytes(inflated, Company).pipe(Stream.mapEffect((company) => company))
  */
+import { isUtf8 } from "node:buffer"
 import { Chunk, Effect, Either, ParseResult, Predicate, Schema, Stream } from "effect"
 import { BatchConfig } from "./BatchConfig.js"
 import { RecordInvalid } from "./BatchError.js"
@@ -86,27 +87,27 @@ const join = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
 /** The record of a line. */
 export const decode = (line: Line): Either.Either<Record, RecordInvalid> =>
   Either.gen(function* () {
-    const words = yield* text(line)
+    const { bytes } = yield* checked(line)
     const json = yield* Either.try({
-      try: (): unknown => JSON.parse(words),
+      try: (): unknown => JSON.parse(utf8.decode(bytes)),
       catch: () => invalid(line, "it is no JSON")
     })
     return isRecord(json) ? json : yield* Either.left(invalid(line, "it is JSON, but no object"))
   })
 
-/** The text of a line, which must be UTF-8. */
-export const text = (line: Line): Either.Either<string, RecordInvalid> =>
-  Either.try({ try: () => strict.decode(line.bytes), catch: () => invalid(line, "it is no UTF-8") })
+/** A line that is UTF-8, as JSON has to be. */
+export const checked = (line: Line): Either.Either<Line, RecordInvalid> =>
+  isUtf8(line.bytes) ? Either.right(line) : Either.left(invalid(line, "it is no UTF-8"))
 
 /** What is said of a line that is no record. */
 export const invalid = ({ bytes, line, offset }: Line, detail: string): RecordInvalid =>
-  new RecordInvalid({ line, offset, detail, excerpt: lenient.decode(bytes.subarray(0, 480)).slice(0, 120) })
+  new RecordInvalid({ line, offset, detail, excerpt: readable.decode(bytes.subarray(0, 480)).slice(0, 120) })
 
 const isRecord = (json: unknown): json is Record => Predicate.isReadonlyRecord(json) && !Array.isArray(json)
 
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true })
 
-const lenient = new TextDecoder()
+const readable = new TextDecoder()
 
 /** The records of a decompressed result, from its first byte on. Fails with what the bytes fail with, and no more. */
 export const fromBytes = <E, R>(

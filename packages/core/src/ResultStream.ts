@@ -12,7 +12,7 @@
  *     Stream.runFold(0, (sum, chunk) => sum + chunk.length)
  *   )
  */
-import { Deferred, Effect, Option, Queue, type Scope, Stream, Take } from "effect"
+import { Deferred, Effect, Mailbox, Option, Queue, type Scope, Stream } from "effect"
 import type { Batch } from "./Batch.js"
 import { BatchClient } from "./BatchClient.js"
 import { BatchConfig, type Settings } from "./BatchConfig.js"
@@ -30,6 +30,7 @@ import * as Connections from "./Connections.js"
 import type { Emit } from "./Event.js"
 import * as Frontier from "./Frontier.js"
 import * as GzipLines from "./GzipLines.js"
+import * as Memory from "./Memory.js"
 import * as Proof from "./Proof.js"
 import * as ResultLink from "./ResultLink.js"
 import * as ResultPlan from "./ResultPlan.js"
@@ -61,16 +62,10 @@ export const make = (batch: Batch, options: StreamOptions): Stream.Stream<Uint8A
       if (plan.source === "none") {
         return options.format === "jsonl.gz" ? Stream.make(GzipLines.emptyMember) : Stream.empty
       }
-      const output = yield* Queue.bounded<Take.Take<Uint8Array, StreamError>>(1)
+      const output = yield* Mailbox.make<Uint8Array, StreamError>(1)
       const run: Run = { batch, options, plan, output, ...(yield* share(batch, options.onEvent)) }
-      yield* pump(run).pipe(
-        Effect.matchCauseEffect({
-          onFailure: (cause) => Queue.offer(output, Take.failCause(cause)),
-          onSuccess: () => Queue.offer(output, Take.end)
-        }),
-        Effect.forkScoped
-      )
-      return Stream.flattenTake(Stream.fromQueue(output, { maxChunkSize: 1 }))
+      yield* Effect.forkScoped(Mailbox.into(pump(run), output))
+      return Mailbox.toStream(output)
     })
   )
 
@@ -81,7 +76,7 @@ interface Run {
   readonly batch: Batch
   readonly options: StreamOptions
   readonly plan: ResultPlan.ResultPlan
-  readonly output: Queue.Enqueue<Take.Take<Uint8Array, StreamError>>
+  readonly output: Mailbox.Mailbox<Uint8Array, StreamError>
   readonly settings: Settings
   readonly shared: Transfer.Shared
 }
@@ -116,8 +111,9 @@ const share = (batch: Batch, emit: Emit = () => Effect.void) =>
 const pump = (run: Run): Effect.Effect<void, StreamError, BatchHttp> =>
   Effect.gen(function* () {
     const { batch, options, output, plan } = run
-    const offer: HandOn = (chunks) =>
-      Effect.forEach(chunks, (chunk) => Queue.offer(output, Take.of(chunk)), { discard: true })
+    const offer: HandOn = (chunks) => Effect.asVoid(output.offerAll(chunks))
+    const other =
+      options.format === "jsonl" ? ResultPlan.alternative(batch, plan) : Option.none<ResultPlan.ResultPlan>()
     const read = { bytes: 0, crc: 0 }
     const note: HandOn = (chunks) => {
       for (const chunk of chunks) {
@@ -126,11 +122,9 @@ const pump = (run: Run): Effect.Effect<void, StreamError, BatchHttp> =>
       }
       return offer(chunks)
     }
-    const first = yield* pumpFiles(run, plan, note)
+    const first = yield* pumpFiles(run, plan, Option.isSome(other) ? note : offer)
     if (first === batch.resultCount) return
-    const other = ResultPlan.alternative(batch, plan)
-    const mayGoOn = options.format === "jsonl" && first < batch.resultCount && Option.isSome(other)
-    if (!mayGoOn) return yield* wrongCount(batch, `${first} rows`)
+    if (Option.isNone(other) || first > batch.resultCount) return yield* wrongCount(batch, `${first} rows`)
     const second = yield* pumpFiles(run, other.value, behind(batch, read, offer))
     if (second === batch.resultCount) return
     return yield* wrongCount(batch, `${first} rows in the merged file and ${second} rows in the part files`)
@@ -204,7 +198,10 @@ const pumpFile = (
       Queue.offer(blocks, Option.some(new Uint8Array(block)))
     ).pipe(Effect.zipRight(Queue.offer(blocks, Option.none())))
     const take = (block: Uint8Array) =>
-      Effect.zipRight(lines.push(block), options.format === "jsonl" ? Effect.void : handOn([block]))
+      Effect.zipRight(
+        lines.push(block),
+        options.format === "jsonl" ? Effect.sync(() => Memory.release(block)) : handOn([block])
+      )
     const proven = Effect.gen(function* () {
       let block = yield* Queue.take(blocks)
       while (Option.isSome(block)) {

@@ -221,7 +221,7 @@ const receive = (
   connection: Connection,
   response: HttpClientResponse.HttpClientResponse,
   answer: { readonly identity: FileAnswer.Identity; readonly skip: number; readonly whole: boolean }
-): Effect.Effect<void, Again | StorageError> =>
+): Effect.Effect<void, Again | StorageError, Scope.Scope> =>
   Effect.gen(function* () {
     const { blockBytes, idleTimeout } = run.settings.transfer
     const blocks = yield* Blocks.make(response, { size: blockBytes, idle: idleTimeout })

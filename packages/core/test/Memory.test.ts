@@ -6,18 +6,27 @@ describe("Memory", () => {
     const before = process.memoryUsage().arrayBuffers
     for (let count = 0; count < 64; count++) {
       const bytes = new Uint8Array(1_048_576)
-      Memory.release(bytes.buffer)
+      Memory.release(bytes)
       expect(bytes).toHaveLength(0)
     }
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2_097_152)
   })
 
+  it("waits for the last of the bytes in it", () => {
+    const whole = new Uint8Array(20_000)
+    const [first, last] = [whole.subarray(0, 10_000), whole.subarray(10_000)]
+    Memory.release(first)
+    expect(last).toHaveLength(10_000)
+    Memory.release(last)
+    expect(whole).toHaveLength(0)
+  })
+
   it("leaves the pool of small buffers to those who have bytes in it, and memory that is shared", () => {
     const [mine, other] = [Buffer.from("mine"), Buffer.from("other")]
-    Memory.release(mine.buffer)
+    Memory.release(mine)
     expect(other.toString()).toBe("other")
-    const shared = new SharedArrayBuffer(100_000)
+    const shared = new Uint8Array(new SharedArrayBuffer(100_000))
     Memory.release(shared)
-    expect(shared.byteLength).toBe(100_000)
+    expect(shared).toHaveLength(100_000)
   })
 })
