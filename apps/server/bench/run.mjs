@@ -48,8 +48,7 @@ try {
     return { child, url }
   }
   const wanted = process.argv.slice(2)
-  const records = Number(process.env.BENCH_RECORDS ?? 100_000)
-  const context = { folder, linksOf, records, running, serve, submit }
+  const context = { folder, linksOf, running, serve, submit }
   for (const bench of [requests, results, streams]) {
     if (wanted.length === 0 || wanted.includes(bench.name)) await bench(context)
   }

@@ -17,7 +17,7 @@ export const begin = <A, E, R>(
 ): Effect.Effect<Begun<A, E>, E, R | Scope.Scope> =>
   Effect.gen(function* () {
     const needs = yield* Effect.context<R>()
-    const pull = Effect.mapInputContext(yield* Stream.toPull(stream), () => needs)
+    const pull = Effect.provide(yield* Stream.toPull(stream), needs)
     const head = yield* pull.pipe(
       Effect.catchAll(Option.match({ onNone: () => Effect.succeed(Chunk.empty<A>()), onSome: Effect.fail }))
     )

@@ -115,7 +115,7 @@ export const respond = (
 /** Gives back the memory of what is sent: when all is, as the next bytes come. */
 const releasing = (request: HttpServerRequest.HttpServerRequest) => {
   const response = NodeHttpServerRequest.toServerResponse(request)
-  let last = new Uint8Array(0)
+  let last: Uint8Array = new Uint8Array(0)
   return (next: Uint8Array): Uint8Array => {
     if (response.writableLength === 0) Memory.release(last)
     last = next
