@@ -31,7 +31,7 @@ export const pair = async ({
   name,
   goal,
   figure = "wall",
-  runs = 5,
+  runs = Number(process.env.BENCH_RUNS ?? 5),
   ours,
   peer,
   before = async () => {}
