@@ -16,10 +16,14 @@
  */
 export const release = ({ buffer, byteLength, byteOffset }: Uint8Array): void => {
   const isLast = byteOffset + byteLength === buffer.byteLength
-  if (isLast && buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) {
+  const isPool = byteOffset > 0 && buffer.byteLength <= Buffer.poolSize
+  if (isLast && !isPool && buffer instanceof ArrayBuffer && buffer.byteLength >= worthwhile) {
     nowhere.postMessage(undefined, [buffer])
   }
 }
+
+/** Less costs more to give back than to find. */
+const worthwhile = 16_384
 
 /** A closed port: what is moved through it is freed. */
 const nowhere = new MessageChannel().port1

@@ -60,7 +60,9 @@ export const make = (batch: Batch, options: StreamOptions): Stream.Stream<Uint8A
     Effect.gen(function* () {
       const plan = yield* ResultPlan.make(batch, { parts: false })
       if (plan.source === "none") {
-        return options.format === "jsonl.gz" ? Stream.make(GzipLines.emptyMember) : Stream.empty
+        return options.format === "jsonl.gz"
+          ? Stream.make(Uint8Array.from(GzipLines.emptyMember))
+          : Stream.empty
       }
       const output = yield* Mailbox.make<Uint8Array, StreamError>(1)
       const run: Run = { batch, options, plan, output, ...(yield* share(batch, options.onEvent)) }

@@ -59,7 +59,7 @@ describe("Blocks", () => {
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const blocks = yield* Scope.extend(
-        read([new Uint8Array(10_000), new Uint8Array(20_000).fill(1)], 10_000),
+        read([new Uint8Array(100_000), new Uint8Array(200_000).fill(1)], 100_000),
         scope
       )
       const [first, second] = [Option.getOrThrow(yield* blocks.next), Option.getOrThrow(yield* blocks.next)]

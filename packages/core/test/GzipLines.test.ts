@@ -102,7 +102,7 @@ describe("GzipLines", () => {
       `gives back the memory of chunks that are ${lent ? "lent" : "not lent"} when they are read`,
       () =>
         Effect.gen(function* () {
-          const [size, text] = [64_000, "x".repeat(999_999)]
+          const [size, text] = [96_000, "x".repeat(999_999)]
           const seen: Array<Uint8Array> = []
           const lines = yield* GzipLines.make({
             maxLineBytes: 1_000_000,

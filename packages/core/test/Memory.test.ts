@@ -13,18 +13,20 @@ describe("Memory", () => {
   })
 
   it("waits for the last of the bytes in it", () => {
-    const whole = new Uint8Array(20_000)
-    const [first, last] = [whole.subarray(0, 10_000), whole.subarray(10_000)]
+    const whole = new Uint8Array(200_000)
+    const [first, last] = [whole.subarray(0, 100_000), whole.subarray(100_000)]
     Memory.release(first)
-    expect(last).toHaveLength(10_000)
+    expect(last).toHaveLength(100_000)
     Memory.release(last)
     expect(whole).toHaveLength(0)
   })
 
   it("leaves the pool of small buffers to those who have bytes in it, and memory that is shared", () => {
-    const [mine, other] = [Buffer.from("mine"), Buffer.from("other")]
-    Memory.release(mine)
-    expect(other.toString()).toBe("other")
+    const pooled = Array.from({ length: 5000 }, (_, index) => Buffer.from(`bytes of number ${index}`))
+    for (const [index, bytes] of pooled.entries()) {
+      Memory.release(bytes)
+      expect(bytes.toString()).toBe(`bytes of number ${index}`)
+    }
     const shared = new Uint8Array(new SharedArrayBuffer(100_000))
     Memory.release(shared)
     expect(shared).toHaveLength(100_000)
