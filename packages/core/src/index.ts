@@ -3,28 +3,44 @@
  *
  * @packageDocumentation
  */
-export * as Batch from "./Batch.js"
-export * as BatchClient from "./BatchClient.js"
-export * as BatchConfig from "./BatchConfig.js"
-export * as BatchError from "./BatchError.js"
-export * as BatchHttp from "./BatchHttp.js"
-export * as BatchPoll from "./BatchPoll.js"
-export * as Csv from "./Csv.js"
-export * as DurationText from "./DurationText.js"
-export * as Format from "./Format.js"
-export * as FreeSpace from "./FreeSpace.js"
-export * as GzipLines from "./GzipLines.js"
-export * as Liveness from "./Liveness.js"
-export * as Receipt from "./Receipt.js"
-export * as Records from "./Records.js"
-export * as ResultLink from "./ResultLink.js"
-export * as ResultPlan from "./ResultPlan.js"
-export * as ResultStream from "./ResultStream.js"
-export * as Retrieval from "./Retrieval.js"
-export * as RetryPolicy from "./RetryPolicy.js"
-export * as Secret from "./Secret.js"
-export * as SharedWatch from "./SharedWatch.js"
-export * as StatusCache from "./StatusCache.js"
-export * as Telemetry from "./Telemetry.js"
-export * as Throttle from "./Throttle.js"
-export * as Verification from "./Verification.js"
+
+// model: the vocabulary, the failures, the settings
+export * as Batch from "./model/Batch.js"
+export * as BatchConfig from "./model/BatchConfig.js"
+export * as BatchError from "./model/BatchError.js"
+export * as DurationText from "./model/DurationText.js"
+export * as Format from "./model/Format.js"
+export * as Secret from "./model/Secret.js"
+export * as Telemetry from "./model/Telemetry.js"
+
+// retry: when to try again, and what all calls of one account share
+export * as RetryPolicy from "./retry/RetryPolicy.js"
+export * as Throttle from "./retry/Throttle.js"
+
+// disk: our own disk, and what an application knows of its machine
+export * as FreeSpace from "./disk/FreeSpace.js"
+export * as Liveness from "./disk/Liveness.js"
+
+// status: the vendor's calls, and waiting
+export * as BatchClient from "./status/BatchClient.js"
+export * as BatchHttp from "./status/BatchHttp.js"
+export * as BatchPoll from "./status/BatchPoll.js"
+export * as SharedWatch from "./status/SharedWatch.js"
+export * as StatusCache from "./status/StatusCache.js"
+
+// transfer: links and plans, and the bytes behind them
+export * as ResultLink from "./transfer/ResultLink.js"
+export * as ResultPlan from "./transfer/ResultPlan.js"
+
+// proof: what a file holds, and the receipt that says so
+export * as GzipLines from "./proof/GzipLines.js"
+export * as Receipt from "./proof/Receipt.js"
+export * as Verification from "./proof/Verification.js"
+
+// records: bytes, records, tables
+export * as Csv from "./records/Csv.js"
+export * as Records from "./records/Records.js"
+
+// download: the whole story
+export * as ResultStream from "./download/ResultStream.js"
+export * as Retrieval from "./download/Retrieval.js"

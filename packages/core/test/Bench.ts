@@ -4,11 +4,11 @@ import { NodeContext, NodeHttpClient } from "@effect/platform-node"
 import { type JobSpec, Sandbox } from "@org/batch-sandbox"
 import { Cause, Effect, type Exit, Layer, Option, Redacted, Schema } from "effect"
 import { createHash } from "node:crypto"
-import * as Batch from "../src/Batch.js"
-import * as BatchClient from "../src/BatchClient.js"
-import * as BatchConfig from "../src/BatchConfig.js"
-import * as BatchHttp from "../src/BatchHttp.js"
-import * as Retrieval from "../src/Retrieval.js"
+import * as Batch from "../src/model/Batch.js"
+import * as BatchClient from "../src/status/BatchClient.js"
+import * as BatchConfig from "../src/model/BatchConfig.js"
+import * as BatchHttp from "../src/status/BatchHttp.js"
+import * as Retrieval from "../src/download/Retrieval.js"
 
 /** Sizes that make a small file one of many cells and blocks. */
 export const sizes = { blockBytes: 4096, cellBytes: 8192, syncBytes: 8192 }

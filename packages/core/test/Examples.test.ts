@@ -17,7 +17,9 @@ const exampleOf = (module: string): string | undefined => {
 const blocksOf = (file: string): ReadonlyArray<string> =>
   [...readFileSync(file, "utf8").matchAll(/^```ts\n(.*?)^```$/gmsu)].map(([, code]) => code ?? "")
 
-const modules = readdirSync(src).filter((name) => name !== "index.ts")
+const modules = readdirSync(src, { recursive: true, encoding: "utf8" }).filter(
+  (name) => name.endsWith(".ts") && name !== "index.ts"
+)
 const examples = new Map<string, string>([
   ...modules.flatMap((module): ReadonlyArray<[string, string]> => {
     const code = exampleOf(module)

@@ -12,7 +12,10 @@ import * as Core from "../src/index.js"
 const root = fileURLToPath(new URL("..", import.meta.url))
 const modules = Object.keys(Core).toSorted()
 const stem = (name: string) => name.replace(/\..*$/, "")
-const sources = readdirSync(join(root, "src")).map(stem).toSorted()
+function filesOf(folder: string): ReadonlyArray<string> {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.includes("."))
+}
+const sources = [...new Set(filesOf(join(root, "src")).map(stem))].toSorted()
 
 let folder = ""
 let tarball = ""
@@ -44,7 +47,7 @@ describe("the packed tarball", { timeout: 180_000 }, () => {
       "package.json",
       "src"
     ])
-    const built = await readdir(installed("dist"))
+    const built = filesOf(installed("dist"))
     expect([...new Set(built.map(stem))].toSorted()).toEqual(sources)
     expect(built.filter((name) => !/\.(js|d\.ts)(\.map)?$/.test(name))).toEqual([])
   })
@@ -65,12 +68,14 @@ describe("the packed tarball", { timeout: 180_000 }, () => {
     const script = `
       await import("@org/batch-core")
       const reachable = []
-      for (const name of ${JSON.stringify(sources)}) {
-        await import("@org/batch-core/" + name).then(() => reachable.push(name), (error) => {
-          if (error.code !== "ERR_PACKAGE_PATH_NOT_EXPORTED") throw error
-        })
+      for (const path of ${JSON.stringify(sources)}) {
+        for (const name of new Set([path, path.replace(/.*\\//, "")])) {
+          await import("@org/batch-core/" + name).then(() => reachable.push(name), (error) => {
+            if (error.code !== "ERR_PACKAGE_PATH_NOT_EXPORTED") throw error
+          })
+        }
       }
-      console.log(reachable.join())`
+      console.log(reachable.sort().join())`
     expect(await run("node", ["--input-type=module", "--eval", script], consumer())).toBe(
       `${modules.join()}\n`
     )

@@ -2,8 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Layer } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import * as BatchConfig from "../src/BatchConfig.js"
-import * as DurationText from "../src/DurationText.js"
+import * as BatchConfig from "../src/model/BatchConfig.js"
+import * as DurationText from "../src/model/DurationText.js"
 
 const readme = readFileSync(fileURLToPath(new URL("../../../README.md", import.meta.url)), "utf8")
 

@@ -20,10 +20,10 @@ import {
   Schema,
   TestClock
 } from "effect"
-import * as Batch from "../src/Batch.js"
-import * as BatchClient from "../src/BatchClient.js"
-import * as BatchConfig from "../src/BatchConfig.js"
-import * as BatchHttp from "../src/BatchHttp.js"
+import * as Batch from "../src/model/Batch.js"
+import * as BatchClient from "../src/status/BatchClient.js"
+import * as BatchConfig from "../src/model/BatchConfig.js"
+import * as BatchHttp from "../src/status/BatchHttp.js"
 
 /** What happens to one request. Without anything: 200 with the job, still processing. */
 export interface Step {

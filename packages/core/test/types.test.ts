@@ -2,10 +2,10 @@
 import type { HttpClient, HttpClientError } from "@effect/platform"
 import { describe, expectTypeOf, it } from "@effect/vitest"
 import type { ConfigError, Duration, Effect, Either, Layer, Option, Redacted, Schema, Stream } from "effect"
-import type * as ApiAnswer from "../src/ApiAnswer.js"
-import type * as Batch from "../src/Batch.js"
-import type * as BatchClient from "../src/BatchClient.js"
-import type * as BatchConfig from "../src/BatchConfig.js"
+import type * as ApiAnswer from "../src/status/ApiAnswer.js"
+import type * as Batch from "../src/model/Batch.js"
+import type * as BatchClient from "../src/status/BatchClient.js"
+import type * as BatchConfig from "../src/model/BatchConfig.js"
 import type {
   ApiError,
   ApiUnavailable,
@@ -25,17 +25,17 @@ import type {
   TransferFailed,
   WaitTimeout,
   WatchError
-} from "../src/BatchError.js"
-import type * as BatchHttp from "../src/BatchHttp.js"
-import type * as BatchPoll from "../src/BatchPoll.js"
-import type * as Csv from "../src/Csv.js"
-import type * as Format from "../src/Format.js"
-import type * as Receipt from "../src/Receipt.js"
-import type * as Records from "../src/Records.js"
-import type * as Retrieval from "../src/Retrieval.js"
-import type * as RetryPolicy from "../src/RetryPolicy.js"
-import type { JsonObject } from "../src/Secret.js"
-import type * as Throttle from "../src/Throttle.js"
+} from "../src/model/BatchError.js"
+import type * as BatchHttp from "../src/status/BatchHttp.js"
+import type * as BatchPoll from "../src/status/BatchPoll.js"
+import type * as Csv from "../src/records/Csv.js"
+import type * as Format from "../src/model/Format.js"
+import type * as Receipt from "../src/proof/Receipt.js"
+import type * as Records from "../src/records/Records.js"
+import type * as Retrieval from "../src/download/Retrieval.js"
+import type * as RetryPolicy from "../src/retry/RetryPolicy.js"
+import type { JsonObject } from "../src/model/Secret.js"
+import type * as Throttle from "../src/retry/Throttle.js"
 
 describe("unions of failures", () => {
   it("of one call, of one batch, of a wait, of a wait for completion", () => {

@@ -1,0 +1,188 @@
+/**
+ * Our own disk: its failures in our words, and the few steps that make a file appear whole or not at all.
+ *
+ * @example
+ * import * as Storage from "./Storage.js"
+ *
+ * const program = Storage.publish({ from: "out.jsonl.gz.partial", to: "out.jsonl.gz", replace: false })
+ */
+import { Error as PlatformErrors, FileSystem, Path } from "@effect/platform"
+import { Effect, Option, Predicate, type Scope } from "effect"
+import { StorageError } from "../model/BatchError.js"
+
+const reasons: Readonly<Record<string, StorageError["reason"]>> = {
+  ENOSPC: "NoSpace",
+  EDQUOT: "NoSpace",
+  EFBIG: "NoSpace",
+  EACCES: "Denied",
+  EPERM: "Denied",
+  EROFS: "Denied",
+  EEXIST: "Exists"
+}
+
+/** What a failed call on a path means. */
+export const explain =
+  (path: string) =>
+  (error: PlatformErrors.PlatformError): StorageError => {
+    const cause = "cause" in error ? error.cause : undefined
+    const code =
+      Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : error._tag
+    return new StorageError({ reason: reasons[code] ?? "Unwritable", path, detail: details[code] ?? code })
+  }
+
+const details: Readonly<Record<string, string>> = {
+  ENOSPC: "no space left on the device",
+  EDQUOT: "the quota is used up",
+  EFBIG: "the file system allows no file of this size",
+  EACCES: "permission denied",
+  EPERM: "not permitted",
+  EROFS: "the file system is read-only",
+  ENOENT: "no such file or folder",
+  ENOTDIR: "a part of the path is no folder",
+  EISDIR: "it is a folder",
+  ENAMETOOLONG: "the name is too long",
+  ELOOP: "too many links",
+  EIO: "the device reports an error"
+}
+
+/** A file that is open for writing at any place, created if missing. */
+export const open = (
+  path: string,
+  flag: FileSystem.OpenFlag
+): Effect.Effect<FileSystem.File, StorageError, FileSystem.FileSystem | Scope.Scope> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.open(path, { flag })).pipe(Effect.mapError(explain(path)))
+
+/**
+ * Writes a block to its place. Not interruptible: the descriptor must not be closed, and its number given to
+ * another file, while the write is under way.
+ */
+export const writeAt = (
+  file: FileSystem.File,
+  path: string,
+  position: number,
+  block: Uint8Array
+): Effect.Effect<void, StorageError> =>
+  block.length === 0
+    ? Effect.void
+    : file
+        .seek(position, "start")
+        .pipe(Effect.zipRight(file.writeAll(block)), Effect.mapError(explain(path)), Effect.uninterruptible)
+
+/** Reads from a place into a buffer; gives how many bytes there were, 0 at the end of the file. */
+export const readAt = (
+  file: FileSystem.File,
+  path: string,
+  position: number,
+  into: Uint8Array
+): Effect.Effect<number, StorageError> =>
+  file
+    .seek(position, "start")
+    .pipe(
+      Effect.zipRight(file.read(into)),
+      Effect.mapBoth({ onFailure: explain(path), onSuccess: Number }),
+      Effect.uninterruptible
+    )
+
+/** A file became shorter under us. */
+export const vanished = (path: string): Effect.Effect<never, StorageError> =>
+  Effect.fail(new StorageError({ reason: "Unwritable", path, detail: "another program has shortened it" }))
+
+/** Makes what was written durable. */
+export const sync = (file: FileSystem.File, path: string): Effect.Effect<void, StorageError> =>
+  Effect.uninterruptible(Effect.mapError(file.sync, explain(path)))
+
+/** Creates a folder and those above it. */
+export const makeFolder = (path: string): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeDirectory(path, { recursive: true })).pipe(
+    Effect.mapError(explain(path))
+  )
+
+/** Removes a file that may be missing. */
+export const remove = (path: string): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.remove(path, { force: true })).pipe(
+    Effect.mapError(explain(path))
+  )
+
+/** Gives a file another name, replacing what has it. */
+export const rename = (from: string, to: string): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.rename(from, to)).pipe(Effect.mapError(explain(to)))
+
+/** Writes a file, and syncs it. */
+export const writeFile = (
+  path: string,
+  bytes: Uint8Array
+): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.flatMap(open(path, "w"), (file) =>
+    Effect.zipRight(writeAt(file, path, 0, bytes), sync(file, path))
+  ).pipe(Effect.scoped)
+
+/** Writes a small file whole or not at all, and durably. */
+export const replaceFile = (
+  path: string,
+  text: string
+): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.zipRight(writeFile(`${path}.next`, new TextEncoder().encode(text)), rename(`${path}.next`, path))
+
+/** Refuses a destination that exists (unless it may be replaced) or is no plain file. */
+export const checkDestination = (
+  path: string,
+  options: { readonly replace: boolean }
+): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const found = yield* fs.stat(path).pipe(
+      Effect.asSome,
+      Effect.catchIf(isMissing, () => Effect.succeedNone),
+      Effect.mapError(explain(path))
+    )
+    if (Option.isNone(found)) return
+    if (found.value.type !== "File") {
+      const detail =
+        found.value.type === "Directory" ? "it is a folder" : `it is no plain file but a ${found.value.type}`
+      return yield* new StorageError({ reason: "Unwritable", path, detail })
+    }
+    if (!options.replace) {
+      return yield* new StorageError({ reason: "Exists", path, detail: "it was left untouched" })
+    }
+  })
+
+const isMissing = (error: PlatformErrors.PlatformError): boolean =>
+  error._tag === "SystemError" && error.reason === "NotFound"
+
+/**
+ * Gives a finished file its own name, at once and durably. Without `replace` a destination that has appeared in the
+ * meantime stays untouched: a hard link, unlike a rename, refuses to replace.
+ */
+export const publish = (options: {
+  readonly from: string
+  readonly to: string
+  readonly replace: boolean
+}): Effect.Effect<void, StorageError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const rename = fs.rename(options.from, options.to)
+    yield* options.replace
+      ? Effect.mapError(rename, explain(options.to))
+      : fs.link(options.from, options.to).pipe(
+          Effect.zipRight(fs.remove(options.from)),
+          Effect.mapError(explain(options.to)),
+          Effect.catchIf(
+            (error) => error.reason !== "Exists" && error.reason !== "NoSpace",
+            () =>
+              Effect.zipRight(
+                checkDestination(options.to, options),
+                Effect.mapError(rename, explain(options.to))
+              )
+          )
+        )
+    yield* syncFolder(path.dirname(path.resolve(options.to)))
+  }).pipe(Effect.uninterruptible)
+
+/** Makes a rename durable. Systems that cannot open a folder (Windows) need no such step. */
+const syncFolder = (folder: string): Effect.Effect<void, never, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.open(folder, { flag: "r" })).pipe(
+    Effect.flatMap((file) => file.sync),
+    Effect.scoped,
+    Effect.catchAll(() => Effect.void)
+  )

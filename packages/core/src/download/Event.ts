@@ -1,0 +1,53 @@
+/**
+ * What a retrieval tells while it runs, for whoever shows or logs it.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import type * as Retrieval from "./Retrieval.js"
+ *
+ * const show = (event: Retrieval.Event) =>
+ *   event._tag === "Progress" ? Effect.log(`${event.records} rows proven`) : Effect.void
+ */
+import type { Duration, Effect } from "effect"
+import type { Batch } from "../model/Batch.js"
+import type { Notice } from "../status/BatchPoll.js"
+
+/** Something worth showing. Counters never go back, except when files are fetched again (`Restarted`). */
+export type Event =
+  /** The answer to a poll. */
+  | { readonly _tag: "Status"; readonly batch: Batch }
+  /** Something that did not end the wait. */
+  | { readonly _tag: "Notice"; readonly notice: Notice }
+  /** What will be fetched. */
+  | {
+      readonly _tag: "Planned"
+      readonly batch: Batch
+      readonly source: "merged" | "parts" | "none"
+      readonly files: number
+    }
+  /** After each block: compressed bytes so far, of `totalBytes` once all sizes are known, and the rows proven. */
+  | {
+      readonly _tag: "Progress"
+      readonly bytes: number
+      readonly totalBytes: number | undefined
+      readonly resumedBytes: number
+      readonly records: number
+    }
+  /** A file is fetched again from where it stopped, after a pause. */
+  | {
+      readonly _tag: "Retrying"
+      readonly file: string
+      readonly detail: string
+      readonly delay: Duration.Duration
+    }
+  /** If this run is interrupted, the next one will begin anew, because nothing proves that the object is the same. */
+  | { readonly _tag: "NotResumable"; readonly file: string; readonly detail: string }
+  /** A link had expired, or was about to, and a fresh one is in use. */
+  | { readonly _tag: "LinkRefreshed" }
+  /** What came was replaced upstream, or damaged on the way, so it is fetched from its first byte again. */
+  | { readonly _tag: "Restarted"; readonly detail: string }
+  /** Accepted, although rows and `result_count` disagree, because `allowIncomplete` was set. */
+  | { readonly _tag: "Incomplete"; readonly records: number; readonly resultCount: number }
+
+/** Takes events, in order. */
+export type Emit = (event: Event) => Effect.Effect<void>

@@ -1,0 +1,319 @@
+/**
+ * The whole story: await → plan → transfer → verify → format → publish → receipt.
+ *
+ * @example
+ * import { type Batch, Retrieval } from "@org/batch-core"
+ *
+ * const program = (id: Batch.BatchId) =>
+ *   Retrieval.get(id, { deadline: "30 minutes", output: `${id}.jsonl.gz` })
+ */
+import type { FileSystem, Path } from "@effect/platform"
+import { DateTime, type Duration, Effect, Option, Stream } from "effect"
+import { alongside } from "../disk/Alongside.js"
+import * as Assembly from "./Assembly.js"
+import type { Batch, BatchId } from "../model/Batch.js"
+import { BatchClient, status } from "../status/BatchClient.js"
+import { BatchConfig } from "../model/BatchConfig.js"
+import {
+  type AwaitError,
+  type BatchFailed,
+  type BatchNotCompleted,
+  type RecordInvalid,
+  ResultsCorrupt,
+  type StorageError,
+  type TransferError
+} from "../model/BatchError.js"
+import type { BatchHttp } from "../status/BatchHttp.js"
+import * as BatchPoll from "../status/BatchPoll.js"
+import type { Emit, Event } from "./Event.js"
+import * as Destination from "./Destination.js"
+import * as Digest from "../disk/Digest.js"
+import type { Format } from "../model/Format.js"
+import * as Lock from "../disk/Lock.js"
+import * as Receipt from "../proof/Receipt.js"
+import * as ResultLink from "../transfer/ResultLink.js"
+import * as ResultPlan from "../transfer/ResultPlan.js"
+import * as Throttle from "../retry/Throttle.js"
+
+export type { Event } from "./Event.js"
+
+/** Where the result goes and in which form. */
+export interface DownloadOptions {
+  /** The file to write; with `parts` the folder. Its name appears only when the result is complete and verified. */
+  readonly output: string
+  /** Default `jsonl.gz`. */
+  readonly format?: Format | undefined
+  /**
+   * Of `csv`: the columns, each once, as `Csv` names them. Rows are then written while they arrive. Default: those of
+   * all rows, which are then read twice.
+   */
+  readonly columns?: ReadonlyArray<string> | undefined
+  /**
+   * Keep the part files separate, as `<batch-id>.part-000.jsonl.gz` … in the folder `output`. If they have not all
+   * rows and the merged file has, it is delivered there as `<batch-id>.jsonl.gz`.
+   */
+  readonly parts?: boolean | undefined
+  /** Connections at most, 1 to 64; default from `BatchConfig`. */
+  readonly concurrency?: number | undefined
+  /** Replace an existing destination. */
+  readonly force?: boolean | undefined
+  /** Accept a result whose row count disagrees with `result_count`. */
+  readonly allowIncomplete?: boolean | undefined
+  /** Write `<output>.receipt.json` beside the output as well. */
+  readonly receipt?: boolean | undefined
+  /** Told of everything worth showing, in order. */
+  readonly onEvent?: ((event: Event) => Effect.Effect<void>) | undefined
+}
+
+/** As `DownloadOptions`, and how long to wait for the job. */
+export interface GetOptions extends DownloadOptions {
+  /** There is no default: `Infinity` must be said. */
+  readonly deadline: Duration.DurationInput
+}
+
+/** What everything here needs. */
+export type Needs = BatchClient | BatchConfig | BatchHttp | FileSystem.FileSystem | Path.Path
+
+/** What fetching the results of a job can fail with; with `RecordInvalid` only where they are to become `csv`. */
+export type DownloadError = TransferError | BatchFailed | BatchNotCompleted | RecordInvalid
+
+/** What `get` can fail with. */
+export type GetError = AwaitError | DownloadError
+
+/** Fetches the results of a job that is completed already. */
+export const download = Effect.fn("Retrieval.download")(function* (
+  batchId: BatchId,
+  options: DownloadOptions
+): Effect.fn.Return<Receipt.Receipt, DownloadError, Needs> {
+  yield* Destination.check(requestOf(options))
+  return yield* deliver(yield* status(batchId), options)
+})
+
+/** Waits for the job, then fetches its results: the main job. */
+export const get = Effect.fn("Retrieval.get")(function* (
+  batchId: BatchId,
+  options: GetOptions
+): Effect.fn.Return<Receipt.Receipt, GetError, Needs> {
+  yield* Destination.check(requestOf(options))
+  const emit = options.onEvent ?? silent
+  const last = yield* BatchPoll.watch(batchId, {
+    deadline: options.deadline,
+    onNotice: (notice) => emit({ _tag: "Notice", notice })
+  }).pipe(
+    Stream.tap((batch) => emit({ _tag: "Status", batch })),
+    Stream.runLast
+  )
+  return yield* deliver(
+    yield* Option.match(last, { onNone: () => status(batchId), onSome: Effect.succeed }),
+    options
+  )
+})
+
+const silent: Emit = () => Effect.void
+
+/** What one run works with. */
+interface Run {
+  readonly batch: Batch
+  readonly options: DownloadOptions
+  readonly format: Format
+  readonly emit: Emit
+  readonly startedAt: DateTime.Utc
+}
+
+/** One way to the rows: what is fetched, and where it lies meanwhile. */
+interface Way {
+  readonly plan: ResultPlan.ResultPlan
+  readonly destination: Destination.Destination
+}
+
+/** Rows that are here and proven, and the way they came. */
+interface Found extends Way {
+  readonly assembled: Assembly.Assembled
+}
+
+const requestOf = ({ force, output, parts }: DownloadOptions) => ({
+  output,
+  parts: parts ?? false,
+  replace: force ?? false
+})
+
+const deliver = (
+  batch: Batch,
+  options: DownloadOptions
+): Effect.Effect<Receipt.Receipt, DownloadError, Needs> =>
+  Effect.gen(function* () {
+    const emit = options.onEvent ?? silent
+    const run: Run = {
+      batch,
+      options,
+      emit,
+      startedAt: yield* DateTime.now,
+      format: options.format ?? "jsonl.gz"
+    }
+    const way = yield* wayOf(run, yield* ResultPlan.make(batch, { parts: options.parts ?? false }))
+    yield* way.destination.makeFolder
+    yield* emit({ _tag: "Planned", batch, source: way.plan.source, files: way.plan.files.length })
+    const receipt =
+      way.plan.source === "none" ? yield* deliverNothing(run, way) : yield* deliverRows(run, way)
+    if (options.receipt === true) yield* Receipt.write(receipt)
+    return receipt
+  })
+
+const wayOf = (
+  { batch, format, options }: Run,
+  plan: ResultPlan.ResultPlan,
+  aside?: boolean
+): Effect.Effect<Way, never, Path.Path> =>
+  Effect.map(
+    Destination.make({ ...requestOf(options), batch, plan, format, columns: options.columns, aside }),
+    (destination) => ({ plan, destination })
+  )
+
+/** An empty result is a success without a request. */
+const deliverNothing = (
+  run: Run,
+  way: Way
+): Effect.Effect<Receipt.Receipt, StorageError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    yield* way.destination.prepare
+    const bytes = yield* way.destination.publishNothing
+    const nothing = { files: [], bytes: bytes.length, records: 0, retries: 0, resumedBytes: 0 }
+    return yield* makeReceipt(run, { ...way, assembled: { ...nothing, sha256: Digest.sha256Of(bytes) } }, 0)
+  })
+
+/** Fetches, proves and publishes, alone at this destination. */
+const deliverRows = (run: Run, way: Way): Effect.Effect<Receipt.Receipt, RowsError, Needs> =>
+  Effect.gen(function* () {
+    const { baseUrl, retry, transfer } = yield* BatchConfig
+    const links = yield* ResultLink.make(run.batch, {
+      client: yield* BatchClient,
+      transfer,
+      allowHttp: new URL(baseUrl).protocol === "http:",
+      onRefresh: Effect.suspend(() => run.emit({ _tag: "LinkRefreshed" }))
+    })
+    const shared: Shared = { links, throttle: yield* Throttle.make(retry) }
+    const lock = yield* Lock.acquire(way.destination.lock, transfer.lockPatience)
+    yield* way.destination.prepare
+    const found = yield* alongside(findRows(run, shared, way), lock.heart)
+    yield* lock.check
+    yield* found.destination.publish(found.assembled)
+    yield* found.destination.forget
+    return yield* makeReceipt(run, found, yield* links.refreshes)
+  }).pipe(Effect.scoped)
+
+type RowsError = RecordInvalid | TransferError
+
+interface Shared {
+  readonly links: ResultLink.Links
+  readonly throttle: Throttle.Throttle
+}
+
+/** As many rows as were announced; if the merged file has not all of them, the part files may, and the reverse. */
+const findRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, RowsError, Needs> =>
+  Effect.gen(function* () {
+    const first = yield* fetchRows(run, shared, way)
+    if (isComplete(run, first)) return first
+    const other = ResultPlan.alternative(run.batch, way.plan)
+    if (Option.isNone(other)) return yield* settleFor(run, [first])
+    yield* run.emit({ _tag: "Restarted", detail: `${inWords(first)}, of ${run.batch.resultCount} announced` })
+    const aside = yield* wayOf(run, other.value, true)
+    const second = yield* fetchRows(run, shared, aside).pipe(
+      Effect.asSome,
+      Effect.catchTags({
+        ResultsUnavailable: () => Effect.succeedNone,
+        ResultsCorrupt: () => Effect.succeedNone
+      })
+    )
+    if (Option.isNone(second)) return yield* settleFor(run, [first])
+    const gained = second.value.assembled.records > first.assembled.records
+    const [more, fewer] = gained ? [second.value, first] : [first, second.value]
+    yield* fewer.destination.forget
+    return isComplete(run, more) ? more : yield* settleFor(run, [more, fewer])
+  })
+
+/** One way to the rows. What was replaced upstream or damaged on the way is fetched once more. */
+const fetchRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, RowsError, Needs> =>
+  Effect.gen(function* () {
+    const { maxConnections } = (yield* BatchConfig).transfer
+    const { layout, sink } = way.destination
+    const concurrency = Math.max(1, run.options.concurrency ?? maxConnections)
+    const assemble = Effect.scoped(
+      Assembly.assemble({ ...layout, ...shared, concurrency, sink, emit: run.emit })
+    )
+    const assembled = yield* assemble.pipe(
+      Effect.catchIf(isCurable, (error) =>
+        run
+          .emit({ _tag: "Restarted", detail: error.message })
+          .pipe(Effect.zipRight(way.destination.forget), Effect.zipRight(assemble))
+      ),
+      Effect.catchTag("ResultsCorrupt", (error) => corrupt(way, error))
+    )
+    return { ...way, assembled }
+  })
+
+/** Another version of the object, or bytes that were damaged: a fresh start may bring whole ones. */
+const isCurable = (error: RowsError): boolean =>
+  (error._tag === "ResultsUnavailable" && error.reason === "Changed") ||
+  (error._tag === "ResultsCorrupt" && error.reason !== "RowCount")
+
+const isComplete = (run: Run, { assembled }: Found): boolean => assembled.records === run.batch.resultCount
+
+const inWords = ({ assembled, plan }: Found): string =>
+  `${assembled.records} rows in the ${plan.source === "merged" ? "merged file" : `${plan.files.length} part files`}`
+
+/** Rows that are not those announced are accepted only if that was asked for. The first is the one to settle for. */
+const settleFor = (
+  run: Run,
+  [best, ...others]: readonly [Found, ...ReadonlyArray<Found>]
+): Effect.Effect<Found, ResultsCorrupt, FileSystem.FileSystem> => {
+  const { batchId, resultCount } = run.batch
+  if (run.options.allowIncomplete === true) {
+    return Effect.as(run.emit({ _tag: "Incomplete", records: best.assembled.records, resultCount }), best)
+  }
+  return corrupt(
+    best,
+    new ResultsCorrupt({
+      reason: "RowCount",
+      file: `${batchId}.jsonl.gz`,
+      expected: `${resultCount} rows (result_count)`,
+      actual: [best, ...others].map(inWords).join(" and "),
+      kept: Option.none()
+    })
+  )
+}
+
+const corrupt = (
+  way: Way,
+  error: ResultsCorrupt
+): Effect.Effect<never, ResultsCorrupt, FileSystem.FileSystem> =>
+  Effect.flatMap(way.destination.keep, (kept) => Effect.fail(new ResultsCorrupt({ ...error, kept })))
+
+const makeReceipt = (
+  run: Run,
+  { assembled, destination, plan }: Found,
+  urlRefreshes: number
+): Effect.Effect<Receipt.Receipt> =>
+  Effect.map(
+    DateTime.now,
+    (finishedAt) =>
+      new Receipt.Receipt({
+        ...assembled,
+        batchId: run.batch.batchId,
+        status: run.batch.status,
+        output: run.options.output,
+        format: run.format,
+        resultCount: run.batch.resultCount,
+        entitiesRequested: run.batch.entitiesRequested,
+        entitiesFulfilled: run.batch.entitiesFulfilled,
+        complete: assembled.records === run.batch.resultCount,
+        source: plan.source,
+        parts: assembled.files.map((file) => {
+          const output =
+            run.options.parts === true ? Option.some(destination.nameOf(file.path)) : Option.none()
+          return new Receipt.Part({ ...file, output })
+        }),
+        urlRefreshes,
+        startedAt: run.startedAt,
+        finishedAt
+      })
+  )

@@ -1,0 +1,95 @@
+/**
+ * What was delivered, and the proof. Encoded, a receipt has the field names that `interface.md` promises; it never
+ * contains a link.
+ *
+ * @example
+ * import { Schema } from "effect"
+ * import { Receipt } from "@org/batch-core"
+ *
+ * const fromFile = Schema.decode(Schema.parseJson(Receipt.Receipt))
+ */
+import { FileSystem } from "@effect/platform"
+import { Effect, Option, Schema } from "effect"
+import { BatchId, BatchStatus } from "../model/Batch.js"
+import { StorageError } from "../model/BatchError.js"
+import { Format } from "../model/Format.js"
+import * as Storage from "../disk/Storage.js"
+
+export { Format } from "../model/Format.js"
+
+/** One file as it was fetched: the merged file, or a part. */
+export class Part extends Schema.Class<Part>("ReceiptPart")({
+  index: Schema.NonNegativeInt,
+  /** Compressed bytes, as delivered. */
+  bytes: Schema.NonNegativeInt,
+  /** Lines. */
+  records: Schema.NonNegativeInt,
+  /** The version of the object that was fetched; empty when the server named none. */
+  etag: Schema.String,
+  /** Of the compressed bytes, in hexadecimal, when parts are kept separate. */
+  sha256: Schema.optionalWith(Schema.String, { as: "Option" }),
+  /** Where it lies, when parts are kept separate. */
+  output: Schema.optionalWith(Schema.String, { as: "Option" })
+}) {}
+
+/** What was delivered, and the proof. */
+export class Receipt extends Schema.Class<Receipt>("Receipt")({
+  batchId: Schema.propertySignature(BatchId).pipe(Schema.fromKey("batch_id")),
+  status: BatchStatus,
+  /** The file, or the folder of the parts; `-` for standard output. */
+  output: Schema.String,
+  format: Format,
+  /** Of the file at `output`; of all parts together when they are kept separate. */
+  bytes: Schema.NonNegativeInt,
+  /** Rows delivered: lines, or those of a table without its header. */
+  records: Schema.NonNegativeInt,
+  /** Of the file at `output`, in hexadecimal; of all parts in order when they are kept separate. */
+  sha256: Schema.String,
+  /** Lines that the API announced. */
+  resultCount: Schema.propertySignature(Schema.NonNegativeInt).pipe(Schema.fromKey("result_count")),
+  entitiesRequested: Schema.propertySignature(Schema.NonNegativeInt).pipe(
+    Schema.fromKey("entities_requested")
+  ),
+  entitiesFulfilled: Schema.propertySignature(Schema.NonNegativeInt).pipe(
+    Schema.fromKey("entities_fulfilled")
+  ),
+  /** Whether `records` equals `result_count`. */
+  complete: Schema.Boolean,
+  /** What was fetched: the merged file, the parts, or nothing because the result is empty. */
+  source: Schema.Literal("merged", "parts", "none"),
+  parts: Schema.Array(Part),
+  /** Compressed bytes that an earlier run had already brought. */
+  resumedBytes: Schema.propertySignature(Schema.NonNegativeInt).pipe(Schema.fromKey("resumed_bytes")),
+  retries: Schema.NonNegativeInt,
+  urlRefreshes: Schema.propertySignature(Schema.NonNegativeInt).pipe(Schema.fromKey("url_refreshes")),
+  startedAt: Schema.propertySignature(Schema.DateTimeUtc).pipe(Schema.fromKey("started_at")),
+  finishedAt: Schema.propertySignature(Schema.DateTimeUtc).pipe(Schema.fromKey("finished_at"))
+}) {}
+
+/** Where the receipt of an output lies: beside it. */
+export const pathOf = (output: string): string => `${output.replace(/[/\\]+$/u, "")}.receipt.json`
+
+const Json = Schema.parseJson(Receipt, { space: 2 })
+
+/** Writes a receipt beside its output, whole or not at all. */
+export const write = (receipt: Receipt): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const path = pathOf(receipt.output)
+    const text = yield* Effect.orDie(Schema.encode(Json)(receipt))
+    yield* Storage.replaceFile(path, `${text}\n`)
+  })
+
+/** The receipt beside an output, if there is one. One that cannot be read is a `StorageError`, not an absence. */
+export const read = (
+  output: string
+): Effect.Effect<Option.Option<Receipt>, StorageError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const path = pathOf(output)
+    const fs = yield* FileSystem.FileSystem
+    if (!(yield* Effect.mapError(fs.exists(path), Storage.explain(path)))) return Option.none()
+    const text = yield* Effect.mapError(fs.readFileString(path), Storage.explain(path))
+    return yield* Schema.decode(Json)(text).pipe(
+      Effect.asSome,
+      Effect.mapError(() => new StorageError({ reason: "Unwritable", path, detail: "it is no receipt" }))
+    )
+  })

@@ -1,0 +1,153 @@
+/**
+ * Lines into records. One bad line is a value, not the end: it says where it is, and the lines behind it are read.
+ *
+ * @example
+ * import { Records } from "@org/batch-core"
+ * import { Schema, Stream } from "effect"
+ *
+ * const Company = Schema.Struct({ original_identifier: Schema.String, data: Schema.Struct({ name: Schema.String }) })
+ *
+ * const companies = <E, R>(inflated: Stream.Stream<Uint8Array, E, R>) =>
+ *   Records.schemaFromBytes(inflated, Company).pipe(Stream.mapEffect((company) => company))
+ */
+import { isUtf8 } from "node:buffer"
+import { Chunk, Effect, Either, ParseResult, Predicate, Schema, Stream } from "effect"
+import { BatchConfig } from "../model/BatchConfig.js"
+import { RecordInvalid } from "../model/BatchError.js"
+import type { JsonObject } from "../model/Secret.js"
+
+/** One record: any JSON object. Integers beyond 2⁵³ − 1 have lost their last digits, as they do in JavaScript. */
+export type Record = JsonObject
+
+/** One line. */
+export interface Line {
+  /** Without the line feed. Of use until the next portion is pushed. */
+  readonly bytes: Uint8Array
+  /** Counted from 1. */
+  readonly line: number
+  /** Of its first byte. */
+  readonly offset: number
+}
+
+/** Bytes into lines, in any portions. Mutable and synchronous: it is asked for every portion. */
+export interface Framer {
+  /** The lines that end in these bytes, which may change again afterwards. A line that is too long is skipped. */
+  readonly push: (bytes: Uint8Array) => ReadonlyArray<Either.Either<Line, RecordInvalid>>
+  /** No more bytes will come: a last line without a line feed counts. */
+  readonly end: () => ReadonlyArray<Either.Either<Line, RecordInvalid>>
+}
+
+/** Frames on the byte `0x0a` only: a carriage return belongs to its line, where JSON takes it for a space. */
+export const framer = ({ maxLineBytes }: { readonly maxLineBytes: number }): Framer => {
+  let held: Array<Uint8Array> = []
+  let heldBytes = 0
+  let [line, offset] = [1, 0]
+
+  const hold = (bytes: Uint8Array): void => {
+    if (heldBytes <= maxLineBytes) held.push(bytes)
+    heldBytes += bytes.length
+  }
+
+  const take = (last: Uint8Array): Either.Either<Line, RecordInvalid> => {
+    const length = heldBytes + last.length
+    const found = { bytes: held.length === 0 ? last : join([...held, last]), line, offset }
+    held = []
+    heldBytes = 0
+    line += 1
+    offset += length + 1
+    return length > maxLineBytes
+      ? Either.left(invalid(found, `it is longer than ${maxLineBytes} bytes`))
+      : Either.right(found)
+  }
+
+  return {
+    push: (bytes) => {
+      const lines: Array<Either.Either<Line, RecordInvalid>> = []
+      let from = 0
+      for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, from)) {
+        lines.push(take(bytes.subarray(from, at)))
+        from = at + 1
+      }
+      if (from < bytes.length) hold(new Uint8Array(bytes.subarray(from)))
+      return lines
+    },
+    end: () => (heldBytes === 0 ? [] : [take(new Uint8Array(0))])
+  }
+}
+
+const join = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
+  chunks.reduce((at, chunk) => {
+    whole.set(chunk, at)
+    return at + chunk.length
+  }, 0)
+  return whole
+}
+
+/** The record of a line. */
+export const decode = (line: Line): Either.Either<Record, RecordInvalid> =>
+  Either.gen(function* () {
+    const { bytes } = yield* checked(line)
+    const json = yield* Either.try({
+      try: (): unknown => JSON.parse(utf8.decode(bytes)),
+      catch: () => invalid(line, "it is no JSON")
+    })
+    return isRecord(json) ? json : yield* Either.left(invalid(line, "it is JSON, but no object"))
+  })
+
+/** A line that is UTF-8, as JSON has to be. */
+export const checked = (line: Line): Either.Either<Line, RecordInvalid> =>
+  isUtf8(line.bytes) ? Either.right(line) : Either.left(invalid(line, "it is no UTF-8"))
+
+/** What is said of a line that is no record. */
+export const invalid = ({ bytes, line, offset }: Line, detail: string): RecordInvalid =>
+  new RecordInvalid({ line, offset, detail, excerpt: readable.decode(bytes.subarray(0, 480)).slice(0, 120) })
+
+const isRecord = (json: unknown): json is Record => Predicate.isReadonlyRecord(json) && !Array.isArray(json)
+
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true })
+
+const readable = new TextDecoder()
+
+/** The records of a decompressed result, from its first byte on. Fails with what the bytes fail with, and no more. */
+export const fromBytes = <E, R>(
+  bytes: Stream.Stream<Uint8Array, E, R>
+): Stream.Stream<Either.Either<Record, RecordInvalid>, E, R | BatchConfig> => linesInto(bytes, decode)
+
+/** As `fromBytes`, with records of a type. One that the schema refuses is a bad line, which says why. */
+export const schemaFromBytes = <A, I, E, R>(
+  bytes: Stream.Stream<Uint8Array, E, R>,
+  schema: Schema.Schema<A, I>
+): Stream.Stream<Either.Either<A, RecordInvalid>, E, R | BatchConfig> => {
+  const decodeRecord = Schema.decodeUnknownEither(schema)
+  return linesInto(bytes, (line) =>
+    Either.flatMap(decode(line), (record) =>
+      Either.mapLeft(decodeRecord(record), (error) => invalid(line, inWords(error)))
+    )
+  )
+}
+
+const inWords = (error: ParseResult.ParseError): string =>
+  ParseResult.ArrayFormatter.formatErrorSync(error)
+    .slice(0, 1)
+    .map(({ message, path }) => `${path.map(String).join(".")}: ${message}`)
+    .join("")
+    .slice(0, 240)
+
+const linesInto = <A, E, R>(
+  bytes: Stream.Stream<Uint8Array, E, R>,
+  read: (line: Line) => Either.Either<A, RecordInvalid>
+): Stream.Stream<Either.Either<A, RecordInvalid>, E, R | BatchConfig> =>
+  Stream.unwrap(
+    Effect.map(BatchConfig, ({ transfer }) => {
+      const lines = framer(transfer)
+      const readAll = (found: ReadonlyArray<Either.Either<Line, RecordInvalid>>) =>
+        found.map(Either.flatMap(read))
+      return bytes.pipe(
+        Stream.mapChunks((portions) =>
+          Chunk.flatMap(portions, (portion) => Chunk.unsafeFromArray(readAll(lines.push(portion))))
+        ),
+        Stream.concat(Stream.suspend(() => Stream.fromIterable(readAll(lines.end()))))
+      )
+    })
+  )

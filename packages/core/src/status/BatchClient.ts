@@ -1,0 +1,206 @@
+/**
+ * The vendor's calls. Here, once, JSON becomes the model and HTTP becomes an error; here, once, requests are retried.
+ *
+ * @example
+ * import { Stream } from "effect"
+ * import { BatchClient } from "@org/batch-core"
+ *
+ * const running = BatchClient.list({ status: "processing" }).pipe(
+ *   Stream.map((batch) => batch.batchId),
+ *   Stream.runCollect
+ * )
+ */
+import { type HttpClientError, HttpClientRequest, HttpIncomingMessage, UrlParams } from "@effect/platform"
+import { Chunk, Context, Duration, Effect, HashSet, Layer, Option, Redacted, Schema, Stream } from "effect"
+import * as ApiAnswer from "./ApiAnswer.js"
+import { type Batch, type BatchId, FromJson } from "../model/Batch.js"
+import { BatchConfig } from "../model/BatchConfig.js"
+import {
+  type ApiError,
+  BatchNotFound,
+  MalformedResponse,
+  RateLimited,
+  type StatusError
+} from "../model/BatchError.js"
+import { BatchHttp } from "./BatchHttp.js"
+import * as RetryPolicy from "../retry/RetryPolicy.js"
+import { JsonObject, scrub, SecretJson } from "../model/Secret.js"
+import * as Telemetry from "../model/Telemetry.js"
+import * as Throttle from "../retry/Throttle.js"
+
+/** Which jobs to list. */
+export interface ListOptions {
+  /** Only jobs in this state. */
+  readonly status?: string | undefined
+  /** Jobs a page, 1 to 100; the API's own default is 20. */
+  readonly limit?: number | undefined
+  /** Where to go on: the `nextCursor` of the page before. */
+  readonly cursor?: string | undefined
+}
+
+/** One page of the account's jobs, newest first; items carry no links. */
+export interface Page {
+  readonly jobs: ReadonlyArray<Batch>
+  /** Where to go on, if there is more. */
+  readonly nextCursor: Option.Option<string>
+  /** The answer as it came. */
+  readonly raw: Redacted.Redacted<JsonObject>
+}
+
+/** The calls of the API. */
+export interface Service {
+  /** `GET /batch/{batch_id}`: the job as it is now. */
+  readonly status: (batchId: BatchId) => Effect.Effect<Batch, StatusError>
+  /** `GET /batch`: one page of the account's jobs. */
+  readonly page: (options?: ListOptions) => Effect.Effect<Page, ApiError>
+}
+
+/** The calls of the API. */
+export class BatchClient extends Context.Tag("@org/batch-core/BatchClient")<BatchClient, Service>() {}
+
+/** `GET /batch/{batch_id}`: the job as it is now. */
+export const status = (batchId: BatchId): Effect.Effect<Batch, StatusError, BatchClient> =>
+  Effect.flatMap(BatchClient, (client) => client.status(batchId))
+
+/** All jobs of the account, newest first; pages are asked for as the stream is read. `limit` is the size of a page. */
+export const list = (options: ListOptions = {}): Stream.Stream<Batch, ApiError, BatchClient> =>
+  Stream.paginateChunkEffect(
+    { current: options, known: HashSet.make(options.cursor ?? "") },
+    ({ current, known }) =>
+      Effect.flatMap(BatchClient, (client) => client.page(current)).pipe(
+        Effect.filterOrFail(
+          (page) => !Option.exists(page.nextCursor, (cursor) => HashSet.has(known, cursor)),
+          () =>
+            new MalformedResponse({ status: Option.none(), detail: "the pages of the list go in circles" })
+        ),
+        Effect.map((page) => [
+          Chunk.fromIterable(page.jobs),
+          Option.map(page.nextCursor, (cursor) => ({
+            current: { ...current, cursor },
+            known: HashSet.add(known, cursor)
+          }))
+        ])
+      )
+  )
+
+/** A shorter key, as a sandbox may have, can occur in an answer by chance, and cutting it out would break a link. */
+const shortestSecret = 16
+
+/** An answer with a thousand links is about a megabyte. */
+const maxBodyBytes = 64 * 1024 * 1024
+
+const countRequest = (outcome: string) => Telemetry.count(Telemetry.apiRequests, "outcome", outcome)
+
+/** The calls over the hardened `api` client, with a throttle of their own: make one for each key. */
+export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effect.gen(function* () {
+  const { apiKey, poll, retry } = yield* BatchConfig
+  const { api } = yield* BatchHttp
+  const throttle = yield* Throttle.make(retry)
+  const secret = Option.getOrUndefined(apiKey)
+  const clean = (text: string) => (secret === undefined ? text : scrub(text, secret))
+  const occursByChance = secret === undefined || Redacted.value(secret).length < shortestSecret
+
+  const lost = (error: HttpClientError.HttpClientError) =>
+    Effect.zipRight(countRequest("network"), Effect.fail(ApiAnswer.unreachable(error, secret)))
+
+  const attempt = (
+    request: HttpClientRequest.HttpClientRequest
+  ): Effect.Effect<ApiAnswer.ApiAnswer, ApiAnswer.Failure> =>
+    api.execute(request).pipe(
+      Effect.flatMap((response) =>
+        Effect.map(response.text, (text) => ({
+          status: response.status,
+          headers: response.headers,
+          text: occursByChance ? text : clean(text)
+        }))
+      ),
+      HttpIncomingMessage.withMaxBodySize(Option.some(maxBodyBytes)),
+      Effect.catchTags({
+        NotAuthorized: (error) => Effect.fail(ApiAnswer.final(error)),
+        RequestError: lost,
+        ResponseError: lost
+      }),
+      Effect.timeoutTo({
+        duration: retry.attemptTimeout,
+        onSuccess: (answer) => Effect.zipRight(countRequest(String(answer.status)), Effect.succeed(answer)),
+        onTimeout: () =>
+          Effect.zipRight(countRequest("timeout"), Effect.fail(ApiAnswer.timedOut(retry.attemptTimeout)))
+      }),
+      Effect.flatten,
+      Effect.tap((answer) => throttle.observe(answer.headers))
+    )
+
+  const call = <A, E>(
+    request: HttpClientRequest.HttpClientRequest,
+    schema: Schema.Schema<A, JsonObject>,
+    refusal: (answer: ApiAnswer.ApiAnswer) => E | ApiError
+  ): Effect.Effect<A, E | ApiError> =>
+    Effect.flatMap(throttle.refused, (refused) =>
+      Option.isSome(refused)
+        ? Effect.fail(new RateLimited({ retryAfter: refused.value, attempts: 0 }))
+        : RetryPolicy.run(
+            Effect.flatMap(attempt(request), (answer) => ApiAnswer.interpret(answer, schema, refusal, clean)),
+            { retry, throttle }
+          )
+    ).pipe(
+      Effect.tapError((error) =>
+        error instanceof RateLimited && Duration.greaterThan(error.retryAfter, retry.maxRetryAfter)
+          ? throttle.refuse(Duration.min(error.retryAfter, poll.maxHint))
+          : Effect.void
+      )
+    )
+
+  return {
+    status: Effect.fn("BatchClient.status")((batchId: BatchId) =>
+      call(HttpClientRequest.get(`/batch/${batchId}`), ofBatch(batchId), (answer) =>
+        answer.status === 404 ? new BatchNotFound({ batchId }) : ApiAnswer.refused(answer)
+      )
+    ),
+    page: Effect.fn("BatchClient.page")((options: ListOptions = {}) =>
+      Effect.map(
+        call(
+          HttpClientRequest.get("/batch", { urlParams: UrlParams.fromInput({ ...options }) }),
+          PageFromJson,
+          ApiAnswer.refused
+        ),
+        toPage
+      )
+    )
+  }
+})
+
+/** The calls of the API. */
+export const layer: Layer.Layer<BatchClient, never, BatchConfig | BatchHttp> = Layer.effect(BatchClient, make)
+
+/** An answer about another batch is not an answer. */
+const ofBatch = (batchId: BatchId): Schema.Schema<Batch, JsonObject> =>
+  FromJson.pipe(
+    Schema.filter(
+      (batch) =>
+        batch.batchId.toLowerCase() === batchId.toLowerCase() ||
+        `the answer is about batch ${batch.batchId}, not ${batchId}`
+    )
+  )
+
+const PageJson = Schema.Struct({
+  jobs: Schema.Array(FromJson),
+  next_cursor: Schema.optionalWith(Schema.String, { as: "Option", nullable: true }),
+  has_more: Schema.optionalWith(Schema.Boolean, { default: () => true, nullable: true }),
+  raw: SecretJson
+})
+
+const PageFromJson = Schema.compose(
+  Schema.transform(JsonObject, Schema.Unknown, {
+    strict: true,
+    decode: (json) => ({ ...json, raw: json }),
+    encode: () => ({})
+  }),
+  PageJson,
+  { strict: false }
+)
+
+const toPage = ({ has_more, jobs, next_cursor, raw }: typeof PageJson.Type): Page => ({
+  jobs,
+  nextCursor: Option.filter(next_cursor, (cursor) => has_more && cursor !== ""),
+  raw
+})

@@ -1,0 +1,130 @@
+/**
+ * One wait for many who wait: however many follow a batch, it is polled once, from the first who comes until the last
+ * has gone or the job has ended. Everyone sees the last answer at once, and then the newest one whenever they look.
+ *
+ * @example
+ * import { Effect, Stream } from "effect"
+ * import { type Batch, SharedWatch } from "@org/batch-core"
+ *
+ * const program = (id: Batch.BatchId) =>
+ *   Effect.scoped(
+ *     Effect.flatMap(SharedWatch.make, (watches) =>
+ *       Effect.all([watches.wait(id, Effect.sleep("1 minute")), Stream.runCount(watches.follow(id))], { concurrency: 2 })
+ *     )
+ *   )
+ */
+import { Duration, Effect, Exit, Option, RcMap, type Scope, Stream } from "effect"
+import { type Batch, type BatchId, isTerminal } from "../model/Batch.js"
+import type { BatchClient } from "./BatchClient.js"
+import type { BatchConfig } from "../model/BatchConfig.js"
+import { type WatchError, WaitTimeout } from "../model/BatchError.js"
+import * as BatchPoll from "./BatchPoll.js"
+import * as Signal from "../disk/Signal.js"
+
+/** The waits of one account. */
+export interface SharedWatch {
+  /** The answers to polls, the last known one first; those that nobody had time to look at are passed over. */
+  readonly follow: (batchId: BatchId) => Stream.Stream<Batch, WatchError>
+  /**
+   * The job when it has ended, or as it was last seen when `patience` does, such as `Effect.sleep("1 minute")`;
+   * `WaitTimeout` if it was never seen. A job that has failed is an answer, too.
+   */
+  readonly wait: (batchId: BatchId, patience: Effect.Effect<void>) => Effect.Effect<Batch, WatchError>
+  /** As `wait`, but a job that is still running is `WaitTimeout`. */
+  readonly end: (batchId: BatchId, patience: Effect.Effect<void>) => Effect.Effect<Batch, WatchError>
+}
+
+/** What is known of one batch. */
+interface Watch {
+  last: Option.Option<Batch>
+  /** Grows with every answer. */
+  polls: number
+  /** Failed requests since the last answer, by their tags. */
+  excuse: string
+  ended: Option.Option<Exit.Exit<void, WatchError>>
+  readonly changed: Signal.Signal
+}
+
+/** Nobody waits yet. */
+export const make: Effect.Effect<SharedWatch, never, BatchClient | BatchConfig | Scope.Scope> = Effect.map(
+  RcMap.make({ lookup: begin }),
+  (watches) => {
+    const follow = (batchId: BatchId) => Stream.unwrapScoped(Effect.map(RcMap.get(watches, batchId), answers))
+    const wait = (batchId: BatchId, patience: Effect.Effect<void>, isEnough: (batch: Batch) => boolean) =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const watch = yield* RcMap.get(watches, batchId)
+          const lastKnown = Effect.zipRight(
+            patience,
+            Effect.sync(() => watch.last)
+          )
+          const [elapsed, last] = yield* Effect.timed(
+            Effect.raceFirst(Stream.runLast(answers(watch)), lastKnown)
+          )
+          return yield* Effect.mapError(Option.filter(last, isEnough), () => timeout(batchId, watch, elapsed))
+        })
+      )
+    return {
+      follow,
+      wait: (batchId, patience) => wait(batchId, patience, () => true),
+      end: (batchId, patience) => wait(batchId, patience, ({ status }) => isTerminal(status))
+    }
+  }
+)
+
+function begin(batchId: BatchId): Effect.Effect<Watch, never, BatchClient | BatchConfig | Scope.Scope> {
+  return Effect.gen(function* () {
+    const changed = yield* Signal.make
+    const watch: Watch = { last: Option.none(), polls: 0, excuse: "", ended: Option.none(), changed }
+    yield* BatchPoll.watch(batchId, {
+      deadline: Duration.infinity,
+      onNotice: (notice) =>
+        Effect.sync(() => {
+          if (notice._tag === "RequestFailed") watch.excuse = notice.error._tag
+        })
+    }).pipe(
+      Stream.runForEach((batch) =>
+        Effect.suspend(() => {
+          watch.last = Option.some(batch)
+          watch.polls += 1
+          watch.excuse = ""
+          return changed.notify
+        })
+      ),
+      Effect.onExit((exit) =>
+        Effect.suspend(() => {
+          watch.ended = Option.some(exit)
+          return changed.notify
+        })
+      ),
+      Effect.forkScoped
+    )
+    return watch
+  })
+}
+
+/** The last known answer, and every newer one that there is when we look. */
+const answers = (watch: Watch): Stream.Stream<Batch, WatchError> =>
+  Stream.unfoldEffect(0, (seen) =>
+    Effect.flatten(watch.changed.until(Effect.sync(() => news(watch, seen))))
+  ).pipe(Stream.takeUntil((batch) => isTerminal(batch.status)))
+
+/** What is new for somebody who has seen so many polls: an answer, or the end. */
+const news = (
+  { ended, last, polls }: Watch,
+  seen: number
+): Option.Option<Effect.Effect<Option.Option<readonly [Batch, number]>, WatchError>> =>
+  polls > seen && Option.isSome(last)
+    ? Option.some(Effect.succeedSome([last.value, polls]))
+    : Option.map(ended, (exit) => Effect.as(exit, Option.none()))
+
+const timeout = (batchId: BatchId, { excuse, last, polls }: Watch, elapsed: Duration.Duration): WaitTimeout =>
+  new WaitTimeout({
+    batchId,
+    lastStatus: Option.map(last, ({ status }) => status),
+    counts: Option.getOrElse(last, () => ({ resultCount: 0, entitiesRequested: 0, entitiesFulfilled: 0 })),
+    elapsed: Duration.millis(Math.round(Duration.toMillis(elapsed))),
+    polls,
+    transcript:
+      excuse === "" ? [] : [{ at: Duration.toMillis(elapsed), outcome: excuse, resultCount: Option.none() }]
+  })

@@ -1,0 +1,73 @@
+/**
+ * Pure: a completed batch → what to fetch, in which order, under which names.
+ *
+ * @example
+ * import { type Batch, ResultPlan } from "@org/batch-core"
+ *
+ * const names = (batch: Batch.Batch) => ResultPlan.make(batch, { parts: true })
+ */
+import { Either, Option } from "effect"
+import type { Batch } from "../model/Batch.js"
+import { BatchFailed, BatchNotCompleted, ResultsUnavailable } from "../model/BatchError.js"
+import type { Target } from "./ResultLink.js"
+
+/** One file to fetch. */
+export interface PlannedFile {
+  readonly index: number
+  readonly target: Target
+  /** Its name in messages and, kept separate, in the folder: `<batch-id>.part-000.jsonl.gz`. */
+  readonly name: string
+}
+
+/** What to fetch, in the order of the rows. `none` is an empty result, for which no request is made. */
+export interface ResultPlan {
+  readonly source: "merged" | "parts" | "none"
+  readonly files: ReadonlyArray<PlannedFile>
+}
+
+/**
+ * A `result_count` of 0 plans nothing, whatever links there are: the object behind them may never have been written.
+ * Otherwise the merged file, or the parts when they are asked for or are all there is.
+ */
+export const make = (
+  batch: Batch,
+  options: { readonly parts: boolean }
+): Either.Either<ResultPlan, BatchFailed | BatchNotCompleted | ResultsUnavailable> => {
+  const { batchId } = batch
+  if (batch.status === "failed") {
+    const errorMessage = Option.getOrElse(batch.errorMessage, () => "no reason was given")
+    return Either.left(new BatchFailed({ batch, errorMessage }))
+  }
+  if (batch.status !== "completed")
+    return Either.left(new BatchNotCompleted({ batchId, status: batch.status }))
+  if (batch.resultCount === 0) return Either.right({ source: "none", files: [] })
+  if (options.parts && batch.downloadUrls.length === 0) {
+    const detail = "it lists no part files; the merged file can be had without asking for parts"
+    return Either.left(new ResultsUnavailable({ reason: "NoLink", batchId, detail }))
+  }
+  if (!options.parts && Option.isSome(batch.downloadUrl)) return Either.right(merged(batch))
+  if (batch.downloadUrls.length > 0) return Either.right(parts(batch))
+  const detail = `it announces ${batch.resultCount} rows, but neither download_url nor download_urls`
+  return Either.left(new ResultsUnavailable({ reason: "NoLink", batchId, detail }))
+}
+
+/** The other way to the same rows, if there is one: the parts where the merged file was tried, and the reverse. */
+export const alternative = (batch: Batch, plan: ResultPlan): Option.Option<ResultPlan> => {
+  if (plan.source === "merged")
+    return batch.downloadUrls.length > 0 ? Option.some(parts(batch)) : Option.none()
+  return Option.isSome(batch.downloadUrl) ? Option.some(merged(batch)) : Option.none()
+}
+
+const merged = (batch: Batch): ResultPlan => ({
+  source: "merged",
+  files: [{ index: 0, target: "merged", name: `${batch.batchId}.jsonl.gz` }]
+})
+
+const parts = (batch: Batch): ResultPlan => ({
+  source: "parts",
+  files: batch.downloadUrls.map((_, index) => ({
+    index,
+    target: index,
+    name: `${batch.batchId}.part-${String(index).padStart(3, "0")}.jsonl.gz`
+  }))
+})

@@ -1,0 +1,263 @@
+import { NodeContext, NodeHttpClient } from "@effect/platform-node"
+import { expect, layer } from "@effect/vitest"
+import { type Fault, type JobSpec, Sandbox } from "@org/batch-sandbox"
+import { Chunk, Effect, Exit, Layer, Redacted, Schema, Stream } from "effect"
+import { gunzipSync, gzipSync } from "node:zlib"
+import * as Batch from "../../src/model/Batch.js"
+import * as BatchClient from "../../src/status/BatchClient.js"
+import * as BatchConfig from "../../src/model/BatchConfig.js"
+import * as BatchHttp from "../../src/status/BatchHttp.js"
+import * as ResultStream from "../../src/download/ResultStream.js"
+import * as Bench from "../Bench.js"
+
+const storage = (effects: Fault.Effects, nth = 1, times = 1): Fault.Rule => ({
+  on: { server: "storage", nth },
+  times,
+  do: effects
+})
+
+layer(Bench.upstream, { excludeTestServices: true })("ResultStream", (it) => {
+  for (const [name, spec] of [
+    ["the merged file", { members: 1 }],
+    ["several members", { members: 5 }],
+    ["part files, one behind the other", { parts: 6, downloadUrl: false }],
+    ["one part file", { parts: 1, downloadUrl: false }]
+  ] as const) {
+    it.scoped(`gives the rows, and the bytes as delivered: ${name}`, () =>
+      withJob({ records: 200, ...spec }, ({ read }) =>
+        Effect.gen(function* () {
+          const rows = yield* read("jsonl")
+          const raw = yield* read("jsonl.gz")
+          expect(gunzipSync(raw).equals(rows)).toBe(true)
+          expect(
+            rows
+              .toString()
+              .trimEnd()
+              .split("\n")
+              .map((line) => JSON.parse(line))
+          ).toHaveLength(200)
+        })
+      )
+    )
+  }
+
+  it.scoped("an empty result is an empty stream, or an empty member, without a request for the file", () =>
+    withJob({ records: 0 }, ({ read, requests }) =>
+      Effect.gen(function* () {
+        expect(yield* read("jsonl")).toHaveLength(0)
+        expect(gunzipSync(yield* read("jsonl.gz"))).toHaveLength(0)
+        expect(yield* requests).toHaveLength(0)
+      })
+    )
+  )
+
+  for (const [name, ...rules] of [
+    ["a cut by reset", storage({ cut: { afterBytes: 5000, by: "reset" } })],
+    ["a cut in the second request", storage({ cut: { afterBytes: 4000, by: "fin" } }, 2)],
+    ["three cuts", storage({ cut: { afterBytes: 9000, by: "fin" } }, 2, 3)],
+    ["a busy host", storage({ respond: { status: 503, headers: { "retry-after": "0" } } }, 1, 2)],
+    [
+      "a link that dies on the way",
+      storage({ cut: { afterBytes: 9000, by: "fin" } }, 2),
+      storage({ expired: true }, 2)
+    ],
+    ["a host that ignores ranges", storage({ ignoreRange: true }, 1, -1)],
+    ["a stall", storage({ stall: { afterBytes: 7000 } }, 2)]
+  ] as const) {
+    it.scoped(`${name} is mended below`, () =>
+      withJob({ records: 100 }, ({ read, sandbox }) =>
+        Effect.gen(function* () {
+          const clean = yield* read("jsonl")
+          yield* sandbox.script(...rules)
+          expect((yield* read("jsonl")).equals(clean)).toBe(true)
+          expect((yield* sandbox.faults).filter(({ consumed }) => consumed === 0)).toEqual([])
+        })
+      )
+    )
+  }
+
+  for (const [name, spec, rules, expected] of [
+    [
+      "an object that is replaced on the way",
+      {},
+      [storage({ cut: { afterBytes: 8000, by: "fin" } }, 2), storage({ changed: true }, 2)],
+      { _tag: "ResultsUnavailable", reason: "Changed" }
+    ],
+    [
+      "a host that breaks off for ever",
+      {},
+      [storage({ cut: { afterBytes: 8000, by: "fin" } }, 2), storage({ hang: true }, 2, -1)],
+      { _tag: "TransferFailed", reason: "Stalled" }
+    ],
+    [
+      "bytes that are damaged",
+      {},
+      [storage({ flipByte: { at: 20_000 } }, 1, -1)],
+      { _tag: "ResultsCorrupt", reason: "Gzip" }
+    ],
+    [
+      "junk behind the end",
+      {},
+      [storage({ extraBytes: { n: 50, kind: "junk" } }, 1, -1)],
+      { _tag: "ResultsCorrupt", reason: "Gzip" }
+    ],
+    ["too few rows", { resultCount: 101 }, [], { _tag: "ResultsCorrupt", reason: "RowCount" }],
+    ["too many rows", { resultCount: 99 }, [], { _tag: "ResultsCorrupt", reason: "RowCount" }]
+  ] as const) {
+    it.scoped(`${name}: what was read is a prefix, and the stream fails`, () =>
+      withJob({ records: 100, ...spec }, ({ sandbox, stream }) =>
+        Effect.gen(function* () {
+          const clean = yield* collect(stream("jsonl"))
+          yield* sandbox.script(...rules)
+          const { exit, read } = yield* collect(stream("jsonl"))
+          expect(Bench.failureOf(exit)).toMatchObject(expected)
+          if (name !== "bytes that are damaged") {
+            expect(clean.read.subarray(0, read.length).equals(read)).toBe(true)
+          }
+        })
+      )
+    )
+  }
+
+  it.scoped("part files go on where a merged file ends that has not all rows", () =>
+    withJob({ records: 200, members: 4, parts: 3 }, ({ read, sandbox, stream }) =>
+      Effect.gen(function* () {
+        const [rows, raw] = [yield* read("jsonl"), yield* read("jsonl.gz")]
+        const last = raw.lastIndexOf(gzipSync("").subarray(0, 4))
+        yield* sandbox.script({
+          on: { server: "storage", path: "merged" },
+          times: -1,
+          do: { fewerBytes: { n: raw.length - last } }
+        })
+        expect((yield* read("jsonl")).equals(rows)).toBe(true)
+        expect(Bench.failureOf((yield* collect(stream("jsonl.gz"))).exit)).toMatchObject({
+          _tag: "ResultsCorrupt",
+          reason: "RowCount"
+        })
+      })
+    )
+  )
+
+  it.scoped("unless they begin otherwise", () =>
+    withJob({ records: 200, members: 4, parts: 3 }, ({ read, sandbox, stream }) =>
+      Effect.gen(function* () {
+        const raw = yield* read("jsonl.gz")
+        const last = raw.lastIndexOf(gzipSync("").subarray(0, 4))
+        yield* sandbox.script(
+          {
+            on: { server: "storage", path: "merged" },
+            times: -1,
+            do: { fewerBytes: { n: raw.length - last } }
+          },
+          { on: { server: "storage", path: "part-000" }, do: { changed: true } }
+        )
+        const clean = (yield* collect(stream("jsonl"))).exit
+        expect(Bench.failureOf(clean)).toMatchObject({
+          actual: "other rows in the part files than in the merged file"
+        })
+      })
+    )
+  )
+
+  for (const [name, spec, tag] of [
+    ["a running job", { stuck: true }, "BatchNotCompleted"],
+    ["a failed job", { outcome: "failed" }, "BatchFailed"],
+    ["a job without links", { downloadUrl: false, downloadUrls: false }, "ResultsUnavailable"]
+  ] as const) {
+    it.scoped(`${name} fails before its first byte`, () =>
+      withJob({ records: 5, ...spec }, ({ stream }) =>
+        Effect.gen(function* () {
+          const { exit, read } = yield* collect(stream("jsonl"))
+          expect(read).toHaveLength(0)
+          expect(Bench.failureOf(exit)?._tag).toBe(tag)
+        })
+      )
+    )
+  }
+
+  it.scoped("a reader that pauses pauses the transfer, and one that stops ends it", () =>
+    withJob({ records: 12_000, recordBytes: 5000, parts: 1 }, ({ requests, stream }) =>
+      Effect.gen(function* () {
+        const first = yield* stream("jsonl").pipe(
+          Stream.tap(() => Effect.sleep("700 millis")),
+          Stream.take(1),
+          Stream.runCollect
+        )
+        expect(Chunk.size(first)).toBe(1)
+        yield* Effect.sleep("50 millis")
+        const sent = (yield* requests).reduce((sum, { bytesSent }) => sum + bytesSent, 0)
+        yield* Effect.sleep("100 millis")
+        expect((yield* requests).reduce((sum, { bytesSent }) => sum + bytesSent, 0)).toBe(sent)
+        const all = Buffer.concat(Chunk.toReadonlyArray(yield* Stream.runCollect(stream("jsonl.gz")))).length
+        expect(sent).toBeLessThan(all)
+      })
+    )
+  )
+
+  it.scoped("a slow reader is no stall", () =>
+    withJob({ records: 300, members: 3 }, ({ read, requests, stream }) =>
+      Effect.gen(function* () {
+        const clean = yield* read("jsonl")
+        const before = (yield* requests).length
+        const slow = yield* collect(stream("jsonl").pipe(Stream.tap(() => Effect.sleep("300 millis"))))
+        expect(slow.read.equals(clean)).toBe(true)
+        expect((yield* requests).length - before).toBe(2)
+      })
+    )
+  )
+})
+
+// ----------------------------------------------------------------------------------------------------------------
+
+interface World {
+  readonly sandbox: Sandbox.Service
+  readonly stream: (format: "jsonl" | "jsonl.gz") => Stream.Stream<Uint8Array, ResultStream.StreamError>
+  readonly read: (format: "jsonl" | "jsonl.gz") => Effect.Effect<Buffer, ResultStream.StreamError>
+  /** Requests for the job's files. */
+  readonly requests: Effect.Effect<ReadonlyArray<Sandbox.RequestRecord>>
+}
+
+/** What was read, and how it ended. */
+const collect = <E>(stream: Stream.Stream<Uint8Array, E>) =>
+  Effect.gen(function* () {
+    const chunks: Array<Uint8Array> = []
+    const exit = yield* Effect.exit(
+      Stream.runForEach(stream, (chunk) => Effect.sync(() => chunks.push(chunk)))
+    )
+    return { exit, read: Buffer.concat(chunks) }
+  })
+
+const withJob = <A, E>(spec: JobSpec.JobSpec, use: (world: World) => Effect.Effect<A, E>) =>
+  Effect.gen(function* () {
+    const sandbox = yield* Sandbox.Sandbox
+    yield* sandbox.clearFaults
+    const id = yield* Schema.decode(Batch.BatchId)(
+      yield* sandbox.createJob({ recordBytes: 2000, pendingMs: 0, processingMs: 0, ...spec })
+    )
+    const services = yield* Layer.build(
+      BatchClient.layer.pipe(
+        Layer.provideMerge(BatchHttp.layer),
+        Layer.provideMerge(
+          BatchConfig.layer({
+            baseUrl: sandbox.baseUrl,
+            apiKey: Redacted.make(sandbox.apiKey),
+            retry: { baseDelay: "2ms", maxDelay: "8ms", throttledBaseDelay: "2ms", throttledMaxDelay: "8ms" },
+            transfer: { idleTimeout: "250ms", cellBytes: 16_384, blockBytes: 4096 }
+          })
+        ),
+        Layer.provide(NodeHttpClient.layer)
+      )
+    )
+    const stream = (format: "jsonl" | "jsonl.gz") =>
+      Stream.unwrap(Effect.map(BatchClient.status(id), (batch) => ResultStream.make(batch, { format }))).pipe(
+        Stream.provideContext(services)
+      )
+    return yield* use({
+      sandbox,
+      stream,
+      read: (format) => Effect.flatMap(collect(stream(format)), ({ exit, read }) => Exit.as(exit, read)),
+      requests: Effect.map(sandbox.requests, (all) =>
+        all.filter(({ path, server }) => server === "storage" && path.includes(id))
+      )
+    })
+  }).pipe(Effect.provide(NodeContext.layer))

@@ -1,0 +1,404 @@
+import { Headers } from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import { Clock, Duration, Effect, Exit, FastCheck as fc, Fiber, Option, Ref } from "effect"
+import * as BatchConfig from "../../src/model/BatchConfig.js"
+import * as RetryPolicy from "../../src/retry/RetryPolicy.js"
+import * as Throttle from "../../src/retry/Throttle.js"
+import { advance, errorOf, play, valueOf } from "../Script.js"
+
+/** Saturday, 10 o'clock. */
+const now = Date.UTC(2025, 10, 1, 10)
+
+const hint = (status: number, headers: Readonly<Record<string, string>>) =>
+  Option.map(RetryPolicy.retryAfter(status, Headers.fromInput(headers), now), Duration.toMillis)
+
+const asDate = (millis: number) => new Date(millis).toUTCString()
+
+describe("isRetryableStatus", () => {
+  it("holds for these and no others", () => {
+    const retryable = Array.from({ length: 600 }, (_, status) => status).filter(RetryPolicy.isRetryableStatus)
+    expect(retryable).toEqual([408, 425, 429, 500, 502, 503, 504])
+  })
+})
+
+describe("retryAfter", () => {
+  it.each([
+    ["0", 0],
+    ["5", 5_000],
+    [" 7 ", 7_000],
+    ["1.5", 1_500],
+    ["3600", 3_600_000],
+    ["9999999999", 9_999_999_999_000]
+  ])("Retry-After: %s means %d ms", (text, millis) => {
+    expect(hint(429, { "retry-after": text })).toEqual(Option.some(millis))
+    expect(hint(503, { "retry-after": text })).toEqual(Option.some(millis))
+  })
+
+  it.each([
+    ["Sat, 01 Nov 2025 10:00:30 GMT", 30_000],
+    ["Saturday, 01-Nov-25 10:00:30 GMT", 30_000],
+    ["Sat Nov  1 10:00:30 2025", 30_000],
+    ["Sat, 01 Nov 2025 10:00:00 GMT", 0],
+    ["Sat, 01 Nov 2025 09:00:00 GMT", 0],
+    ["Sun, 02 Nov 2025 10:00:00 GMT", 86_400_000]
+  ])("Retry-After: %s means %d ms", (text, millis) => {
+    expect(hint(503, { "retry-after": text })).toEqual(Option.some(millis))
+  })
+
+  it.prop(
+    "measures a date against the server's own Date, however wrong our clock is",
+    [fc.integer({ min: -1e9, max: 1e9 }), fc.integer({ min: -100, max: 10_000 })],
+    ([skewSeconds, seconds]) => {
+      const serverNow = now + skewSeconds * 1000
+      expect(
+        hint(429, { "retry-after": asDate(serverNow + seconds * 1000), date: asDate(serverNow) })
+      ).toEqual(Option.some(Math.max(0, seconds * 1000)))
+    }
+  )
+
+  it.each(["", "yesterday", "5", "soon 2099"])("takes our own clock when the Date header is %j", (date) => {
+    expect(hint(503, { "retry-after": asDate(now + 30_000), date })).toEqual(Option.some(30_000))
+  })
+
+  it.each([
+    "-1",
+    "-0.5",
+    "+5",
+    "garbage",
+    "",
+    " ",
+    "NaN",
+    "Infinity",
+    "1e3",
+    "0x10",
+    "5s",
+    "5 seconds",
+    "soon 5",
+    "soon 2099",
+    "2025-11-01T10:00:30Z",
+    "Mon",
+    "Monday 5",
+    "5, 6"
+  ])("takes %j for no hint", (text) => {
+    expect(hint(429, { "retry-after": text })).toEqual(Option.none())
+    expect(hint(429, { "x-ratelimit-reset": text })).toEqual(Option.none())
+    expect(hint(429, { "retry-after": text, "x-ratelimit-reset": "3" })).toEqual(Option.some(3_000))
+  })
+
+  it("is finite, however many digits there are", () => {
+    const millis = Option.getOrThrow(hint(429, { "retry-after": "9".repeat(400) }))
+    expect(Number.isFinite(millis) && millis > 2 ** 31).toBe(true)
+  })
+
+  it("reads x-ratelimit-reset on a 429 only", () => {
+    expect(hint(429, { "x-ratelimit-reset": "12" })).toEqual(Option.some(12_000))
+    expect(hint(503, { "x-ratelimit-reset": "12" })).toEqual(Option.none())
+    expect(hint(200, { "x-ratelimit-reset": "12" })).toEqual(Option.none())
+  })
+
+  it.prop("takes the longer of the two", [fc.nat(1e6), fc.nat(1e6)], ([seconds, reset]) => {
+    const headers = { "retry-after": String(seconds), "x-ratelimit-reset": String(reset) }
+    expect(hint(429, headers)).toEqual(Option.some(1000 * Math.max(seconds, reset)))
+  })
+
+  it.prop(
+    "never throws, and is never negative",
+    [fc.string(), fc.string(), fc.string()],
+    ([after, reset, date]) => {
+      const read = hint(429, { "retry-after": after, "x-ratelimit-reset": reset, date })
+      expect(Option.getOrElse(read, () => 0)).toBeGreaterThanOrEqual(0)
+    }
+  )
+})
+
+/** Dice in [0, 1). */
+const dice = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
+
+const { retry: defaults } = Effect.runSync(BatchConfig.make())
+
+describe("backoff", () => {
+  it("doubles its ceiling from 0.5 s up to 8 s, and from 1 s up to 30 s when throttled", () => {
+    const ceilings = (throttled: boolean) =>
+      [1, 2, 3, 4, 5, 6, 7, 1000].map((attempt) =>
+        Duration.toMillis(RetryPolicy.backoff(defaults, { attempt, throttled, random: 1 }))
+      )
+    expect(ceilings(false)).toEqual([500, 1000, 2000, 4000, 8000, 8000, 8000, 8000])
+    expect(ceilings(true)).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
+  })
+
+  it.prop(
+    "is full jitter: any part of the ceiling, and nothing above it",
+    [fc.integer({ min: 1, max: 2000 }), fc.boolean(), dice],
+    ([attempt, throttled, random]) => {
+      const of = (options: { random: number }) =>
+        Duration.toMillis(RetryPolicy.backoff(defaults, { attempt, throttled, ...options }))
+      expect(of({ random: 0 })).toBe(0)
+      expect(Math.abs(of({ random }) - random * of({ random: 1 }))).toBeLessThanOrEqual(0.5)
+    }
+  )
+})
+
+describe("pause", () => {
+  it.prop(
+    "never undercuts a hint, and exceeds it by a second at most",
+    [fc.integer({ min: 1, max: 20 }), fc.boolean(), dice, fc.option(fc.nat(1e10))],
+    ([attempt, throttled, random, seconds]) => {
+      const asked = Option.map(Option.fromNullable(seconds), Duration.seconds)
+      const pause = Duration.toMillis(
+        RetryPolicy.pause(defaults, { attempt, throttled, random, hint: asked })
+      )
+      const own = Duration.toMillis(RetryPolicy.backoff(defaults, { attempt, throttled, random }))
+      const [least, most] = seconds === null ? [own, own] : [seconds * 1000, seconds * 1000 + 1000]
+      const timer = 2 ** 31 - 1
+      expect(pause).toBeGreaterThanOrEqual(Math.min(Math.max(own, least), timer))
+      expect(pause).toBeLessThanOrEqual(Math.min(Math.max(own, most), timer))
+    }
+  )
+})
+
+describe("run", () => {
+  it.effect("asks once when all goes well", () =>
+    Effect.gen(function* () {
+      const { played, times } = yield* tries(["ok"])
+      expect(valueOf(played)).toBe("ok")
+      expect(times).toEqual([0])
+    })
+  )
+
+  it.effect("pauses at most 0.5, 1 and 2 s before three retries", () =>
+    Effect.gen(function* () {
+      const { played, times } = yield* tries(["Transient"], { random: 1 })
+      expect(times).toEqual([0, 500, 1500, 3500])
+      expect(errorOf(played)).toEqual({ last: "Transient", attempts: 4, delay: 4000, beyond: false })
+      expect(played.at).toBe(3500)
+    })
+  )
+
+  it.effect("pauses at most 1, 2 and 4 s when throttled", () =>
+    Effect.gen(function* () {
+      const { played, times } = yield* tries(["Throttled"], { random: 1 })
+      expect(times).toEqual([0, 1000, 3000, 7000])
+      expect(errorOf(played)).toEqual({ last: "Throttled", attempts: 4, delay: 8000, beyond: false })
+    })
+  )
+
+  it.effect("follows the dice", () =>
+    Effect.gen(function* () {
+      expect((yield* tries(["Transient"], { random: 0.5 })).times).toEqual([0, 250, 750, 1750])
+    })
+  )
+
+  it.effect("may not pause at all", () =>
+    Effect.gen(function* () {
+      expect((yield* tries(["Transient"], { random: 0 })).times).toEqual([0, 0, 0, 0])
+    })
+  )
+
+  it.effect("stops at the first success", () =>
+    Effect.gen(function* () {
+      const { played, times } = yield* tries(["Transient", "Timeout", "ok"], { random: 1 })
+      expect(valueOf(played)).toBe("ok")
+      expect(times).toEqual([0, 500, 1500])
+    })
+  )
+
+  it.effect("does not retry what no retry can mend", () =>
+    Effect.gen(function* () {
+      const { played, times } = yield* tries(["Never"])
+      expect(times).toEqual([0])
+      expect(errorOf(played)).toMatchObject({ last: "Never", attempts: 1 })
+    })
+  )
+
+  it.effect("retries an answer that cannot be decoded once, also when something else comes between", () =>
+    Effect.gen(function* () {
+      expect((yield* tries(["Once"], { random: 0 })).times).toHaveLength(2)
+      const mixed = yield* tries(["Once", "Transient", "Once", "ok"], { random: 0 })
+      expect(mixed.times).toHaveLength(3)
+      expect(errorOf(mixed.played)).toMatchObject({ last: "Once", attempts: 3 })
+    })
+  )
+
+  it.effect("never retries with a limit of 0", () =>
+    Effect.gen(function* () {
+      expect((yield* tries(["Transient"], { retry: { limit: 0 } })).times).toEqual([0])
+    })
+  )
+
+  it.effect("bears the highest limit", () =>
+    Effect.gen(function* () {
+      const retry = { limit: 100, baseDelay: "0s", cost: 0 }
+      const { played, times } = yield* tries(["Transient"], { retry })
+      expect(times).toEqual(Array.from({ length: 101 }, () => 0))
+      expect(errorOf(played)).toMatchObject({ attempts: 101 })
+    })
+  )
+
+  describe("hints", () => {
+    it.effect.each([
+      ["Throttled", 5, 0, 5_000],
+      ["Throttled", 5, 1, 6_000],
+      ["Transient", 5, 0, 5_000],
+      ["Throttled", 0, 0, 0],
+      ["Throttled", 0, 1, 1_000],
+      ["Transient", 0.2, 1, 1_200],
+      ["Throttled", 120, 0, 120_000],
+      ["Throttled", 120, 1, 121_000]
+    ] as const)("%s with a hint of %d s and dice at %d", ([kind, seconds, random, second]) =>
+      Effect.gen(function* () {
+        const { played, times } = yield* tries([[kind, seconds], "ok"], { random })
+        expect(times).toEqual([0, second])
+        expect(valueOf(played)).toBe("ok")
+      })
+    )
+
+    it.effect.each([
+      ["Throttled", 120.001],
+      ["Throttled", 3600],
+      ["Transient", 3600],
+      ["Throttled", 9_999_999_999]
+    ] as const)("%s with a hint of %d s fails at once and says when", ([kind, seconds]) =>
+      Effect.gen(function* () {
+        const { played, times } = yield* tries([[kind, seconds], "ok"])
+        expect(times).toEqual([0])
+        expect(played.at).toBe(0)
+        expect(errorOf(played)).toEqual({ last: kind, attempts: 1, delay: seconds * 1000, beyond: true })
+      })
+    )
+  })
+
+  describe("budget", () => {
+    it.effect("ends the retries of all calls when it is used up", () =>
+      Effect.gen(function* () {
+        const retry = { budget: 12, cost: 5 }
+        const throttle = yield* throttleOf(retry)
+        const first = yield* tries(["Transient"], { retry, throttle, random: 0 })
+        const second = yield* tries(["Transient"], { retry, throttle, random: 0 })
+        expect([first.times.length, second.times.length]).toEqual([3, 1])
+        expect(errorOf(second.played)).toMatchObject({ attempts: 1 })
+      })
+    )
+
+    it.effect("pays 5 for a retry and 10 for one after a timeout", () =>
+      Effect.gen(function* () {
+        const throttle = yield* throttleOf({})
+        yield* tries(["Timeout"], { throttle, random: 0 })
+        expect(yield* throttle.withdraw(471)).toBe(false)
+        expect(yield* throttle.withdraw(470)).toBe(true)
+        yield* throttle.deposit(500)
+        yield* tries(["Transient"], { throttle, random: 0 })
+        expect(yield* throttle.withdraw(486)).toBe(false)
+        expect(yield* throttle.withdraw(485)).toBe(true)
+      })
+    )
+
+    it.effect("gets 1 for a success, and the price of the retry that succeeded", () =>
+      Effect.gen(function* () {
+        const throttle = yield* throttleOf({})
+        yield* throttle.withdraw(500)
+        yield* tries(["ok"], { throttle })
+        expect(yield* throttle.withdraw(2)).toBe(false)
+        expect(yield* throttle.withdraw(1)).toBe(true)
+        yield* throttle.deposit(20)
+        yield* tries(["Timeout", "Transient", "ok"], { throttle, random: 0 })
+        expect(yield* throttle.withdraw(11)).toBe(false)
+        expect(yield* throttle.withdraw(10)).toBe(true)
+      })
+    )
+
+    it.effect("is not charged for what is not retried", () =>
+      Effect.gen(function* () {
+        const throttle = yield* throttleOf({})
+        yield* tries(["Never"], { throttle })
+        yield* tries([["Throttled", 3600]], { throttle })
+        yield* tries(["Once"], { throttle, retry: { limit: 0 } })
+        expect(yield* throttle.withdraw(500)).toBe(true)
+      })
+    )
+  })
+
+  it.effect("closes the gate for all when throttled, also by the last attempt", () =>
+    Effect.gen(function* () {
+      const throttle = yield* throttleOf({})
+      yield* tries([["Throttled", 3600]], { throttle, random: 0, within: "0 seconds" })
+      const other = yield* play(throttle.enter, { random: 0 })
+      expect(other.at).toBe(120_000)
+    })
+  )
+
+  it.effect("passes the gate before every attempt, the retries too", () =>
+    Effect.gen(function* () {
+      const throttle = yield* throttleOf({})
+      yield* Effect.fork(Effect.delay(throttle.close("1 minute"), "100 millis"))
+      const { times } = yield* tries(["Transient", "ok"], { throttle, random: 1 })
+      expect(times).toEqual([0, 61_100])
+    })
+  )
+
+  it.effect("leaves the gate open after any other failure", () =>
+    Effect.gen(function* () {
+      const throttle = yield* throttleOf({})
+      yield* tries([["Transient", 60], "Never"], { throttle, random: 0, within: "0 seconds" }).pipe(
+        Effect.exit
+      )
+      expect((yield* play(throttle.enter, { random: 0 })).at).toBe(0)
+    })
+  )
+
+  it.effect("is interrupted at once while it pauses", () =>
+    Effect.gen(function* () {
+      const throttle = yield* throttleOf({})
+      const { retry } = yield* BatchConfig.make()
+      const fiber = yield* Effect.fork(
+        RetryPolicy.run(Effect.fail(failure("Throttled", 60)), { retry, throttle })
+      )
+      yield* advance("1 second")
+      const exit = yield* Fiber.interrupt(fiber)
+      expect(Exit.isInterrupted(exit)).toBe(true)
+      expect(yield* Clock.currentTimeMillis).toBe(1000)
+    })
+  )
+})
+
+type Kind = RetryPolicy.Failure<never>["retry"]
+
+type Try = "ok" | Kind | readonly [Kind, hintSeconds: number]
+
+const failure = (kind: Kind, seconds?: number) => ({
+  retry: kind,
+  hint: Option.map(Option.fromNullable(seconds), Duration.seconds),
+  error: (attempts: number, delay: Duration.Duration, beyond: boolean) => ({
+    last: kind,
+    attempts,
+    delay: Duration.toMillis(delay),
+    beyond
+  })
+})
+
+const throttleOf = (retry: NonNullable<BatchConfig.Options["retry"]>) =>
+  Effect.flatMap(BatchConfig.make({ retry }), (settings) => Throttle.make(settings.retry))
+
+/** Runs a call that ends as the list says, its last entry for ever, and tells when it was tried. */
+const tries = (
+  list: readonly [Try, ...ReadonlyArray<Try>],
+  options: {
+    readonly random?: number
+    readonly retry?: NonNullable<BatchConfig.Options["retry"]>
+    readonly throttle?: Throttle.Throttle
+    readonly within?: Duration.DurationInput
+  } = {}
+) =>
+  Effect.gen(function* () {
+    const { retry } = yield* BatchConfig.make({ retry: options.retry })
+    const throttle = options.throttle ?? (yield* Throttle.make(retry))
+    const times = yield* Ref.make<ReadonlyArray<number>>([])
+    const attempt = Effect.gen(function* () {
+      const at = yield* Clock.currentTimeMillis
+      const before = yield* Ref.getAndUpdate(times, (known) => [...known, at])
+      const next = list[before.length] ?? list.at(-1) ?? list[0]
+      if (next === "ok") return "ok" as const
+      return yield* Effect.fail(typeof next === "string" ? failure(next) : failure(...next))
+    })
+    const played = yield* play(RetryPolicy.run(attempt, { retry, throttle }), options)
+    return { played, times: yield* Ref.get(times) }
+  })

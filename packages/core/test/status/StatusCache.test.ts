@@ -1,0 +1,161 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Fiber } from "effect"
+import * as Batch from "../../src/model/Batch.js"
+import type * as BatchConfig from "../../src/model/BatchConfig.js"
+import * as StatusCache from "../../src/status/StatusCache.js"
+import * as Script from "../Script.js"
+
+const signed = (lifetime: number, name = "merged") =>
+  `https://files.test/${name}?X-Amz-Date=19700101T000000Z&X-Amz-Expires=${lifetime}&X-Amz-Signature=s`
+
+const done = (fields: Readonly<Record<string, unknown>> = {}): Script.Step => ({
+  body: Script.job({ status: "completed", result_count: 7, ...fields })
+})
+
+describe("StatusCache", () => {
+  it.effect("identical calls under way are one call, and all get its answer", () => {
+    const script = Script.script([{ after: "1 second" }])
+    return withCache(script, ({ status }) =>
+      Effect.gen(function* () {
+        const asked = yield* Effect.fork(
+          Effect.all(
+            Array.from({ length: 100 }, () => status(Script.batchId)),
+            { concurrency: "unbounded" }
+          )
+        )
+        yield* Script.advance("1 second")
+        expect(new Set(yield* Fiber.join(asked)).size).toBe(1)
+        expect(script.seen).toHaveLength(1)
+      })
+    )
+  })
+
+  it.effect("a caller that goes away ends the call only if it is the last", () => {
+    const script = Script.script([{ after: "10 seconds" }])
+    return withCache(script, ({ status }) =>
+      Effect.gen(function* () {
+        const first = yield* Effect.fork(status(Script.batchId))
+        const second = yield* Effect.fork(status(Script.batchId))
+        yield* Script.advance("1 second")
+        yield* Fiber.interrupt(first)
+        expect(script.seen[0]?.abortedAt).toBeUndefined()
+        yield* Script.advance("1 second")
+        yield* Fiber.interrupt(second)
+        expect(script.seen.map(({ abortedAt }) => abortedAt)).toEqual([2000])
+      })
+    )
+  })
+
+  it.effect("a failure is everybody's who waits, and nobody's afterwards", () => {
+    const script = Script.script([{ status: 404, after: "1 second" }, done()])
+    return withCache(script, ({ status }) =>
+      Effect.gen(function* () {
+        const both = yield* Effect.fork(
+          Effect.all([Effect.flip(status(Script.batchId)), Effect.flip(status(Script.batchId))], {
+            concurrency: 2
+          })
+        )
+        yield* Script.advance("1 second")
+        expect((yield* Fiber.join(both)).map(({ _tag }) => _tag)).toEqual(["BatchNotFound", "BatchNotFound"])
+        expect((yield* status(Script.batchId)).status).toBe("completed")
+      })
+    )
+  })
+
+  for (const [name, steps, kept] of [
+    ["a running job is asked for every time", [{}], "0 millis"],
+    ["a job that has failed is asked for once", [{ body: Script.job({ status: "failed" }) }], "300 days"],
+    ["a completed job without links is asked for once", [done()], "300 days"],
+    [
+      "links are kept until 5 minutes before they end",
+      [done({ download_url: signed(86_400) })],
+      "23.8 hours"
+    ],
+    [
+      "the link that ends first counts",
+      [done({ download_url: signed(86_400), download_urls: [signed(86_400), signed(7200)] })],
+      "113 minutes"
+    ],
+    [
+      "short-lived links are kept for nine tenths of their life",
+      [done({ download_url: signed(100) })],
+      "89 seconds"
+    ],
+    ["a link past its end is not kept", [done({ download_url: signed(0) })], "0 millis"],
+    [
+      "a link that does not say when it ends is kept for a minute",
+      [done({ download_url: "https://files.test/x" })],
+      "59 seconds"
+    ]
+  ] as const) {
+    it.effect(name, () => {
+      const script = Script.script(steps)
+      return withCache(script, ({ status }) =>
+        Effect.gen(function* () {
+          const asks = Effect.map(status(Script.batchId), () => script.seen.length)
+          expect(yield* asks).toBe(1)
+          yield* Script.advance(kept)
+          expect(yield* asks).toBe(Duration.toMillis(kept) > 0 ? 1 : 2)
+          if (Duration.toMillis(kept) < Duration.toMillis("30 days")) {
+            yield* Script.advance(Duration.times(Duration.decode(kept), 0.1))
+            yield* Script.advance("7 seconds")
+            expect(yield* asks).toBeGreaterThan(1)
+          }
+        })
+      )
+    })
+  }
+
+  it.effect("polls and fresh links are always asked for, and what they bring is kept", () => {
+    const script = Script.script([
+      done({ download_url: signed(900) }),
+      done({ download_url: signed(90_000) })
+    ])
+    return withCache(script, ({ client, status }) =>
+      Effect.gen(function* () {
+        yield* status(Script.batchId)
+        const fresh = yield* client.status(Script.batchId)
+        expect(script.seen).toHaveLength(2)
+        yield* Script.advance("20 hours")
+        expect(yield* status(Script.batchId)).toBe(fresh)
+        expect(script.seen).toHaveLength(2)
+      })
+    )
+  })
+
+  it.effect("forgets what was not asked for longest when it holds too much", () => {
+    const links = Array.from({ length: 998 }, (_, n) => signed(86_400, `part-${n}`))
+    const script = Script.script(({ url }) => ({
+      body: Script.job({
+        batch_id: url.slice(-36),
+        status: "completed",
+        result_count: 1,
+        download_urls: links
+      })
+    }))
+    const idOf = (n: number) =>
+      Batch.BatchId.make(Script.batchId.replace(/...$/u, String(n).padStart(3, "0")))
+    return withCache(script, ({ status }) =>
+      Effect.gen(function* () {
+        const ask = (n: number) => status(idOf(n))
+        for (let n = 0; n < 50; n++) yield* ask(n)
+        yield* ask(0)
+        yield* ask(50)
+        expect(script.seen).toHaveLength(51)
+        yield* ask(0)
+        expect(script.seen).toHaveLength(51)
+        yield* ask(1)
+        expect(script.seen).toHaveLength(52)
+      })
+    )
+  })
+})
+
+// ----------------------------------------------------------------------------------------------------------------
+
+const withCache = <A, E>(
+  script: Script.Script,
+  use: (cache: StatusCache.StatusCache) => Effect.Effect<A, E>,
+  options: BatchConfig.Options = {}
+) =>
+  Effect.flatMap(StatusCache.make, use).pipe(Effect.scoped, Effect.provide(Script.upstream(script, options)))
