@@ -1,7 +1,7 @@
 /**
  * The last guard of the key: whatever line leaves the process, the key is taken out of it, should a peer have echoed it.
  */
-import { scrub } from "@org/batch-core/Secret"
+import { scrub } from "@org/batch-core/Masking"
 import { Context, Effect, Layer, Redacted } from "effect"
 
 /** Knows the secrets of this run. */

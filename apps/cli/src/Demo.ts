@@ -4,6 +4,7 @@
  */
 import { FileSystem, HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { BatchId } from "@org/batch-core/Batch"
+import * as BatchClient from "@org/batch-core/BatchClient"
 import * as BatchConfig from "@org/batch-core/BatchConfig"
 import { BatchHttp } from "@org/batch-core/BatchHttp"
 import { type Verification, verify } from "@org/batch-core/Verification"
@@ -17,7 +18,6 @@ import * as LocalSandbox from "./LocalSandbox.js"
 import { Output } from "./Output.js"
 import { bytes, count, plural } from "./Quantity.js"
 import { Screen } from "./Screen.js"
-import * as Session from "./Session.js"
 
 /** Runs the demo with so many companies; the results are kept in a temporary folder. */
 export const run = Effect.fn("Demo.run")(function* (records: number) {
@@ -72,7 +72,7 @@ const session = (sandbox: { readonly baseUrl: string; readonly apiKey: string })
     BatchConfig.layerConfig(),
     Layer.setConfigProvider(ConfigProvider.fromMap(settings, { pathDelim: "_" }))
   )
-  return Session.over.pipe(Layer.provide(Network.layerDirect), Layer.provideMerge(Layer.orDie(config)))
+  return BatchClient.layerOver(Layer.orDie(config)).pipe(Layer.provide(Network.layerDirect))
 }
 
 const Submitted = Schema.Struct({ batch_id: BatchId })

@@ -1,7 +1,7 @@
 /**
  * Log messages, on standard error, one line each: `warning: …`.
  */
-import { maskText } from "@org/batch-core/Secret"
+import { maskText } from "@org/batch-core/Masking"
 import { Effect, Inspectable, Layer, Logger } from "effect"
 import { Screen } from "./Screen.js"
 

@@ -2,10 +2,10 @@
  * The examination behind `batchctl doctor`. Loaded only then.
  */
 import { HttpClient } from "@effect/platform"
-import { BatchClient } from "@org/batch-core/BatchClient"
+import { BatchClient, layerOver } from "@org/batch-core/BatchClient"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
-import { maskUrl } from "@org/batch-core/Secret"
-import * as Disk from "@org/batch-node/Disk"
+import { maskUrl } from "@org/batch-core/Masking"
+import { localMachine } from "@org/batch-node/LocalMachine"
 import * as Network from "@org/batch-node/Network"
 import { Clock, Duration, Effect, Either, Layer, Option, Ref } from "effect"
 import { access, constants } from "node:fs/promises"
@@ -116,10 +116,7 @@ const reach = (settings: BatchConfig["Type"]) =>
         HttpClient.tap((response) => Ref.set(date, Option.some(Date.parse(response.headers["date"] ?? ""))))
       )
     ).pipe(Layer.provide(Session.network))
-    const session = Session.over.pipe(
-      Layer.provide(client),
-      Layer.provide(Layer.succeed(BatchConfig, { ...settings, retry }))
-    )
+    const session = layerOver(Layer.succeed(BatchConfig, { ...settings, retry })).pipe(Layer.provide(client))
     const [took, answer] = yield* Effect.flatMap(BatchClient, ({ page }) => page({ limit: 1 })).pipe(
       Effect.either,
       Effect.timed,
@@ -157,7 +154,7 @@ const skew = (server: Option.Option<number>, now: number): Option.Option<Finding
 
 const folder = (name: string, path: string): Effect.Effect<Finding> =>
   Effect.tryPromise(() => access(path, constants.W_OK)).pipe(
-    Effect.zipRight(Disk.freeSpace(path)),
+    Effect.zipRight(localMachine.freeBytes(path)),
     Effect.map(Option.match({ onNone: () => "", onSome: (free) => `, ${bytes(free)} free` })),
     Effect.map((free) => finding(name, "ok", `${path} is writable${free}`)),
     Effect.catchAll(() => Effect.succeed(finding(name, "failed", `${path} is not writable`, ExitCode.local)))

@@ -2,7 +2,7 @@
  * What a failure means to whoever typed the command: a message, what is known, what to run next, and an exit code.
  */
 import { type Batch, toJson } from "@org/batch-core/Batch"
-import { maskText } from "@org/batch-core/Secret"
+import { maskText } from "@org/batch-core/Masking"
 import { Duration, Either, Option, Predicate, Schema } from "effect"
 import { AnyFailure, type Circumstances, type Failure, type OwnFailure } from "./CliError.js"
 import * as ExitCode from "./ExitCode.js"

@@ -2,7 +2,7 @@
  * A job as people read it.
  */
 import { type Batch, isTerminal } from "@org/batch-core/Batch"
-import { maskUrl } from "@org/batch-core/Secret"
+import { maskUrl } from "@org/batch-core/Masking"
 import { DateTime, Option, Redacted } from "effect"
 import { ago, count, duration, instant, plural } from "./Quantity.js"
 

@@ -3,8 +3,7 @@
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
-import * as Disk from "@org/batch-node/Disk"
-import * as Liveness from "@org/batch-node/Liveness"
+import * as LocalMachine from "@org/batch-node/LocalMachine"
 import { Layer } from "effect"
 import * as Censor from "./Censor.js"
 import * as Diagnostics from "./Diagnostics.js"
@@ -22,5 +21,5 @@ export const layer = Layer.mergeAll(
     Layer.provideMerge(Screen.layer),
     Layer.provideMerge(Censor.layer)
   ),
-  Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NoPrompt.layer, Disk.layer, Liveness.layer)
+  Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NoPrompt.layer, LocalMachine.layer)
 )

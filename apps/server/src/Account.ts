@@ -5,7 +5,7 @@
 import type { HttpClient, HttpServerRequest } from "@effect/platform"
 import * as BatchClient from "@org/batch-core/BatchClient"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
-import * as BatchHttp from "@org/batch-core/BatchHttp"
+import type * as BatchHttp from "@org/batch-core/BatchHttp"
 import * as SharedWatch from "@org/batch-core/SharedWatch"
 import * as StatusCache from "@org/batch-core/StatusCache"
 import { Context, Duration, Effect, Layer, RcMap, type Scope } from "effect"
@@ -18,8 +18,8 @@ export type Session = BatchClient.BatchClient | BatchConfig | BatchHttp.BatchHtt
 
 /** One key's share of the service. */
 export interface Account {
-  readonly cache: StatusCache.StatusCache
-  readonly watches: SharedWatch.SharedWatch
+  readonly cache: StatusCache.Service
+  readonly watches: SharedWatch.Service
   readonly session: Context.Context<Session>
 }
 
@@ -51,13 +51,10 @@ const tooMany = new Problem({
 const open = (token: string) =>
   Effect.gen(function* () {
     const session = yield* Layer.build(
-      BatchClient.layer.pipe(
-        Layer.provideMerge(BatchHttp.layer),
-        Layer.provideMerge(
-          Layer.effect(
-            BatchConfig,
-            Effect.map(BatchConfig, (config) => withKey(config, token))
-          )
+      BatchClient.layerOver(
+        Layer.effect(
+          BatchConfig,
+          Effect.map(BatchConfig, (config) => withKey(config, token))
         )
       )
     )

@@ -5,7 +5,7 @@
 import type { HttpServerError } from "@effect/platform"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Console, Data, Effect, Exit, Option, Predicate } from "effect"
-import { maskText } from "@org/batch-core/Secret"
+import { maskText } from "@org/batch-core/Masking"
 import type { SettingsError } from "./Settings.js"
 
 const codes = { SIGINT: 130, SIGTERM: 143 } as const

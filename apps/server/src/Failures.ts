@@ -3,7 +3,7 @@
  * there, parameters that cannot be read, and bugs, of which a caller learns no more than that there is one.
  */
 import { HttpApiError, type HttpApp, HttpServerRequest, type HttpServerResponse } from "@effect/platform"
-import { maskText } from "@org/batch-core/Secret"
+import { maskText } from "@org/batch-core/Masking"
 import { Cause, Effect, Either, Option, Predicate } from "effect"
 import { Problem, toResponse } from "./Problem.js"
 import * as RequestLog from "./RequestLog.js"

@@ -5,7 +5,7 @@
 import { HttpApiSchema, HttpServerResponse } from "@effect/platform"
 import { toJson } from "@org/batch-core/Batch"
 import { BatchError } from "@org/batch-core/BatchError"
-import { maskText } from "@org/batch-core/Secret"
+import { maskText } from "@org/batch-core/Masking"
 import { Data, Duration, Option, ParseResult, Schema } from "effect"
 
 /** A failure of a request, ready to be told. */

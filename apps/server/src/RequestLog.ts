@@ -4,7 +4,7 @@
  */
 import { type HttpApp, HttpServerError, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
-import { maskText } from "@org/batch-core/Secret"
+import { maskText } from "@org/batch-core/Masking"
 import { Cause, Context, Effect, Exit, Option } from "effect"
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"

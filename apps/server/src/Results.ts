@@ -5,14 +5,13 @@
 import { FileSystem, HttpServerRequest, HttpServerResponse, type Path } from "@effect/platform"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import type { Batch } from "@org/batch-core/Batch"
-import type { BatchError } from "@org/batch-core/BatchError"
+import { type BatchError, storageErrorAt } from "@org/batch-core/BatchError"
 import * as Csv from "@org/batch-core/Csv"
 import { type Format, mediaTypes } from "@org/batch-core/Format"
-import * as Memory from "@org/batch-core/Memory"
+import * as Buffers from "@org/batch-core/Buffers"
 import * as ResultPlan from "@org/batch-core/ResultPlan"
 import * as ResultStream from "@org/batch-core/ResultStream"
 import * as Retrieval from "@org/batch-core/Retrieval"
-import * as Storage from "@org/batch-core/Storage"
 import * as Telemetry from "@org/batch-core/Telemetry"
 import { Cause, DateTime, Effect, Either, Exit, Option, type Scope, Stream } from "effect"
 import Negotiator from "negotiator"
@@ -117,7 +116,7 @@ const releasing = (request: HttpServerRequest.HttpServerRequest) => {
   const response = NodeHttpServerRequest.toServerResponse(request)
   let last: Uint8Array = new Uint8Array(0)
   return (next: Uint8Array): Uint8Array => {
-    if (response.writableLength === 0) Memory.release(last)
+    if (response.writableLength === 0) Buffers.release(last)
     last = next
     return next
   }
@@ -138,11 +137,11 @@ const table = (batch: Batch): Stream.Stream<Uint8Array, BatchError, Needs> =>
       const fs = yield* FileSystem.FileSystem
       const folder = yield* Effect.mapError(
         fs.makeTempDirectoryScoped({ prefix: "batch-server-" }),
-        Storage.explain("the temporary folder")
+        storageErrorAt("the temporary folder")
       )
       const output = `${folder}/rows.csv`
       yield* Retrieval.download(batch.batchId, { output, format: "csv" })
-      return Stream.mapError(fs.stream(output, { chunkSize: 262_144 }), Storage.explain(output))
+      return Stream.mapError(fs.stream(output, { chunkSize: 262_144 }), storageErrorAt(output))
     })
   )
 

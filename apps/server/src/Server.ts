@@ -6,7 +6,7 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import * as Address from "@org/batch-node/Address"
-import * as Disk from "@org/batch-node/Disk"
+import * as LocalMachine from "@org/batch-node/LocalMachine"
 import * as Network from "@org/batch-node/Network"
 import { Effect, flow, Layer, Option } from "effect"
 import * as Account from "./Account.js"
@@ -67,7 +67,7 @@ export const layer = (variables: Readonly<Record<string, string | undefined>>) =
         Layer.provide(network(variables)),
         Layer.provide(Drain.layer),
         Layer.provide(NodeHttpServer.layer(() => server, { host, port })),
-        Layer.provide(Disk.layer),
+        Layer.provide(LocalMachine.layer),
         Layer.provide(NodeContext.layer)
       )
     })

@@ -5,7 +5,7 @@
 import { FetchHttpClient, HttpMiddleware } from "@effect/platform"
 import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
 import * as OtlpTracer from "@effect/opentelemetry/OtlpTracer"
-import { maskJson } from "@org/batch-core/Secret"
+import { maskJson } from "@org/batch-core/Masking"
 import { Effect, Layer, Option, Tracer } from "effect"
 import { ServerSettings } from "./Settings.js"
 

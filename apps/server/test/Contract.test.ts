@@ -1,6 +1,6 @@
 import { expect, layer } from "@effect/vitest"
 import { Validator } from "@seriousme/openapi-schema-validator"
-import { JsonObject } from "@org/batch-core/Secret"
+import { JsonObject } from "@org/batch-core/Masking"
 import { fullFormats } from "ajv-formats/dist/formats.js"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import { Effect, Schema } from "effect"

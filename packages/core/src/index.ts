@@ -10,16 +10,17 @@ export * as BatchConfig from "./model/BatchConfig.js"
 export * as BatchError from "./model/BatchError.js"
 export * as DurationText from "./model/DurationText.js"
 export * as Format from "./model/Format.js"
-export * as Secret from "./model/Secret.js"
+export * as Masking from "./model/Masking.js"
+export * as PresignedLink from "./model/PresignedLink.js"
 export * as Telemetry from "./model/Telemetry.js"
 
 // retry: when to try again, and what all calls of one account share
 export * as RetryPolicy from "./retry/RetryPolicy.js"
 export * as Throttle from "./retry/Throttle.js"
 
-// disk: our own disk, and what an application knows of its machine
-export * as FreeSpace from "./disk/FreeSpace.js"
-export * as Liveness from "./disk/Liveness.js"
+// disk: our own disk, what the machine tells of itself, and buffers
+export * as Buffers from "./disk/Buffers.js"
+export * as LocalMachine from "./disk/LocalMachine.js"
 
 // status: the vendor's calls, and waiting
 export * as BatchClient from "./status/BatchClient.js"
@@ -28,12 +29,12 @@ export * as BatchPoll from "./status/BatchPoll.js"
 export * as SharedWatch from "./status/SharedWatch.js"
 export * as StatusCache from "./status/StatusCache.js"
 
-// transfer: links and plans, and the bytes behind them
-export * as ResultLink from "./transfer/ResultLink.js"
+// transfer: what to fetch, and the links to it
+export * as ResultLinks from "./transfer/ResultLinks.js"
 export * as ResultPlan from "./transfer/ResultPlan.js"
 
 // proof: what a file holds, and the receipt that says so
-export * as GzipLines from "./proof/GzipLines.js"
+export * as Gunzip from "./proof/Gunzip.js"
 export * as Receipt from "./proof/Receipt.js"
 export * as Verification from "./proof/Verification.js"
 

@@ -145,13 +145,9 @@ export const upstream = (
   { client }: Script,
   options: BatchConfig.Options = {}
 ): Layer.Layer<BatchClient.BatchClient | BatchConfig.BatchConfig | BatchHttp.BatchHttp> =>
-  BatchClient.layer.pipe(
-    Layer.provideMerge(BatchHttp.layer),
-    Layer.provide(Layer.succeed(HttpClient.HttpClient, client)),
-    Layer.provideMerge(
-      BatchConfig.layer({ baseUrl, apiKey: Redacted.make(apiKey), ...options }).pipe(Layer.orDie)
-    )
-  )
+  BatchClient.layerOver(
+    BatchConfig.layer({ baseUrl, apiKey: Redacted.make(apiKey), ...options }).pipe(Layer.orDie)
+  ).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client)))
 
 /**
  * Lets the virtual clock trust that everything has come to rest after one turn of the event loop, which is true of

@@ -2,7 +2,7 @@
 import type { HttpClient, HttpClientError } from "@effect/platform"
 import { describe, expectTypeOf, it } from "@effect/vitest"
 import type { ConfigError, Duration, Effect, Either, Layer, Option, Redacted, Schema, Stream } from "effect"
-import type * as ApiAnswer from "../src/status/ApiAnswer.js"
+import type * as ApiResponse from "../src/status/ApiResponse.js"
 import type * as Batch from "../src/model/Batch.js"
 import type * as BatchClient from "../src/status/BatchClient.js"
 import type * as BatchConfig from "../src/model/BatchConfig.js"
@@ -34,7 +34,7 @@ import type * as Receipt from "../src/proof/Receipt.js"
 import type * as Records from "../src/records/Records.js"
 import type * as Retrieval from "../src/download/Retrieval.js"
 import type * as RetryPolicy from "../src/retry/RetryPolicy.js"
-import type { JsonObject } from "../src/model/Secret.js"
+import type { JsonObject } from "../src/model/Masking.js"
 import type * as Throttle from "../src/retry/Throttle.js"
 
 describe("unions of failures", () => {
@@ -185,11 +185,11 @@ describe("BatchHttp", () => {
   })
 })
 
-describe("RetryPolicy, Throttle and ApiAnswer", () => {
+describe("RetryPolicy, Throttle and ApiResponse", () => {
   it("run fails with what the attempt fails with", () => {
     type Run = typeof RetryPolicy.run<Batch.Batch, BatchNotFound>
     expectTypeOf<ReturnType<Run>>().toEqualTypeOf<Effect.Effect<Batch.Batch, BatchNotFound>>()
-    expectTypeOf<ApiAnswer.Failure<BatchNotFound>>().toEqualTypeOf<RetryPolicy.Failure<StatusError>>()
+    expectTypeOf<ApiResponse.Failure<BatchNotFound>>().toEqualTypeOf<RetryPolicy.Failure<StatusError>>()
   })
 
   it("a throttle cannot fail", () => {

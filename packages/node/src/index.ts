@@ -4,6 +4,5 @@
  * @packageDocumentation
  */
 export * as Address from "./Address.js"
-export * as Disk from "./Disk.js"
-export * as Liveness from "./Liveness.js"
+export * as LocalMachine from "./LocalMachine.js"
 export * as Network from "./Network.js"

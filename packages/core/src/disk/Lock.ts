@@ -3,12 +3,12 @@
  * both believe to hold it write the same bytes of the same version to the same places. Only one of them publishes.
  *
  * The holder's heart beats: it touches the lock again and again. Whoever finds a lock watches it for a while; one that
- * does not beat was left behind by a crash, and is taken over: at once, where `Liveness` knows that its holder is dead.
+ * does not beat was left behind by a crash, and is taken over: at once, where `LocalMachine` knows that its holder is dead.
  * A holder that was merely suspended finds another token in its lock when it wakes, and stops.
  *
  * @example
  * import { Duration, Effect } from "effect"
- * import { alongside } from "./Alongside.js"
+ * import { alongside } from "./Companion.js"
  * import * as Lock from "./Lock.js"
  *
  * const alone = Effect.gen(function* () {
@@ -18,8 +18,8 @@
  */
 import { FileSystem, type Error as PlatformErrors } from "@effect/platform"
 import { Clock, Duration, Effect, Option, Random, type Scope } from "effect"
-import { StorageError } from "../model/BatchError.js"
-import { Liveness } from "./Liveness.js"
+import { StorageError, storageErrorAt } from "../model/BatchError.js"
+import { LocalMachine } from "./LocalMachine.js"
 import * as Storage from "./Storage.js"
 
 /** A lock that is held. */
@@ -40,7 +40,7 @@ export const acquire = (
 ): Effect.Effect<Lock, StorageError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const { self } = yield* Liveness
+    const { self } = yield* LocalMachine
     const unique = `${yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)}-${yield* Clock.currentTimeMillis}`
     const token = `${unique} ${yield* self}`
     const take = Effect.acquireRelease(create(path, token), () => release(path, token))
@@ -64,7 +64,7 @@ const create = (path: string, token: string): Effect.Effect<boolean, StorageErro
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.writeFileString(path, token, { flag: "wx" })).pipe(
     Effect.as(true),
     Effect.catchIf(isTaken, () => Effect.succeed(false)),
-    Effect.mapError(Storage.explain(path))
+    Effect.mapError(storageErrorAt(path))
   )
 
 /** Removes a lock whose holder is dead. */
@@ -84,7 +84,7 @@ const evict = (
 /** Whether the token names a process that is known to be dead. */
 const isAbandoned = (path: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const { isDead } = yield* Liveness
+    const { isDead } = yield* LocalMachine
     const token = Option.getOrElse(yield* holder(path), () => "")
     return yield* isDead(token.slice(token.indexOf(" ") + 1))
   })

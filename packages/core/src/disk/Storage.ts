@@ -6,51 +6,18 @@
  *
  * const program = Storage.publish({ from: "out.jsonl.gz.partial", to: "out.jsonl.gz", replace: false })
  */
-import { Error as PlatformErrors, FileSystem, Path } from "@effect/platform"
-import { Effect, Option, Predicate, type Scope } from "effect"
-import { StorageError } from "../model/BatchError.js"
-
-const reasons: Readonly<Record<string, StorageError["reason"]>> = {
-  ENOSPC: "NoSpace",
-  EDQUOT: "NoSpace",
-  EFBIG: "NoSpace",
-  EACCES: "Denied",
-  EPERM: "Denied",
-  EROFS: "Denied",
-  EEXIST: "Exists"
-}
-
-/** What a failed call on a path means. */
-export const explain =
-  (path: string) =>
-  (error: PlatformErrors.PlatformError): StorageError => {
-    const cause = "cause" in error ? error.cause : undefined
-    const code =
-      Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : error._tag
-    return new StorageError({ reason: reasons[code] ?? "Unwritable", path, detail: details[code] ?? code })
-  }
-
-const details: Readonly<Record<string, string>> = {
-  ENOSPC: "no space left on the device",
-  EDQUOT: "the quota is used up",
-  EFBIG: "the file system allows no file of this size",
-  EACCES: "permission denied",
-  EPERM: "not permitted",
-  EROFS: "the file system is read-only",
-  ENOENT: "no such file or folder",
-  ENOTDIR: "a part of the path is no folder",
-  EISDIR: "it is a folder",
-  ENAMETOOLONG: "the name is too long",
-  ELOOP: "too many links",
-  EIO: "the device reports an error"
-}
+import { type Error as PlatformErrors, FileSystem, Path } from "@effect/platform"
+import { Effect, Option, type Scope } from "effect"
+import { StorageError, storageErrorAt } from "../model/BatchError.js"
 
 /** A file that is open for writing at any place, created if missing. */
 export const open = (
   path: string,
   flag: FileSystem.OpenFlag
 ): Effect.Effect<FileSystem.File, StorageError, FileSystem.FileSystem | Scope.Scope> =>
-  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.open(path, { flag })).pipe(Effect.mapError(explain(path)))
+  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.open(path, { flag })).pipe(
+    Effect.mapError(storageErrorAt(path))
+  )
 
 /**
  * Writes a block to its place. Not interruptible: the descriptor must not be closed, and its number given to
@@ -66,7 +33,11 @@ export const writeAt = (
     ? Effect.void
     : file
         .seek(position, "start")
-        .pipe(Effect.zipRight(file.writeAll(block)), Effect.mapError(explain(path)), Effect.uninterruptible)
+        .pipe(
+          Effect.zipRight(file.writeAll(block)),
+          Effect.mapError(storageErrorAt(path)),
+          Effect.uninterruptible
+        )
 
 /** Reads from a place into a buffer; gives how many bytes there were, 0 at the end of the file. */
 export const readAt = (
@@ -79,7 +50,7 @@ export const readAt = (
     .seek(position, "start")
     .pipe(
       Effect.zipRight(file.read(into)),
-      Effect.mapBoth({ onFailure: explain(path), onSuccess: Number }),
+      Effect.mapBoth({ onFailure: storageErrorAt(path), onSuccess: Number }),
       Effect.uninterruptible
     )
 
@@ -89,23 +60,23 @@ export const vanished = (path: string): Effect.Effect<never, StorageError> =>
 
 /** Makes what was written durable. */
 export const sync = (file: FileSystem.File, path: string): Effect.Effect<void, StorageError> =>
-  Effect.uninterruptible(Effect.mapError(file.sync, explain(path)))
+  Effect.uninterruptible(Effect.mapError(file.sync, storageErrorAt(path)))
 
 /** Creates a folder and those above it. */
 export const makeFolder = (path: string): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeDirectory(path, { recursive: true })).pipe(
-    Effect.mapError(explain(path))
+    Effect.mapError(storageErrorAt(path))
   )
 
 /** Removes a file that may be missing. */
 export const remove = (path: string): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.remove(path, { force: true })).pipe(
-    Effect.mapError(explain(path))
+    Effect.mapError(storageErrorAt(path))
   )
 
 /** Gives a file another name, replacing what has it. */
 export const rename = (from: string, to: string): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
-  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.rename(from, to)).pipe(Effect.mapError(explain(to)))
+  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.rename(from, to)).pipe(Effect.mapError(storageErrorAt(to)))
 
 /** Writes a file, and syncs it. */
 export const writeFile = (
@@ -133,7 +104,7 @@ export const checkDestination = (
     const found = yield* fs.stat(path).pipe(
       Effect.asSome,
       Effect.catchIf(isMissing, () => Effect.succeedNone),
-      Effect.mapError(explain(path))
+      Effect.mapError(storageErrorAt(path))
     )
     if (Option.isNone(found)) return
     if (found.value.type !== "File") {
@@ -163,16 +134,16 @@ export const publish = (options: {
     const path = yield* Path.Path
     const rename = fs.rename(options.from, options.to)
     yield* options.replace
-      ? Effect.mapError(rename, explain(options.to))
+      ? Effect.mapError(rename, storageErrorAt(options.to))
       : fs.link(options.from, options.to).pipe(
           Effect.zipRight(fs.remove(options.from)),
-          Effect.mapError(explain(options.to)),
+          Effect.mapError(storageErrorAt(options.to)),
           Effect.catchIf(
             (error) => error.reason !== "Exists" && error.reason !== "NoSpace",
             () =>
               Effect.zipRight(
                 checkDestination(options.to, options),
-                Effect.mapError(rename, explain(options.to))
+                Effect.mapError(rename, storageErrorAt(options.to))
               )
           )
         )

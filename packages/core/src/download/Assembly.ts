@@ -11,25 +11,25 @@
  */
 import type { FileSystem } from "@effect/platform"
 import { Deferred, Effect, Option, Ref, type Scope } from "effect"
-import { alongside } from "../disk/Alongside.js"
+import { alongside } from "../disk/Companion.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import type { RecordInvalid, ResultsCorrupt, StorageError, TransferError } from "../model/BatchError.js"
 import type { BatchHttp } from "../status/BatchHttp.js"
 import type * as Cells from "../transfer/Cells.js"
 import * as Connections from "../transfer/Connections.js"
-import * as Durability from "./Durability.js"
+import * as PartialFiles from "./PartialFiles.js"
 import type { Emit } from "./Event.js"
-import * as FileAnswer from "../transfer/FileAnswer.js"
-import * as FreeSpace from "../disk/FreeSpace.js"
+import * as FileResponse from "../transfer/FileResponse.js"
+import * as LocalMachine from "../disk/LocalMachine.js"
 import type * as Journal from "./Journal.js"
 import * as Proof from "../proof/Proof.js"
-import type { Links } from "../transfer/ResultLink.js"
+import type { Links } from "../transfer/ResultLinks.js"
 import type { PlannedFile } from "../transfer/ResultPlan.js"
-import * as Signal from "../disk/Signal.js"
-import type * as Sink from "./Sink.js"
-import * as Source from "../transfer/Source.js"
+import * as Condition from "../disk/Condition.js"
+import type * as RowWriter from "./RowWriter.js"
+import * as FileTransfer from "../transfer/FileTransfer.js"
 import type { Throttle } from "../retry/Throttle.js"
-import * as Transfer from "../transfer/Transfer.js"
+import * as RangeFetch from "../transfer/RangeFetch.js"
 
 /** What to assemble, and where. */
 export interface AssemblyOptions {
@@ -44,7 +44,7 @@ export interface AssemblyOptions {
   /** Where a planned file's compressed bytes go. The same path for all joins them as members of one gzip file. */
   readonly pathOf: (file: PlannedFile) => string
   /** Takes the inflated rows of all files, one after the other, if they are wanted. */
-  readonly sink?: Sink.Open | undefined
+  readonly sink?: RowWriter.Open | undefined
   readonly emit: Emit
 }
 
@@ -79,8 +79,8 @@ export const assemble = (
   options: AssemblyOptions
 ): Effect.Effect<Assembled, RecordInvalid | TransferError, Needs> =>
   Effect.gen(function* () {
-    const sources = yield* Durability.open(options)
-    const resumedBytes = sources.reduce((sum, source) => sum + Source.count(source), 0)
+    const sources = yield* PartialFiles.open(options)
+    const resumedBytes = sources.reduce((sum, source) => sum + FileTransfer.count(source), 0)
     yield* checkRoom(sources)
     const progress = yield* makeProgress(options, sources, resumedBytes)
     const sink = options.sink === undefined ? undefined : yield* options.sink
@@ -93,7 +93,7 @@ export const assemble = (
             concurrency: 2
           })
         : Effect.zip(proofs, sink.end)
-    const durability = yield* Durability.make(options, sources)
+    const durability = yield* PartialFiles.make(options, sources)
     const all = Effect.all([proven, bring(options, sources, progress, durability)], { concurrency: 2 })
     const [[files, written]] = yield* alongside(all, durability.keep)
     const sum = (of: (file: AssembledFile) => number) => files.reduce((total, file) => total + of(file), 0)
@@ -110,19 +110,19 @@ export const assemble = (
 /** A pool of workers, of which as many work as the host bears, brings all bytes of all files. */
 const bring = (
   options: AssemblyOptions,
-  sources: ReadonlyArray<Source.Source>,
+  sources: ReadonlyArray<FileTransfer.Source>,
   progress: Progress,
-  durability: Durability.Durability
+  durability: PartialFiles.Durability
 ): Effect.Effect<void, TransferError, Needs> =>
   Effect.gen(function* () {
     const { cellBytes, initialConnections } = (yield* BatchConfig).transfer
-    const changed = yield* Signal.make
+    const changed = yield* Condition.make
     const connections = yield* Connections.make({
       initial: initialConnections,
       most: options.concurrency,
       changed
     })
-    const shared: Omit<Transfer.Shared, "isSurplus"> = {
+    const shared: Omit<RangeFetch.Shared, "isSurplus"> = {
       ...options,
       connections,
       onSize: (source, bytes) =>
@@ -145,59 +145,61 @@ const bring = (
             Effect.map(connections.allowed, (most) => nextTask(sources, index < most, claim))
           )
           if (task === "Done") return
-          yield* Transfer.fetch({ ...shared, isSurplus }, task.source, task.run)
-          if (Source.isWhole(task.source)) yield* finish(task.source, durability)
+          yield* RangeFetch.fetch({ ...shared, isSurplus }, task.source, task.run)
+          if (FileTransfer.isWhole(task.source)) yield* finish(task.source, durability)
           yield* changed.notify
         }
       })
     const workers = Array.from({ length: options.concurrency }, (_, index) => worker(index))
     yield* Effect.forEach(sources, (source) =>
-      Source.isWhole(source) ? finish(source, durability) : Effect.void
+      FileTransfer.isWhole(source) ? finish(source, durability) : Effect.void
     )
     yield* Effect.all(workers, { concurrency: "unbounded", discard: true })
   })
 
 /** Room for what is still to come of the files whose size is known: they all lie in one folder. */
-const checkRoom = (sources: ReadonlyArray<Source.Source>): Effect.Effect<void, StorageError> => {
-  const missing = sources.reduce((sum, source) => sum + Source.missing(source), 0)
-  return Effect.forEach(sources.slice(0, 1), ({ path }) => FreeSpace.check(path, missing), { discard: true })
+const checkRoom = (sources: ReadonlyArray<FileTransfer.Source>): Effect.Effect<void, StorageError> => {
+  const missing = sources.reduce((sum, source) => sum + FileTransfer.missing(source), 0)
+  return Effect.forEach(sources.slice(0, 1), ({ path }) => LocalMachine.checkRoom(path, missing), {
+    discard: true
+  })
 }
 
-const warnUnlessStrong = (options: AssemblyOptions, source: Source.Source): Effect.Effect<void> => {
+const warnUnlessStrong = (options: AssemblyOptions, source: FileTransfer.Source): Effect.Effect<void> => {
   const etag = Option.match(source.identity, { onNone: () => "", onSome: (identity) => identity.etag })
-  if (FileAnswer.isStrong(etag)) return Effect.void
+  if (FileResponse.isStrong(etag)) return Effect.void
   const detail = etag === "" ? "the host names no ETag" : `the host's ETag ${etag} does not name one version`
   return options.emit({ _tag: "NotResumable", file: source.planned.name, detail })
 }
 
 interface Task {
-  readonly source: Source.Source
+  readonly source: FileTransfer.Source
   readonly run: Cells.Run
 }
 
 /** Files in their order; of each the first bytes that nobody fetches. None when everything is under way. */
 const nextTask = (
-  sources: ReadonlyArray<Source.Source>,
+  sources: ReadonlyArray<FileTransfer.Source>,
   allowed: boolean,
   options: { readonly cellBytes: number; readonly connections: number }
 ): Option.Option<Task | "Done"> => {
-  if (sources.every(Source.isWhole)) return Option.some("Done")
+  if (sources.every(FileTransfer.isWhole)) return Option.some("Done")
   if (!allowed) return Option.none()
   for (const source of sources) {
-    const run = Source.claim(source, options)
+    const run = FileTransfer.claim(source, options)
     if (Option.isSome(run)) return Option.some({ source, run: run.value })
   }
   return Option.none()
 }
 
 const finish = (
-  source: Source.Source,
-  durability: Durability.Durability
+  source: FileTransfer.Source,
+  durability: PartialFiles.Durability
 ): Effect.Effect<void, StorageError> =>
   Effect.gen(function* () {
     if (source.finished) return
     source.finished = true
-    yield* source.frontier.advance(Option.getOrElse(Source.totalOf(source), () => 0))
+    yield* source.frontier.advance(Option.getOrElse(FileTransfer.totalOf(source), () => 0))
     yield* durability.synced(source)
     yield* source.frontier.close
   })
@@ -205,9 +207,9 @@ const finish = (
 /** Proves the rows of one file behind its transfer. */
 const prove = (
   options: AssemblyOptions,
-  source: Source.Source,
+  source: FileTransfer.Source,
   progress: Progress,
-  sink: Sink.Sink | undefined
+  sink: RowWriter.RowWriter | undefined
 ): Effect.Effect<AssembledFile, ResultsCorrupt | StorageError, Needs> =>
   Effect.gen(function* () {
     const { index, name } = source.planned
@@ -233,7 +235,7 @@ const prove = (
     return {
       index,
       path: source.path,
-      bytes: Option.getOrElse(Source.totalOf(source), () => 0),
+      bytes: Option.getOrElse(FileTransfer.totalOf(source), () => 0),
       records: rows.records,
       etag: Option.match(source.identity, { onNone: () => "", onSome: ({ etag }) => etag }),
       retries: source.retries,
@@ -257,10 +259,10 @@ interface Counters {
 
 const makeProgress = (
   options: AssemblyOptions,
-  sources: ReadonlyArray<Source.Source>,
+  sources: ReadonlyArray<FileTransfer.Source>,
   resumedBytes: number
 ): Effect.Effect<Progress> => {
-  const totals = sources.flatMap((source) => Option.toArray(Source.totalOf(source)))
+  const totals = sources.flatMap((source) => Option.toArray(FileTransfer.totalOf(source)))
   const known = totals.reduce((sum, total) => sum + total, 0)
   return Effect.map(
     Ref.make<Counters>({ bytes: resumedBytes, known, sized: totals.length, records: 0 }),

@@ -14,13 +14,13 @@ import { FileSystem, Path } from "@effect/platform"
 import { Effect, Option } from "effect"
 import type { Assembled } from "./Assembly.js"
 import type { Batch } from "../model/Batch.js"
-import type { StorageError } from "../model/BatchError.js"
-import * as Durability from "./Durability.js"
+import { type StorageError, storageErrorAt } from "../model/BatchError.js"
+import * as PartialFiles from "./PartialFiles.js"
 import type { Format } from "../model/Format.js"
 import * as Journal from "./Journal.js"
 import * as Proof from "../proof/Proof.js"
 import type { PlannedFile, ResultPlan } from "../transfer/ResultPlan.js"
-import * as Sink from "./Sink.js"
+import * as RowWriter from "./RowWriter.js"
 import * as Storage from "../disk/Storage.js"
 
 /** What was asked for. */
@@ -42,10 +42,10 @@ export interface Request {
 /** Where a result goes. */
 export interface Destination {
   /** Where the bytes lie until they are published, and which run may go on with them. */
-  readonly layout: Durability.Layout
+  readonly layout: PartialFiles.Layout
   readonly lock: string
   /** Takes the decompressed rows until they are published, if they are wanted. */
-  readonly sink: Sink.Open | undefined
+  readonly sink: RowWriter.Open | undefined
   /** Makes the folder. */
   readonly makeFolder: Effect.Effect<void, StorageError, FileSystem.FileSystem>
   /** Refuses what could not be written in the end, and takes up what a crash left half published. */
@@ -75,7 +75,7 @@ export const check = (
     const fs = yield* FileSystem.FileSystem
     const journals = [`${request.output}.journal`, `${request.output}.parts.journal`]
     const found = yield* Effect.forEach(journals, (path) =>
-      Effect.mapError(fs.exists(path), Storage.explain(path))
+      Effect.mapError(fs.exists(path), storageErrorAt(path))
     )
     if (!request.parts && !found.includes(true)) yield* Storage.checkDestination(request.output, request)
   })
@@ -91,7 +91,7 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
     const inflateTo = inflated ? partialOf(beside) : undefined
     const pathOf = (file: PlannedFile) => (parts ? partialOf(path.join(output, file.name)) : spool)
     const targets = parts ? plan.files.map(({ name }) => path.join(output, name)) : [output]
-    const layout: Durability.Layout = {
+    const layout: PartialFiles.Layout = {
       files: plan.files,
       pathOf,
       journal: `${beside}.journal`,
@@ -104,13 +104,13 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
       }
     }
     const forget = Effect.zipRight(
-      Durability.forget(layout),
+      PartialFiles.forget(layout),
       inflateTo === undefined ? Effect.void : Storage.remove(inflateTo)
     )
     return {
       layout,
       lock: `${place}.lock`,
-      sink: Sink.of(format, { path: partialOf(beside), columns, spool }),
+      sink: RowWriter.of(format, { path: partialOf(beside), columns, spool }),
       makeFolder: Storage.makeFolder(parts ? output : path.dirname(path.resolve(output))),
       prepare: Effect.gen(function* () {
         const entries = yield* Journal.load(layout.journal, layout.purpose)
@@ -135,7 +135,7 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
             )
           : publish(inflateTo ?? spool, output, replace, sha256),
       publishNothing: Effect.gen(function* () {
-        const bytes = parts ? new Uint8Array(0) : Sink.nothing(format, columns)
+        const bytes = parts ? new Uint8Array(0) : RowWriter.nothing(format, columns)
         if (!parts) {
           yield* Storage.writeFile(partialOf(output), bytes)
           yield* Storage.publish({ from: partialOf(output), to: output, replace })
@@ -163,11 +163,11 @@ const takeUp = (
 ): Effect.Effect<boolean, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const exists = (path: string) => Effect.mapError(fs.exists(path), Storage.explain(path))
+    const exists = (path: string) => Effect.mapError(fs.exists(path), storageErrorAt(path))
     if (!(yield* exists(target))) return false
     if (!compressed || (yield* exists(partialOf(target)))) return true
     if (!(yield* Journal.isWhole(entries, target))) return false
-    yield* Effect.mapError(fs.link(target, partialOf(target)), Storage.explain(target))
+    yield* Effect.mapError(fs.link(target, partialOf(target)), storageErrorAt(target))
     return true
   })
 

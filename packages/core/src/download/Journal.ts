@@ -11,10 +11,10 @@
 import { FileSystem } from "@effect/platform"
 import { Effect, Option, Schema } from "effect"
 import { BatchId } from "../model/Batch.js"
-import type { StorageError } from "../model/BatchError.js"
+import { type StorageError, storageErrorAt } from "../model/BatchError.js"
 import * as Cells from "../transfer/Cells.js"
 import * as Digest from "../disk/Digest.js"
-import * as FileAnswer from "../transfer/FileAnswer.js"
+import * as FileResponse from "../transfer/FileResponse.js"
 import * as Storage from "../disk/Storage.js"
 
 const Count = Schema.NonNegativeInt
@@ -49,7 +49,7 @@ export const Entry = Schema.Struct({
 }).pipe(
   Schema.filter(
     ({ cell_bytes, cells, etag, proven, total }) =>
-      FileAnswer.isStrong(etag) &&
+      FileResponse.isStrong(etag) &&
       Option.getOrElse(proven, () => ({ bytes: 0 })).bytes <= total &&
       cells.length === Math.ceil(total / cell_bytes) &&
       cells.every(([filled], cell) => filled <= Math.min(cell_bytes, total - cell * cell_bytes))
@@ -127,7 +127,7 @@ export const isWhole = (
 ): Effect.Effect<boolean, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const { size } = yield* Effect.mapError(fs.stat(path), Storage.explain(path))
+    const { size } = yield* Effect.mapError(fs.stat(path), storageErrorAt(path))
     const file = yield* Storage.open(path, "r")
     let base = 0
     for (const entry of entries) {

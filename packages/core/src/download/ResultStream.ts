@@ -28,16 +28,16 @@ import type { BatchHttp } from "../status/BatchHttp.js"
 import * as Digest from "../disk/Digest.js"
 import * as Connections from "../transfer/Connections.js"
 import type { Emit } from "./Event.js"
-import * as Frontier from "../disk/Frontier.js"
-import * as GzipLines from "../proof/GzipLines.js"
-import * as Memory from "../disk/Memory.js"
+import * as GrowingFile from "../disk/GrowingFile.js"
+import * as Gunzip from "../proof/Gunzip.js"
+import * as Buffers from "../disk/Buffers.js"
 import * as Proof from "../proof/Proof.js"
-import * as ResultLink from "../transfer/ResultLink.js"
+import * as ResultLinks from "../transfer/ResultLinks.js"
 import * as ResultPlan from "../transfer/ResultPlan.js"
-import * as Signal from "../disk/Signal.js"
-import * as Source from "../transfer/Source.js"
+import * as Condition from "../disk/Condition.js"
+import * as FileTransfer from "../transfer/FileTransfer.js"
 import * as Throttle from "../retry/Throttle.js"
-import * as Transfer from "../transfer/Transfer.js"
+import * as RangeFetch from "../transfer/RangeFetch.js"
 
 /** What to stream. */
 export interface StreamOptions {
@@ -60,9 +60,7 @@ export const make = (batch: Batch, options: StreamOptions): Stream.Stream<Uint8A
     Effect.gen(function* () {
       const plan = yield* ResultPlan.make(batch, { parts: false })
       if (plan.source === "none") {
-        return options.format === "jsonl.gz"
-          ? Stream.make(Uint8Array.from(GzipLines.emptyMember))
-          : Stream.empty
+        return options.format === "jsonl.gz" ? Stream.make(Uint8Array.from(Gunzip.emptyMember)) : Stream.empty
       }
       const output = yield* Mailbox.make<Uint8Array, StreamError>(1)
       const run: Run = { batch, options, plan, output, ...(yield* share(batch, options.onEvent)) }
@@ -80,7 +78,7 @@ interface Run {
   readonly plan: ResultPlan.ResultPlan
   readonly output: Mailbox.Mailbox<Uint8Array, StreamError>
   readonly settings: Settings
-  readonly shared: Transfer.Shared
+  readonly shared: RangeFetch.Shared
 }
 
 /** Takes what is to be read, in order. */
@@ -89,13 +87,12 @@ type HandOn = (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, Results
 const share = (batch: Batch, emit: Emit = () => Effect.void) =>
   Effect.gen(function* () {
     const config = yield* BatchConfig
-    const { baseUrl, retry, transfer } = config
-    const changed = yield* Signal.make
-    const shared: Transfer.Shared = {
-      links: yield* ResultLink.make(batch, {
+    const { retry, transfer } = config
+    const changed = yield* Condition.make
+    const shared: RangeFetch.Shared = {
+      links: yield* ResultLinks.make(batch, {
         client: yield* BatchClient,
-        transfer,
-        allowHttp: new URL(baseUrl).protocol === "http:",
+        settings: config,
         onRefresh: emit({ _tag: "LinkRefreshed" })
       }),
       throttle: yield* Throttle.make(retry),
@@ -173,8 +170,8 @@ const pumpFiles = (
     let records = 0
     for (const file of files) {
       const end = yield* Effect.scoped(pumpFile(run, file, handOn))
-      records += GzipLines.countOf(end)
-      if (GzipLines.isUnterminated(end) && file.index + 1 < files.length) {
+      records += Gunzip.countOf(end)
+      if (Gunzip.isUnterminated(end) && file.index + 1 < files.length) {
         return yield* Proof.unjoinable(file.name)
       }
     }
@@ -186,10 +183,10 @@ const pumpFile = (
   run: Run,
   planned: ResultPlan.PlannedFile,
   handOn: HandOn
-): Effect.Effect<GzipLines.Position, StreamError, BatchHttp | Scope.Scope> =>
+): Effect.Effect<Gunzip.Position, StreamError, BatchHttp | Scope.Scope> =>
   Effect.gen(function* () {
     const { options, settings } = run
-    const lines = yield* GzipLines.make({
+    const lines = yield* Gunzip.make({
       maxLineBytes: settings.transfer.maxLineBytes,
       chunkBytes,
       chunksHeld: 1,
@@ -202,7 +199,7 @@ const pumpFile = (
     const take = (block: Uint8Array) =>
       Effect.zipRight(
         lines.push(block),
-        options.format === "jsonl" ? Effect.sync(() => Memory.release(block)) : handOn([block])
+        options.format === "jsonl" ? Effect.sync(() => Buffers.release(block)) : handOn([block])
       )
     const proven = Effect.gen(function* () {
       let block = yield* Queue.take(blocks)
@@ -223,18 +220,18 @@ const fetchAll = (
   write: (bytes: Uint8Array) => Effect.Effect<unknown>
 ): Effect.Effect<void, StreamError, BatchHttp> =>
   Effect.gen(function* () {
-    const source = Source.make({
+    const source = FileTransfer.make({
       planned,
       path: planned.name,
       sink: { write: (_, bytes) => Effect.asVoid(write(bytes)), sync: Effect.void },
       size: yield* Deferred.make<number>(),
       base: Effect.succeed(0),
-      frontier: yield* Frontier.make
+      frontier: yield* GrowingFile.make
     })
-    const next = () => Source.claim(source, { cellBytes: settings.transfer.cellBytes, connections: 1 })
+    const next = () => FileTransfer.claim(source, { cellBytes: settings.transfer.cellBytes, connections: 1 })
     let claimed = next()
     while (Option.isSome(claimed)) {
-      yield* Transfer.fetch(shared, source, claimed.value)
+      yield* RangeFetch.fetch(shared, source, claimed.value)
       claimed = next()
     }
   }).pipe(Effect.provideService(BatchConfig, settings), Effect.catchTag("StorageError", Effect.die))

@@ -9,7 +9,7 @@
  */
 import type { FileSystem, Path } from "@effect/platform"
 import { DateTime, type Duration, Effect, Option, Stream } from "effect"
-import { alongside } from "../disk/Alongside.js"
+import { alongside } from "../disk/Companion.js"
 import * as Assembly from "./Assembly.js"
 import type { Batch, BatchId } from "../model/Batch.js"
 import { BatchClient, status } from "../status/BatchClient.js"
@@ -31,7 +31,7 @@ import * as Digest from "../disk/Digest.js"
 import type { Format } from "../model/Format.js"
 import * as Lock from "../disk/Lock.js"
 import * as Receipt from "../proof/Receipt.js"
-import * as ResultLink from "../transfer/ResultLink.js"
+import * as ResultLinks from "../transfer/ResultLinks.js"
 import * as ResultPlan from "../transfer/ResultPlan.js"
 import * as Throttle from "../retry/Throttle.js"
 
@@ -184,11 +184,11 @@ const deliverNothing = (
 /** Fetches, proves and publishes, alone at this destination. */
 const deliverRows = (run: Run, way: Way): Effect.Effect<Receipt.Receipt, RowsError, Needs> =>
   Effect.gen(function* () {
-    const { baseUrl, retry, transfer } = yield* BatchConfig
-    const links = yield* ResultLink.make(run.batch, {
+    const settings = yield* BatchConfig
+    const { retry, transfer } = settings
+    const links = yield* ResultLinks.make(run.batch, {
       client: yield* BatchClient,
-      transfer,
-      allowHttp: new URL(baseUrl).protocol === "http:",
+      settings,
       onRefresh: Effect.suspend(() => run.emit({ _tag: "LinkRefreshed" }))
     })
     const shared: Shared = { links, throttle: yield* Throttle.make(retry) }
@@ -204,7 +204,7 @@ const deliverRows = (run: Run, way: Way): Effect.Effect<Receipt.Receipt, RowsErr
 type RowsError = RecordInvalid | TransferError
 
 interface Shared {
-  readonly links: ResultLink.Links
+  readonly links: ResultLinks.Links
   readonly throttle: Throttle.Throttle
 }
 

@@ -12,7 +12,7 @@
  * })
  */
 import { DateTime, Option, ParseResult, Predicate, Redacted, Schema } from "effect"
-import { JsonObject, MaskedText, maskJson, SecretJson, SecretUrl } from "./Secret.js"
+import { JsonObject, MaskedText, maskJson, SecretJson, SecretUrl } from "./Masking.js"
 
 /** The id of a batch job, a UUID. */
 export const BatchId = Schema.UUID.pipe(Schema.brand("BatchId")).annotations({

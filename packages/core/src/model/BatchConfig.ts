@@ -21,7 +21,7 @@ import {
   Redacted
 } from "effect"
 import * as DurationText from "./DurationText.js"
-import { maskText } from "./Secret.js"
+import { maskText } from "./Masking.js"
 
 /**
  * A setting with its default, read by `parse`, whose `Left` says what is wrong. A variable that is empty counts as one

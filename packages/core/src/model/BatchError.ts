@@ -12,9 +12,10 @@
  *     Effect.catchTag("RateLimited", (error) => Effect.sleep(error.retryAfter))
  *   )
  */
-import { Duration, Option, Schema } from "effect"
+import type { Error as PlatformErrors } from "@effect/platform"
+import { Duration, Option, Predicate, Schema } from "effect"
 import { Batch, BatchId, BatchStatus } from "./Batch.js"
-import { MaskedJson, MaskedText, maskText } from "./Secret.js"
+import { MaskedJson, MaskedText, maskText } from "./Masking.js"
 
 const OptionalInt = Schema.optionalWith(Schema.Int, { as: "Option" })
 
@@ -233,6 +234,33 @@ export class StorageError extends Schema.TaggedError<StorageError>()("StorageErr
     }[this.reason]
     return shown`${this.path}: ${what} (${this.detail})`
   }
+}
+
+/** What a failed call of the file system on `path` means, as a `StorageError` by the system's own code (`ENOSPC` …). */
+export const storageErrorAt =
+  (path: string) =>
+  (error: PlatformErrors.PlatformError): StorageError => {
+    const cause = "cause" in error ? error.cause : undefined
+    const code =
+      Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : error._tag
+    const [reason, detail] = systemErrors[code] ?? ["Unwritable", code]
+    return new StorageError({ reason, path, detail })
+  }
+
+const systemErrors: Readonly<Record<string, readonly [StorageError["reason"], string]>> = {
+  ENOSPC: ["NoSpace", "no space left on the device"],
+  EDQUOT: ["NoSpace", "the quota is used up"],
+  EFBIG: ["NoSpace", "the file system allows no file of this size"],
+  EACCES: ["Denied", "permission denied"],
+  EPERM: ["Denied", "not permitted"],
+  EROFS: ["Denied", "the file system is read-only"],
+  EEXIST: ["Exists", "EEXIST"],
+  ENOENT: ["Unwritable", "no such file or folder"],
+  ENOTDIR: ["Unwritable", "a part of the path is no folder"],
+  EISDIR: ["Unwritable", "it is a folder"],
+  ENAMETOOLONG: ["Unwritable", "the name is too long"],
+  ELOOP: ["Unwritable", "too many links"],
+  EIO: ["Unwritable", "the device reports an error"]
 }
 
 /** One line that is no record. */

@@ -4,28 +4,29 @@
  *
  * @example
  * import { Effect } from "effect"
- * import * as Frontier from "../disk/Frontier.js"
+ * import * as GrowingFile from "../disk/GrowingFile.js"
  * import * as Proof from "./Proof.js"
  *
  * const program = Effect.gen(function* () {
- *   const frontier = yield* Frontier.make
+ *   const frontier = yield* GrowingFile.make
  *   return yield* Proof.rows({ name: "results", path: "out.partial", base: Effect.succeed(0), frontier })
  * })
  */
 import { FileSystem } from "@effect/platform"
 import { Effect, Option, ScopedRef } from "effect"
 import { BatchConfig } from "../model/BatchConfig.js"
-import { ResultsCorrupt, type StorageError } from "../model/BatchError.js"
+import { ResultsCorrupt, type StorageError, storageErrorAt } from "../model/BatchError.js"
 import * as Digest from "../disk/Digest.js"
-import * as Frontier from "../disk/Frontier.js"
-import * as GzipLines from "./GzipLines.js"
+import * as GrowingFile from "../disk/GrowingFile.js"
+import * as Gunzip from "./Gunzip.js"
+import * as RowCount from "./RowCount.js"
 import * as Storage from "../disk/Storage.js"
 
 /** A run of bytes in a file, behind a frontier that counts from `base`. */
 export interface Region {
   readonly path: string
   readonly base: Effect.Effect<number>
-  readonly frontier: Frontier.Frontier
+  readonly frontier: GrowingFile.Frontier
 }
 
 /** What a sound gzip file of lines holds. */
@@ -37,7 +38,7 @@ export interface Rows {
 }
 
 /** Whole gzip members from the region's first byte on, and what they were proven to hold. */
-export interface Proven extends GzipLines.Position {
+export interface Proven extends Gunzip.Position {
   readonly bytes: number
 }
 
@@ -47,8 +48,8 @@ export const ofFile = (
 ): Effect.Effect<Region & { readonly bytes: number }, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const bytes = Number((yield* Effect.mapError(fs.stat(path), Storage.explain(path))).size)
-    const frontier = yield* Frontier.make
+    const bytes = Number((yield* Effect.mapError(fs.stat(path), storageErrorAt(path))).size)
+    const frontier = yield* GrowingFile.make
     yield* frontier.advance(bytes)
     yield* frontier.close
     return { path, base: Effect.succeed(0), frontier, bytes }
@@ -80,20 +81,20 @@ export const rows = (
   Effect.gen(function* () {
     const { maxLineBytes, syncBytes } = (yield* BatchConfig).transfer
     const resumed = options.onInflated === undefined ? options.from : undefined
-    const proven = resumed ?? { ...GzipLines.start, bytes: 0 }
-    const run: Run = { options, maxLineBytes, every: syncBytes, proven, told: GzipLines.countOf(proven) }
+    const proven = resumed ?? { ...Gunzip.start, bytes: 0 }
+    const run: Run = { options, maxLineBytes, every: syncBytes, proven, told: Gunzip.countOf(proven) }
     const end = yield* prove(run, options.onProven !== undefined && options.onInflated === undefined)
     return {
-      records: GzipLines.countOf(end),
+      records: Gunzip.countOf(end),
       inflatedBytes: end.inflatedBytes,
-      unterminated: GzipLines.isUnterminated(end)
+      unterminated: Gunzip.isUnterminated(end)
     }
   }).pipe(Effect.catchTag("GzipFault", (fault) => corrupt(options.name, fault)))
 
 /** What a fault of the compressed bytes means for their file. */
 export const corrupt = (
   file: string,
-  { actual, expected, kind }: GzipLines.GzipFault
+  { actual, expected, kind }: Gunzip.GzipFault
 ): Effect.Effect<never, ResultsCorrupt> =>
   Effect.fail(
     new ResultsCorrupt({
@@ -131,18 +132,18 @@ interface NoMember {
 const prove = (
   run: Run,
   searching: boolean
-): Effect.Effect<Proven, GzipLines.GzipFault | StorageError, FileSystem.FileSystem> =>
+): Effect.Effect<Proven, Gunzip.GzipFault | StorageError, FileSystem.FileSystem> =>
   inflate(run, searching).pipe(Effect.catchTag("NoMember", () => prove(run, false)))
 
 /** With `searching` every member that begins far enough behind the last one that is proven is inflated by itself. */
 const inflate = (
   run: Run,
   searching: boolean
-): Effect.Effect<Proven, GzipLines.GzipFault | NoMember | StorageError, FileSystem.FileSystem> =>
+): Effect.Effect<Proven, Gunzip.GzipFault | NoMember | StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { maxLineBytes, options } = run
     const make = () =>
-      GzipLines.make({ maxLineBytes, from: run.proven, onInflated: options.onInflated, lent: true })
+      Gunzip.make({ maxLineBytes, from: run.proven, onInflated: options.onInflated, lent: true })
     const inflater = yield* ScopedRef.fromAcquire(make())
     const push = (bytes: Uint8Array) => Effect.flatMap(ScopedRef.get(inflater), (lines) => lines.push(bytes))
     const end = Effect.flatMap(ScopedRef.get(inflater), (lines) => lines.end)
@@ -172,15 +173,15 @@ const inflate = (
 
 /** Where a member may begin in these bytes, at `from` or behind it; 0 if nowhere. */
 const memberAfter = (bytes: Uint8Array, from: number): number =>
-  from >= bytes.length ? 0 : Math.max(0, GzipLines.memberStart(bytes, Math.max(0, from)))
+  from >= bytes.length ? 0 : Math.max(0, Gunzip.memberStart(bytes, Math.max(0, from)))
 
 const note = (run: Run, proven: Proven): void => {
   run.proven = proven
   run.options.onProven?.(proven)
 }
 
-const tell = (run: Run, position: GzipLines.Position): Effect.Effect<void> => {
-  const news = GzipLines.countOf(position) - run.told
+const tell = (run: Run, position: Gunzip.Position): Effect.Effect<void> => {
+  const news = Gunzip.countOf(position) - run.told
   if (news <= 0 || run.options.onRows === undefined) return Effect.void
   run.told += news
   return run.options.onRows(news)
@@ -198,15 +199,9 @@ export const isGzip = (region: Region): Effect.Effect<boolean, StorageError, Fil
 /** Counts the rows of a region that is not compressed. */
 export const plainRows = (region: Region): Effect.Effect<Rows, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    let [lines, size, last] = [0, 0, 10]
-    yield* follow(region, (bytes) =>
-      Effect.sync(() => {
-        for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) lines += 1
-        size += bytes.length
-        last = bytes.at(-1) ?? last
-      })
-    )
-    return { records: lines + (last === 10 ? 0 : 1), inflatedBytes: size, unterminated: last !== 10 }
+    const count = RowCount.ofLines()
+    const inflatedBytes = yield* follow(region, (bytes) => Effect.sync(() => count.push(bytes)))
+    return { records: count.rows(), inflatedBytes, unterminated: count.isUnterminated() }
   })
 
 /** SHA-256 of the regions one after the other, in hexadecimal. */

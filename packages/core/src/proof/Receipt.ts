@@ -11,7 +11,7 @@
 import { FileSystem } from "@effect/platform"
 import { Effect, Option, Schema } from "effect"
 import { BatchId, BatchStatus } from "../model/Batch.js"
-import { StorageError } from "../model/BatchError.js"
+import { StorageError, storageErrorAt } from "../model/BatchError.js"
 import { Format } from "../model/Format.js"
 import * as Storage from "../disk/Storage.js"
 
@@ -86,8 +86,8 @@ export const read = (
   Effect.gen(function* () {
     const path = pathOf(output)
     const fs = yield* FileSystem.FileSystem
-    if (!(yield* Effect.mapError(fs.exists(path), Storage.explain(path)))) return Option.none()
-    const text = yield* Effect.mapError(fs.readFileString(path), Storage.explain(path))
+    if (!(yield* Effect.mapError(fs.exists(path), storageErrorAt(path)))) return Option.none()
+    const text = yield* Effect.mapError(fs.readFileString(path), storageErrorAt(path))
     return yield* Schema.decode(Json)(text).pipe(
       Effect.asSome,
       Effect.mapError(() => new StorageError({ reason: "Unwritable", path, detail: "it is no receipt" }))

@@ -9,12 +9,11 @@
 import { FileSystem, Path } from "@effect/platform"
 import { Effect, Option } from "effect"
 import type { BatchConfig } from "../model/BatchConfig.js"
-import { ResultsCorrupt, type StorageError } from "../model/BatchError.js"
-import * as Csv from "../records/Csv.js"
+import { ResultsCorrupt, type StorageError, storageErrorAt } from "../model/BatchError.js"
 import * as Format from "../model/Format.js"
 import * as Proof from "./Proof.js"
+import * as RowCount from "./RowCount.js"
 import * as Receipt from "./Receipt.js"
-import * as Storage from "../disk/Storage.js"
 
 /** What was found; everything that could be compared agrees. */
 export interface Verification {
@@ -64,14 +63,14 @@ const contents = (
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const { type } = yield* Effect.mapError(fs.stat(file), Storage.explain(file))
+    const { type } = yield* Effect.mapError(fs.stat(file), storageErrorAt(file))
     if (type !== "Directory") return [file]
     if (receipt !== undefined) {
       return receipt.parts.flatMap((part) =>
         Option.toArray(Option.map(part.output, (output) => path.join(file, path.basename(output))))
       )
     }
-    const names = yield* Effect.mapError(fs.readDirectory(file), Storage.explain(file))
+    const names = yield* Effect.mapError(fs.readDirectory(file), storageErrorAt(file))
     return names
       .filter((name) => /\.part-\d+\.jsonl\.gz$/u.test(name))
       .toSorted()
@@ -88,9 +87,9 @@ const measure = (region: Region, format: Format.Format | undefined) =>
 
 const measureTable = (region: Region) =>
   Effect.gen(function* () {
-    const counter = Csv.counter()
-    yield* Proof.follow(region, (bytes) => Effect.sync(() => counter.push(bytes)))
-    return { bytes: region.bytes, records: counter.rows() }
+    const count = RowCount.ofTable()
+    yield* Proof.follow(region, (bytes) => Effect.sync(() => count.push(bytes)))
+    return { bytes: region.bytes, records: count.rows() }
   })
 
 const measureLines = (region: Region) =>

@@ -17,8 +17,7 @@ import { Effect, Either, Stream } from "effect"
 import { BatchConfig } from "../model/BatchConfig.js"
 import type { RecordInvalid } from "../model/BatchError.js"
 import * as CsvText from "./internal/CsvText.js"
-import * as Fields from "./internal/Fields.js"
-import { quote } from "./internal/JsonText.js"
+import * as JsonFields from "./internal/JsonFields.js"
 import * as Records from "./Records.js"
 
 /** The header of a path. */
@@ -56,10 +55,10 @@ export interface Options {
 
 /** Finds the columns of all rows, in the order of their appearance; each step gives those so far. */
 export const columnsOf = (options: Options): Conversion<ReadonlyArray<string>> => {
-  const fields = Fields.learning()
+  const fields = JsonFields.learning()
   return convert(
     options,
-    (bytes) => Fields.read(fields, bytes),
+    (bytes) => JsonFields.read(fields, bytes),
     () => fields.columns.map(({ path }) => headerOf(path))
   )
 }
@@ -76,13 +75,13 @@ export const header = (columns: ReadonlyArray<string>): Uint8Array => {
  * object is the object's JSON, unless columns below it are wanted as well.
  */
 export const rowsOf = (columns: ReadonlyArray<string>, options: Options): Conversion<Uint8Array> => {
-  const fields = Fields.named(columns.map(pathOf))
+  const fields = JsonFields.named(columns.map(pathOf))
   const text = CsvText.make()
   text.header(columns)
   return convert(
     options,
     (bytes) => {
-      const isRecord = Fields.read(fields, bytes)
+      const isRecord = JsonFields.read(fields, bytes)
       if (isRecord) text.row(fields, bytes)
       return isRecord
     },
@@ -105,33 +104,6 @@ const convert = <A>(
     return Either.right(result())
   }
   return { push: (bytes) => readAll(lines.push(bytes)), end: () => readAll(lines.end()) }
-}
-
-/** How many rows a table has, read in any portions. Mutable and synchronous. */
-export interface Counter {
-  readonly push: (bytes: Uint8Array) => void
-  /** Without the header. A last row without a line end counts. */
-  readonly rows: () => number
-}
-
-const lineFeed = 0x0a
-
-/** Counts the line ends that are not inside quotes. */
-export const counter = (): Counter => {
-  let lineEnds = 0
-  let isQuoted = false
-  let isBegun = false
-  return {
-    push: (bytes) => {
-      for (let at = 0; at < bytes.length; at++) {
-        const byte = bytes[at]
-        if (byte === quote) isQuoted = !isQuoted
-        else if (byte === lineFeed && !isQuoted) lineEnds += 1
-      }
-      if (bytes.length > 0) isBegun = isQuoted || bytes.at(-1) !== lineFeed
-    },
-    rows: () => Math.max(0, lineEnds + (isBegun ? 1 : 0) - 1)
-  }
 }
 
 /**

@@ -14,7 +14,7 @@ import { isUtf8 } from "node:buffer"
 import { Chunk, Effect, Either, ParseResult, Predicate, Schema, Stream } from "effect"
 import { BatchConfig } from "../model/BatchConfig.js"
 import { RecordInvalid } from "../model/BatchError.js"
-import type { JsonObject } from "../model/Secret.js"
+import type { JsonObject } from "../model/Masking.js"
 
 /** One record: any JSON object. Integers beyond 2⁵³ − 1 have lost their last digits, as they do in JavaScript. */
 export type Record = JsonObject

@@ -10,9 +10,15 @@
  *   Stream.runCollect
  * )
  */
-import { type HttpClientError, HttpClientRequest, HttpIncomingMessage, UrlParams } from "@effect/platform"
+import {
+  type HttpClient,
+  type HttpClientError,
+  HttpClientRequest,
+  HttpIncomingMessage,
+  UrlParams
+} from "@effect/platform"
 import { Chunk, Context, Duration, Effect, HashSet, Layer, Option, Redacted, Schema, Stream } from "effect"
-import * as ApiAnswer from "./ApiAnswer.js"
+import * as ApiResponse from "./ApiResponse.js"
 import { type Batch, type BatchId, FromJson } from "../model/Batch.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import {
@@ -22,9 +28,9 @@ import {
   RateLimited,
   type StatusError
 } from "../model/BatchError.js"
-import { BatchHttp } from "./BatchHttp.js"
+import { BatchHttp, layer as httpLayer } from "./BatchHttp.js"
 import * as RetryPolicy from "../retry/RetryPolicy.js"
-import { JsonObject, scrub, SecretJson } from "../model/Secret.js"
+import { JsonObject, scrub, SecretJson } from "../model/Masking.js"
 import * as Telemetry from "../model/Telemetry.js"
 import * as Throttle from "../retry/Throttle.js"
 
@@ -101,11 +107,11 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
   const occursByChance = secret === undefined || Redacted.value(secret).length < shortestSecret
 
   const lost = (error: HttpClientError.HttpClientError) =>
-    Effect.zipRight(countRequest("network"), Effect.fail(ApiAnswer.unreachable(error, secret)))
+    Effect.zipRight(countRequest("network"), Effect.fail(ApiResponse.unreachable(error, secret)))
 
   const attempt = (
     request: HttpClientRequest.HttpClientRequest
-  ): Effect.Effect<ApiAnswer.ApiAnswer, ApiAnswer.Failure> =>
+  ): Effect.Effect<ApiResponse.ApiResponse, ApiResponse.Failure> =>
     api.execute(request).pipe(
       Effect.flatMap((response) =>
         Effect.map(response.text, (text) => ({
@@ -116,7 +122,7 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
       ),
       HttpIncomingMessage.withMaxBodySize(Option.some(maxBodyBytes)),
       Effect.catchTags({
-        NotAuthorized: (error) => Effect.fail(ApiAnswer.final(error)),
+        NotAuthorized: (error) => Effect.fail(ApiResponse.final(error)),
         RequestError: lost,
         ResponseError: lost
       }),
@@ -124,7 +130,7 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
         duration: retry.attemptTimeout,
         onSuccess: (answer) => Effect.zipRight(countRequest(String(answer.status)), Effect.succeed(answer)),
         onTimeout: () =>
-          Effect.zipRight(countRequest("timeout"), Effect.fail(ApiAnswer.timedOut(retry.attemptTimeout)))
+          Effect.zipRight(countRequest("timeout"), Effect.fail(ApiResponse.timedOut(retry.attemptTimeout)))
       }),
       Effect.flatten,
       Effect.tap((answer) => throttle.observe(answer.headers))
@@ -133,13 +139,15 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
   const call = <A, E>(
     request: HttpClientRequest.HttpClientRequest,
     schema: Schema.Schema<A, JsonObject>,
-    refusal: (answer: ApiAnswer.ApiAnswer) => E | ApiError
+    refusal: (answer: ApiResponse.ApiResponse) => E | ApiError
   ): Effect.Effect<A, E | ApiError> =>
     Effect.flatMap(throttle.refused, (refused) =>
       Option.isSome(refused)
         ? Effect.fail(new RateLimited({ retryAfter: refused.value, attempts: 0 }))
         : RetryPolicy.run(
-            Effect.flatMap(attempt(request), (answer) => ApiAnswer.interpret(answer, schema, refusal, clean)),
+            Effect.flatMap(attempt(request), (answer) =>
+              ApiResponse.interpret(answer, schema, refusal, clean)
+            ),
             { retry, throttle }
           )
     ).pipe(
@@ -153,7 +161,7 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
   return {
     status: Effect.fn("BatchClient.status")((batchId: BatchId) =>
       call(HttpClientRequest.get(`/batch/${batchId}`), ofBatch(batchId), (answer) =>
-        answer.status === 404 ? new BatchNotFound({ batchId }) : ApiAnswer.refused(answer)
+        answer.status === 404 ? new BatchNotFound({ batchId }) : ApiResponse.refused(answer)
       )
     ),
     page: Effect.fn("BatchClient.page")((options: ListOptions = {}) =>
@@ -161,7 +169,7 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
         call(
           HttpClientRequest.get("/batch", { urlParams: UrlParams.fromInput({ ...options }) }),
           PageFromJson,
-          ApiAnswer.refused
+          ApiResponse.refused
         ),
         toPage
       )
@@ -171,6 +179,15 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
 
 /** The calls of the API. */
 export const layer: Layer.Layer<BatchClient, never, BatchConfig | BatchHttp> = Layer.effect(BatchClient, make)
+
+/**
+ * Settings, hardened HTTP and calls in one, over the `HttpClient` of the application:
+ * `BatchClient.layerOver(BatchConfig.layerConfig())`.
+ */
+export const layerOver = <E, R>(
+  config: Layer.Layer<BatchConfig, E, R>
+): Layer.Layer<BatchClient | BatchConfig | BatchHttp, E, R | HttpClient.HttpClient> =>
+  layer.pipe(Layer.provideMerge(httpLayer), Layer.provideMerge(config))
 
 /** An answer about another batch is not an answer. */
 const ofBatch = (batchId: BatchId): Schema.Schema<Batch, JsonObject> =>

@@ -16,7 +16,7 @@ import { HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform
 import { Context, Effect, Layer, Option, Predicate, Redacted } from "effect"
 import { BatchConfig } from "../model/BatchConfig.js"
 import { NotAuthorized } from "../model/BatchError.js"
-import { maskText, scrub } from "../model/Secret.js"
+import { maskText, scrub } from "../model/Masking.js"
 
 /** The two clients. */
 export interface Service {

@@ -7,22 +7,22 @@
  * import { type Batch, SharedWatch } from "@org/batch-core"
  *
  * const program = (id: Batch.BatchId) =>
- *   Effect.scoped(
- *     Effect.flatMap(SharedWatch.make, (watches) =>
- *       Effect.all([watches.wait(id, Effect.sleep("1 minute")), Stream.runCount(watches.follow(id))], { concurrency: 2 })
- *     )
- *   )
+ *   Effect.gen(function* () {
+ *     const watches = yield* SharedWatch.SharedWatch
+ *     const wait = watches.wait(id, Effect.sleep("1 minute"))
+ *     return yield* Effect.all([wait, Stream.runCount(watches.follow(id))], { concurrency: 2 })
+ *   }).pipe(Effect.provide(SharedWatch.layer))
  */
-import { Duration, Effect, Exit, Option, RcMap, type Scope, Stream } from "effect"
+import { Context, Duration, Effect, Exit, Layer, Option, RcMap, type Scope, Stream } from "effect"
 import { type Batch, type BatchId, isTerminal } from "../model/Batch.js"
 import type { BatchClient } from "./BatchClient.js"
 import type { BatchConfig } from "../model/BatchConfig.js"
 import { type WatchError, WaitTimeout } from "../model/BatchError.js"
 import * as BatchPoll from "./BatchPoll.js"
-import * as Signal from "../disk/Signal.js"
+import * as Condition from "../disk/Condition.js"
 
 /** The waits of one account. */
-export interface SharedWatch {
+export interface Service {
   /** The answers to polls, the last known one first; those that nobody had time to look at are passed over. */
   readonly follow: (batchId: BatchId) => Stream.Stream<Batch, WatchError>
   /**
@@ -34,6 +34,9 @@ export interface SharedWatch {
   readonly end: (batchId: BatchId, patience: Effect.Effect<void>) => Effect.Effect<Batch, WatchError>
 }
 
+/** The waits of one account. */
+export class SharedWatch extends Context.Tag("@org/batch-core/SharedWatch")<SharedWatch, Service>() {}
+
 /** What is known of one batch. */
 interface Watch {
   last: Option.Option<Batch>
@@ -42,11 +45,11 @@ interface Watch {
   /** Failed requests since the last answer, by their tags. */
   excuse: string
   ended: Option.Option<Exit.Exit<void, WatchError>>
-  readonly changed: Signal.Signal
+  readonly changed: Condition.Condition
 }
 
-/** Nobody waits yet. */
-export const make: Effect.Effect<SharedWatch, never, BatchClient | BatchConfig | Scope.Scope> = Effect.map(
+/** Shared waits over the calls of one account: make one for each key. */
+export const make: Effect.Effect<Service, never, BatchClient | BatchConfig | Scope.Scope> = Effect.map(
   RcMap.make({ lookup: begin }),
   (watches) => {
     const follow = (batchId: BatchId) => Stream.unwrapScoped(Effect.map(RcMap.get(watches, batchId), answers))
@@ -72,9 +75,15 @@ export const make: Effect.Effect<SharedWatch, never, BatchClient | BatchConfig |
   }
 )
 
+/** Shared waits over the calls of one account. */
+export const layer: Layer.Layer<SharedWatch, never, BatchClient | BatchConfig> = Layer.scoped(
+  SharedWatch,
+  make
+)
+
 function begin(batchId: BatchId): Effect.Effect<Watch, never, BatchClient | BatchConfig | Scope.Scope> {
   return Effect.gen(function* () {
-    const changed = yield* Signal.make
+    const changed = yield* Condition.make
     const watch: Watch = { last: Option.none(), polls: 0, excuse: "", ended: Option.none(), changed }
     yield* BatchPoll.watch(batchId, {
       deadline: Duration.infinity,

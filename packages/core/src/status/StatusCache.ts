@@ -1,24 +1,24 @@
 /**
- * One answer for many who ask: identical status calls that are under way are one call, and an answer that cannot
- * change any more is kept: for as long as its links hold, or for good if it has none. Whoever goes away ends the
- * call only if nobody else waits for it.
+ * Status calls that are shared, and their answers cached: identical calls that are under way are one call, and an
+ * answer that cannot change any more is kept for as long as its links hold, or for good if it has none. Whoever goes
+ * away ends the call only if nobody else waits for it.
  *
  * @example
  * import { Effect } from "effect"
  * import { type Batch, StatusCache } from "@org/batch-core"
  *
  * const program = (id: Batch.BatchId) =>
- *   Effect.scoped(Effect.flatMap(StatusCache.make, (cache) => cache.status(id)))
+ *   Effect.flatMap(StatusCache.StatusCache, (cache) => cache.status(id)).pipe(Effect.provide(StatusCache.layer))
  */
-import { Clock, Duration, Effect, Option, RcMap, Redacted, type Scope } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Option, RcMap, Redacted, type Scope } from "effect"
 import { type Batch, type BatchId, isTerminal } from "../model/Batch.js"
 import { BatchClient } from "./BatchClient.js"
 import { BatchConfig, type Settings } from "../model/BatchConfig.js"
 import type { StatusError } from "../model/BatchError.js"
-import * as ResultLink from "../transfer/ResultLink.js"
+import * as PresignedLink from "../model/PresignedLink.js"
 
 /** The status of batches, as one account sees them. */
-export interface StatusCache {
+export interface Service {
   /** The kept answer, if there is one that still holds. */
   readonly kept: (batchId: BatchId) => Effect.Effect<Option.Option<Batch>>
   /** The kept answer, or the API's own. */
@@ -27,11 +27,14 @@ export interface StatusCache {
   readonly client: BatchClient["Type"]
 }
 
+/** The status of batches, as one account sees them. */
+export class StatusCache extends Context.Tag("@org/batch-core/StatusCache")<StatusCache, Service>() {}
+
 /** Kept answers weigh one each, and one more for each of their links; a link has some 500 bytes. */
 const capacity = 50_000
 
-/** Nothing is kept yet. */
-export const make: Effect.Effect<StatusCache, never, BatchClient | BatchConfig | Scope.Scope> = Effect.gen(
+/** A cache over the calls of one account: make one for each key. */
+export const make: Effect.Effect<Service, never, BatchClient | BatchConfig | Scope.Scope> = Effect.gen(
   function* () {
     const client = yield* BatchClient
     const { transfer } = yield* BatchConfig
@@ -59,6 +62,12 @@ export const make: Effect.Effect<StatusCache, never, BatchClient | BatchConfig |
   }
 )
 
+/** A cache over the calls of one account. */
+export const layer: Layer.Layer<StatusCache, never, BatchClient | BatchConfig> = Layer.scoped(
+  StatusCache,
+  make
+)
+
 /** How long a link that does not say when it ends is taken to hold. */
 const unspoken = Duration.toMillis("1 minute")
 
@@ -70,9 +79,9 @@ export const keptUntil = (batch: Batch, transfer: Settings["transfer"], now: num
   if (!isTerminal(batch.status)) return now
   const links = [...Option.toArray(batch.downloadUrl), ...batch.downloadUrls]
   const ends = links.map((link) =>
-    Option.match(ResultLink.expiry(new URL(Redacted.value(link))), {
+    Option.match(PresignedLink.expiry(new URL(Redacted.value(link))), {
       onNone: () => now + unspoken,
-      onSome: (end) => end - ResultLink.margin(transfer, end - now)
+      onSome: (end) => end - PresignedLink.margin(transfer.refreshBefore, end - now)
     })
   )
   return Math.min(Number.POSITIVE_INFINITY, ...ends)

@@ -14,7 +14,7 @@
  */
 import type { HttpClientResponse } from "@effect/platform"
 import { type Duration, Effect, Option, Predicate, type Scope, Stream } from "effect"
-import * as Memory from "../disk/Memory.js"
+import * as Buffers from "../disk/Buffers.js"
 
 /** Why no block came. */
 export type BlockFailure = { readonly _tag: "Stalled" } | { readonly _tag: "Broken"; readonly cause: unknown }
@@ -42,7 +42,7 @@ export const make = (
     const clock = yield* Effect.clock
     const block = yield* Effect.acquireRelease(
       Effect.sync(() => new Uint8Array(options.size)),
-      (bytes) => Effect.sync(() => Memory.release(bytes))
+      (bytes) => Effect.sync(() => Buffers.release(bytes))
     )
     const isOurs = hasSource(response)
     const chunks = (isOurs ? response.source : Stream.toAsyncIterable(response.stream))[
@@ -60,7 +60,7 @@ export const make = (
       length += part.length
       taken += part.length
       if (taken < chunk.length) return
-      if (isOurs) Memory.release(chunk)
+      if (isOurs) Buffers.release(chunk)
       chunk = nothing
       taken = 0
     }

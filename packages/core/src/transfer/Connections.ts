@@ -5,10 +5,10 @@
  * @example
  * import { Effect } from "effect"
  * import * as Connections from "./Connections.js"
- * import * as Signal from "../disk/Signal.js"
+ * import * as Condition from "../disk/Condition.js"
  *
  * const program = Effect.gen(function* () {
- *   const changed = yield* Signal.make
+ *   const changed = yield* Condition.make
  *   const connections = yield* Connections.make({ initial: 4, most: 16, changed })
  *   const connection = yield* connections.open
  *   yield* connection.refused
@@ -16,7 +16,7 @@
  * })
  */
 import { Effect, Ref, type Scope } from "effect"
-import type * as Signal from "../disk/Signal.js"
+import type * as Condition from "../disk/Condition.js"
 
 /** A connection while it fetches a run. */
 export interface Connection {
@@ -63,7 +63,7 @@ export const make = (options: {
   readonly initial: number
   readonly most: number
   /** Told when more are allowed. */
-  readonly changed: Signal.Signal
+  readonly changed: Condition.Condition
 }): Effect.Effect<Connections, never, Scope.Scope> =>
   Effect.gen(function* () {
     const allowed = yield* Ref.make(Math.min(options.initial, options.most))

@@ -9,7 +9,7 @@
 import { Either, Option } from "effect"
 import type { Batch } from "../model/Batch.js"
 import { BatchFailed, BatchNotCompleted, ResultsUnavailable } from "../model/BatchError.js"
-import type { Target } from "./ResultLink.js"
+import type { Target } from "./ResultLinks.js"
 
 /** One file to fetch. */
 export interface PlannedFile {

@@ -1,7 +1,7 @@
 import { Error as PlatformErrors, FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Exit, Fiber, Option, Scope, TestClock } from "effect"
-import * as Liveness from "../../src/disk/Liveness.js"
+import * as LocalMachine from "../../src/disk/LocalMachine.js"
 import * as Lock from "../../src/disk/Lock.js"
 
 const path = "/results/out.lock"
@@ -93,7 +93,8 @@ describe("Lock", () => {
       Effect.gen(function* () {
         const asked: Array<string> = []
         const known = (name: string) =>
-          Effect.provideService(Liveness.Liveness, {
+          Effect.provideService(LocalMachine.LocalMachine, {
+            ...LocalMachine.unknown,
             self: Effect.succeed(name),
             isDead: (other) => Effect.sync(() => asked.push(other) > 0 && other === "boot 7")
           })

@@ -9,7 +9,7 @@ import * as Batch from "../../src/model/Batch.js"
 import * as BatchClient from "../../src/status/BatchClient.js"
 import * as BatchConfig from "../../src/model/BatchConfig.js"
 import * as BatchHttp from "../../src/status/BatchHttp.js"
-import * as FreeSpace from "../../src/disk/FreeSpace.js"
+import * as LocalMachine from "../../src/disk/LocalMachine.js"
 import * as Retrieval from "../../src/download/Retrieval.js"
 import * as Verification from "../../src/proof/Verification.js"
 
@@ -272,7 +272,10 @@ describe("Retrieval", () => {
     withJob({ records: 400 }, ({ events, id, output, sandbox }) =>
       Effect.gen(function* () {
         const room = (bytes: number) =>
-          Effect.provideService(FreeSpace.FreeSpace, () => Effect.succeedSome(bytes))
+          Effect.provideService(LocalMachine.LocalMachine, {
+            ...LocalMachine.unknown,
+            freeBytes: () => Effect.succeedSome(bytes)
+          })
         const download = Retrieval.download(id, { output, onEvent: events.push })
         expect(yield* Effect.flip(download.pipe(room(100_000)))).toMatchObject({
           _tag: "StorageError",
@@ -290,11 +293,13 @@ describe("Retrieval", () => {
     withJob({ records: 800, parts: 3 }, ({ id, output }) =>
       Effect.gen(function* () {
         const receipt = yield* Retrieval.download(id, { output, parts: true }).pipe(
-          Effect.provideService(FreeSpace.FreeSpace, () =>
-            Effect.flatMap(Random.nextIntBetween(1, 40), (millis) =>
-              Effect.delay(Effect.succeedSome(1e12), millis)
-            )
-          )
+          Effect.provideService(LocalMachine.LocalMachine, {
+            ...LocalMachine.unknown,
+            freeBytes: () =>
+              Effect.flatMap(Random.nextIntBetween(1, 40), (millis) =>
+                Effect.delay(Effect.succeedSome(1e12), millis)
+              )
+          })
         )
         expect(receipt).toMatchObject({ records: 800, complete: true })
       })

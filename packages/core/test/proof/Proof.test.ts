@@ -5,8 +5,8 @@ import { Effect, Fiber, Layer } from "effect"
 import { createHash } from "node:crypto"
 import { gzipSync } from "node:zlib"
 import * as BatchConfig from "../../src/model/BatchConfig.js"
-import * as Frontier from "../../src/disk/Frontier.js"
-import * as GzipLines from "../../src/proof/GzipLines.js"
+import * as GrowingFile from "../../src/disk/GrowingFile.js"
+import * as Gunzip from "../../src/proof/Gunzip.js"
 import * as Proof from "../../src/proof/Proof.js"
 
 const text = Array.from({ length: 3000 }, (_, n) => {
@@ -92,7 +92,7 @@ describe("Proof", () => {
           let further = 0
           const onRows = (count: number) => Effect.sync(() => void (further += count))
           expect(yield* Proof.rows({ ...region, name: "file", from, onRows })).toEqual(rows)
-          expect(further).toBe(3000 - GzipLines.countOf(from))
+          expect(further).toBe(3000 - Gunzip.countOf(from))
         }
       })
     )
@@ -188,7 +188,7 @@ const withFile = <A, E>(
     const fs = yield* FileSystem.FileSystem
     const path = `${yield* fs.makeTempDirectoryScoped()}/file`
     yield* fs.writeFile(path, bytes)
-    return yield* use({ path, base: Effect.succeed(base), frontier: yield* Frontier.make }, fs)
+    return yield* use({ path, base: Effect.succeed(base), frontier: yield* GrowingFile.make }, fs)
   }).pipe(
     Effect.provide(
       Layer.merge(NodeContext.layer, BatchConfig.layer({ transfer: { maxLineBytes: 1024, syncBytes: 4096 } }))

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Either, FastCheck as fc, Predicate, Stream } from "effect"
 import * as BatchConfig from "../../src/model/BatchConfig.js"
+import * as RowCount from "../../src/proof/RowCount.js"
 import * as Csv from "../../src/records/Csv.js"
-import type { JsonObject } from "../../src/model/Secret.js"
+import type { JsonObject } from "../../src/model/Masking.js"
 
 const options = { maxLineBytes: 1_000_000 }
 
@@ -247,7 +248,7 @@ describe("a table", () => {
     ([records, cut]) => {
       const lines = records.map((json) => `${JSON.stringify(json)}\n`).join("")
       const table = Buffer.from(rowsOf(columnsOf(lines), lines))
-      const counter = Csv.counter()
+      const counter = RowCount.ofTable()
       const at = cut % (table.length + 1)
       counter.push(table.subarray(0, at))
       counter.push(table.subarray(at))
@@ -264,7 +265,7 @@ describe("a table", () => {
     ['a\r\n"1\r\n2"\r\n', 1],
     ['a\n"1""\n"\n2\n', 2]
   ])("%j has %i rows", (table, rows) => {
-    const counter = Csv.counter()
+    const counter = RowCount.ofTable()
     for (const byte of Buffer.from(table)) counter.push(Uint8Array.of(byte))
     expect(counter.rows()).toBe(rows)
   })

@@ -164,7 +164,5 @@ describe("SharedWatch", () => {
 
 // ----------------------------------------------------------------------------------------------------------------
 
-const withWatch = <A, E>(
-  script: Script.Script,
-  use: (watches: SharedWatch.SharedWatch) => Effect.Effect<A, E>
-) => Effect.flatMap(SharedWatch.make, use).pipe(Effect.scoped, Effect.provide(Script.upstream(script)))
+const withWatch = <A, E>(script: Script.Script, use: (watches: SharedWatch.Service) => Effect.Effect<A, E>) =>
+  Effect.flatMap(SharedWatch.make, use).pipe(Effect.scoped, Effect.provide(Script.upstream(script)))

@@ -155,7 +155,7 @@ describe("StatusCache", () => {
 
 const withCache = <A, E>(
   script: Script.Script,
-  use: (cache: StatusCache.StatusCache) => Effect.Effect<A, E>,
+  use: (cache: StatusCache.Service) => Effect.Effect<A, E>,
   options: BatchConfig.Options = {}
 ) =>
   Effect.flatMap(StatusCache.make, use).pipe(Effect.scoped, Effect.provide(Script.upstream(script, options)))

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Option, Scope, TestClock } from "effect"
 import * as Connections from "../../src/transfer/Connections.js"
-import * as Signal from "../../src/disk/Signal.js"
+import * as Condition from "../../src/disk/Condition.js"
 
 describe("Connections", () => {
   it.scoped("begins with a few, never with more than may be", () =>
@@ -129,6 +129,6 @@ describe("Connections", () => {
 
 const start = (options: { readonly initial: number; readonly most: number }) =>
   Effect.gen(function* () {
-    const changed = yield* Signal.make
+    const changed = yield* Condition.make
     return { changed, connections: yield* Connections.make({ ...options, changed }) }
   })

@@ -9,15 +9,15 @@
  * text.header(["id", "data.name"])
  * text.take() // id,data.name\r\n
  */
-import type * as Fields from "./Fields.js"
-import { backslash, comma, openBrace, openBracket, quote } from "./JsonText.js"
+import type * as JsonFields from "./JsonFields.js"
+import { backslash, comma, openBrace, openBracket, quote } from "./JsonTokens.js"
 
 /** A run of bytes that grows. */
 export interface CsvText {
   /** A row of words. */
   readonly header: (cells: ReadonlyArray<string>) => void
   /** A row of the values that were found in a record; these are the record's bytes. */
-  readonly row: (fields: Fields.Fields, bytes: Uint8Array) => void
+  readonly row: (fields: JsonFields.Fields, bytes: Uint8Array) => void
   /** Everything since the last take. */
   readonly take: () => Uint8Array
 }

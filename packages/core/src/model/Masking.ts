@@ -1,0 +1,84 @@
+/**
+ * What must never be shown, and how to show something in its place.
+ *
+ * The query string of a presigned link is its signature, so whoever reads it can read the results. Everything
+ * that leaves the process as text (errors, logs, JSON, state files) passes one of these functions first.
+ *
+ * @example
+ * import { Masking } from "@org/batch-core"
+ *
+ * Masking.maskUrl("https://bucket.s3.amazonaws.com/part-000.jsonl.gz?X-Amz-Signature=abc")
+ * // "https://bucket.s3.amazonaws.com/part-000.jsonl.gz?***"
+ */
+import { ParseResult, Redacted, Schema } from "effect"
+
+/** Any JSON object, as it came over the wire. */
+export const JsonObject = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+
+/** Any JSON object, as it came over the wire. */
+export type JsonObject = typeof JsonObject.Type
+
+/** Replaces the query string, the fragment and the user of a URL by `***`; host and path stay readable. */
+export const maskUrl = (url: string): string =>
+  url.replace(/^([a-z][a-z0-9+.-]*:(?:\\?\/){2})[^/?#\\]*@/iu, "$1***@").replace(/[?#].+$/su, "?***")
+
+/** A link in a text: an apostrophe is lawful in it, and some writers of JSON escape its slashes. */
+const link = /https?:(?:\\?\/){2}(?:[^\s"<>\\]|\\\/)+/giu
+
+/** What signs a link, wherever it stands: behind a bare path, in XML, encoded inside another link. */
+const signature =
+  /((?:x-[a-z]+-)?(?:signature|credential|security-token)|awsaccesskeyid)(=|%3D)[^\s&"'<>\\]+/giu
+
+/** Masks every URL and every signature inside a free text, such as an error message of a server or of a socket. */
+export const maskText = (text: string): string => text.replace(link, maskUrl).replace(signature, "$1$2***")
+
+/** Masks every string of a JSON value, at any depth; keys, numbers and structure stay as they are. */
+export const maskJson = (json: unknown): unknown => {
+  if (typeof json === "string") return /^\s*https?:\/\//iu.test(json) ? maskUrl(json) : maskText(json)
+  if (Array.isArray(json)) return json.map(maskJson)
+  if (typeof json !== "object" || json === null) return json
+  return Object.fromEntries(Object.entries(json).map(([key, value]) => [key, maskJson(value)]))
+}
+
+/** Removes a secret from a text, in case a peer echoes it. */
+export const scrub = (text: string, secret: Redacted.Redacted<string>): string => {
+  const value = Redacted.value(secret)
+  return value === "" ? text : text.replaceAll(value, "***")
+}
+
+/**
+ * A presigned link: `Redacted` in memory, masked when encoded. Encoding is lossy on purpose, so that an error or
+ * a model that carries links can be serialised without a second thought.
+ */
+export const SecretUrl = Schema.transformOrFail(Schema.String, Schema.RedactedFromSelf(Schema.String), {
+  strict: true,
+  decode: (url, _, ast) =>
+    URL.canParse(url)
+      ? ParseResult.succeed(Redacted.make(url))
+      : ParseResult.fail(new ParseResult.Type(ast, "***", "Expected a URL")),
+  encode: (link) => ParseResult.succeed(maskUrl(Redacted.value(link)))
+}).annotations({ identifier: "SecretUrl" })
+
+/** Words of a server: read and written without the links that may be in them. */
+export const MaskedText = Schema.transform(Schema.String, Schema.String, {
+  strict: true,
+  decode: maskText,
+  encode: maskText
+}).annotations({ identifier: "MaskedText" })
+
+/** Whatever a server adds: read and written without the links that may be in it. */
+export const MaskedJson = Schema.transform(Schema.Unknown, Schema.Unknown, {
+  strict: true,
+  decode: maskJson,
+  encode: maskJson
+}).annotations({ identifier: "MaskedJson" })
+
+/** The answer of a server as it came, for whoever passes it on: `Redacted` in memory, masked when encoded. */
+export const SecretJson = Schema.transform(JsonObject, Schema.RedactedFromSelf(JsonObject), {
+  strict: true,
+  decode: (json) => Redacted.make(json),
+  encode: (raw) =>
+    Schema.decodeUnknownOption(JsonObject)(maskJson(Redacted.value(raw))).pipe((masked) =>
+      masked._tag === "Some" ? masked.value : {}
+    )
+}).annotations({ identifier: "SecretJson" })

@@ -1,0 +1,242 @@
+/**
+ * Gzip into lines: inflates, counts and checks, down to the trailer of the last member. The one room that knows
+ * `node:zlib`, and its habits: it ends in silence at padding and ignores what lies behind, so the bytes that it
+ * consumed are compared with the bytes that it was given.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { Gunzip } from "@org/batch-core"
+ *
+ * const rows = (bytes: Uint8Array) =>
+ *   Effect.gen(function* () {
+ *     const lines = yield* Gunzip.make({ maxLineBytes: 67_108_864 })
+ *     yield* lines.push(bytes)
+ *     return Gunzip.countOf(yield* lines.end)
+ *   }).pipe(Effect.scoped)
+ */
+import { Effect, type Scope } from "effect"
+import { createGunzip, type Gunzip as Inflater } from "node:zlib"
+import * as Buffers from "../disk/Buffers.js"
+
+/** Why the bytes are no sound gzip file of lines. */
+export interface GzipFault {
+  readonly _tag: "GzipFault"
+  readonly kind: "Gzip" | "Line"
+  readonly expected: string
+  readonly actual: string
+}
+
+/** How far the inflated bytes are read. */
+export interface Position {
+  /** Line feeds so far. */
+  readonly lineFeeds: number
+  readonly inflatedBytes: number
+  /** Where the last line begins, among the inflated bytes. */
+  readonly lineStart: number
+}
+
+/** The first inflated byte. */
+export const start: Position = { lineFeeds: 0, inflatedBytes: 0, lineStart: 0 }
+
+/** Whether a line has begun that has no line feed. */
+export const isUnterminated = ({ inflatedBytes, lineStart }: Position): boolean => inflatedBytes > lineStart
+
+/** How many lines there are. A last one without a line feed counts. */
+export const countOf = (position: Position): number => position.lineFeeds + (isUnterminated(position) ? 1 : 0)
+
+/** One gzip file that is being read; bytes are pushed in their order, in any portions. */
+export interface Gunzip<E = never> {
+  /** Inflates compressed bytes, which may change again when it is done. */
+  readonly push: (bytes: Uint8Array) => Effect.Effect<void, GzipFault | E>
+  /** No more bytes will come: they must end with a member. */
+  readonly end: Effect.Effect<Position, GzipFault | E>
+  /** Where we are. */
+  readonly position: Effect.Effect<Position>
+}
+
+/** An empty result: one member with nothing in it. */
+export const emptyMember: Uint8Array = Uint8Array.from([
+  0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0
+])
+
+/**
+ * Where a member may begin, from byte `from` on; -1 if nowhere. Bytes in the middle of a member can look like it: once
+ * in some 200 GB, by what RFC 1952 allows in a header.
+ */
+export const memberStart = (bytes: Uint8Array, from: number): number => {
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  for (let at = all.indexOf(magic, from); at !== -1; at = all.indexOf(magic, at + 1)) {
+    const [flags = 0xff, , , , , effort = 1, system = 14] = all.subarray(at + magic.length)
+    if (flags < 0x20 && [0, 2, 4].includes(effort) && (system < 14 || system === 0xff)) return at
+  }
+  return -1
+}
+
+const magic = Uint8Array.from([0x1f, 0x8b, 8])
+
+/** Begins a file, or goes on with it at the start of a member. */
+export const make = <E = never>(options: {
+  /** The longest line, in bytes; a longer one is a fault with its line and offset. */
+  readonly maxLineBytes: number
+  /** Inflated bytes handed on at a time. Default 1 MiB: smaller is slower. */
+  readonly chunkBytes?: number | undefined
+  /** How many chunks may wait to be handed on before the inflating pauses. Default 4. */
+  readonly chunksHeld?: number | undefined
+  /** Where an earlier part of the file has ended. */
+  readonly from?: Position | undefined
+  /** Takes what the bytes inflate to, in order. A slow one slows the inflating. */
+  readonly onInflated?: ((chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, E>) | undefined
+  /** Whether `onInflated` keeps nothing of what it takes: the memory goes when it is done. Default false. */
+  readonly lent?: boolean | undefined
+}): Effect.Effect<Gunzip<E>, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => createGunzip({ chunkSize: options.chunkBytes ?? 1_048_576 })),
+      (gunzip) => Effect.sync(() => gunzip.destroy())
+    ),
+    (gunzip) => {
+      const { chunksHeld = 4, lent = false, onInflated } = options
+      const reading = read(gunzip, { ...options, most: onInflated === undefined ? 0 : chunksHeld })
+
+      /** Hands on what inflates until a step of the inflating is done, and no more than so many chunks wait. */
+      const settle = (isDone: () => boolean, most: number): Effect.Effect<void, GzipFault | E> =>
+        Effect.gen(function* () {
+          while (true) {
+            yield* reading.until(isDone)
+            if (isDone() && reading.holding() <= most) return
+            const chunks = reading.take()
+            if (chunks.length > 0 && onInflated !== undefined) {
+              yield* onInflated(chunks)
+              if (lent) chunks.forEach(Buffers.release)
+            }
+          }
+        })
+
+      return {
+        push: (bytes) =>
+          Effect.suspend(() => {
+            if (bytes.length === 0) return Effect.void
+            reading.given += bytes.length
+            if (reading.ended) return Effect.fail(trailing(gunzip, reading.given))
+            let written = false
+            gunzip.write(bytes, () => {
+              written = true
+              reading.wake()
+            })
+            return settle(() => written, chunksHeld - 1)
+          }),
+        end: Effect.suspend(() => {
+          if (reading.given === 0) return Effect.fail(gzipFault("at least one gzip member", "no bytes"))
+          gunzip.end()
+          return settle(() => reading.ended, 0)
+        }).pipe(Effect.zipRight(Effect.sync(() => reading.position))),
+        position: Effect.sync(() => reading.position)
+      }
+    }
+  )
+
+/** The mutable side of one file: callbacks of the stream in, bytes and figures out. */
+interface Reading {
+  /** Compressed bytes that were pushed. */
+  given: number
+  ended: boolean
+  readonly position: Position
+  /** Looks again whether what is waited for is the case. */
+  wake: () => void
+  /** Waits until something is the case, or there is something to take. */
+  readonly until: (isDone: () => boolean) => Effect.Effect<void, GzipFault>
+  /** How many chunks there are to take. */
+  readonly holding: () => number
+  readonly take: () => ReadonlyArray<Uint8Array>
+}
+
+const read = (
+  gunzip: Inflater,
+  {
+    from = start,
+    maxLineBytes,
+    most
+  }: {
+    readonly maxLineBytes: number
+    readonly from?: Position | undefined
+    /** How many chunks to hold; 0 if nobody takes them. */
+    readonly most: number
+  }
+): Reading => {
+  let held: Array<Uint8Array> = []
+  let fault: GzipFault | undefined
+  let { inflatedBytes, lineFeeds, lineStart } = from
+  const reading: Reading = {
+    given: 0,
+    ended: false,
+    get position() {
+      return { lineFeeds, inflatedBytes, lineStart }
+    },
+    wake: () => undefined,
+    until: (isDone) =>
+      Effect.async((resume) => {
+        reading.wake = () => {
+          if (fault === undefined && held.length === 0 && !isDone()) return
+          reading.wake = () => undefined
+          resume(fault === undefined ? Effect.void : Effect.fail(fault))
+        }
+        reading.wake()
+      }),
+    holding: () => held.length,
+    take: () => {
+      const taken = held
+      held = []
+      gunzip.resume()
+      return taken
+    }
+  }
+  const fail = (found: GzipFault) => {
+    fault ??= found
+    reading.ended = true
+    gunzip.destroy()
+  }
+  gunzip.on("data", (chunk: Uint8Array) => {
+    for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) {
+      lineFeeds += 1
+      lineStart = inflatedBytes + at + 1
+    }
+    inflatedBytes += chunk.length
+    if (inflatedBytes - lineStart > maxLineBytes) {
+      fail({
+        _tag: "GzipFault",
+        kind: "Line",
+        expected: `lines of at most ${maxLineBytes} bytes`,
+        actual: `more in line ${lineFeeds + 1}, which begins at byte ${lineStart}`
+      })
+    } else if (most > 0) {
+      held.push(chunk)
+      if (held.length >= most) gunzip.pause()
+    } else {
+      Buffers.release(chunk)
+    }
+    reading.wake()
+  })
+  gunzip.on("error", (error: Error) => {
+    fail(gzipFault("sound gzip data", `${error.message} near byte ${gunzip.bytesWritten}`))
+    reading.wake()
+  })
+  gunzip.on("end", () => {
+    if (gunzip.bytesWritten !== reading.given) fail(trailing(gunzip, reading.given))
+    reading.ended = true
+    reading.wake()
+  })
+  return reading
+}
+
+const trailing = (gunzip: Inflater, given: number): GzipFault =>
+  gzipFault(
+    `an end after ${gunzip.bytesWritten} bytes`,
+    `${given - gunzip.bytesWritten} more bytes that are no gzip member`
+  )
+
+const gzipFault = (expected: string, actual: string): GzipFault => ({
+  _tag: "GzipFault",
+  kind: "Gzip",
+  expected,
+  actual
+})

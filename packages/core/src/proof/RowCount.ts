@@ -1,0 +1,56 @@
+/**
+ * How many rows a text has, read in any portions: lines, or rows of a CSV table after RFC 4180. Mutable and
+ * synchronous: it is asked for every slice of a file.
+ *
+ * @example
+ * import * as RowCount from "./RowCount.js"
+ *
+ * const table = RowCount.ofTable()
+ * table.push(new TextEncoder().encode('id,name\r\n1,"two\nlines"\r\n'))
+ * table.rows() // 1
+ */
+
+/** A count that grows with every portion. */
+export interface RowCount {
+  readonly push: (bytes: Uint8Array) => void
+  /** A last row without a line end counts. */
+  readonly rows: () => number
+  /** Whether the last row has no line end. */
+  readonly isUnterminated: () => boolean
+}
+
+const lineFeed = 0x0a
+const quote = 0x22
+
+/** Counts lines. */
+export const ofLines = (): RowCount => {
+  let lineFeeds = 0
+  let last = lineFeed
+  return {
+    push: (bytes) => {
+      for (let at = bytes.indexOf(lineFeed); at !== -1; at = bytes.indexOf(lineFeed, at + 1)) lineFeeds += 1
+      last = bytes.at(-1) ?? last
+    },
+    rows: () => lineFeeds + (last === lineFeed ? 0 : 1),
+    isUnterminated: () => last !== lineFeed
+  }
+}
+
+/** Counts the rows of a table without its header: line ends that are not inside quotes. */
+export const ofTable = (): RowCount => {
+  let lineEnds = 0
+  let isQuoted = false
+  let isBegun = false
+  return {
+    push: (bytes) => {
+      for (let at = 0; at < bytes.length; at++) {
+        const byte = bytes[at]
+        if (byte === quote) isQuoted = !isQuoted
+        else if (byte === lineFeed && !isQuoted) lineEnds += 1
+      }
+      if (bytes.length > 0) isBegun = isQuoted || bytes.at(-1) !== lineFeed
+    },
+    rows: () => Math.max(0, lineEnds + (isBegun ? 1 : 0) - 1),
+    isUnterminated: () => isBegun
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * Where the fields of a record lie in its text: found by a reader that builds nothing, so that a value can be
+ * written as it was delivered, a number with all its digits. Mutable and synchronous: it is asked for every record.
+ *
+ * @example
+ * import * as JsonFields from "./JsonFields.js"
+ *
+ * const fields = JsonFields.learning()
+ * JsonFields.read(fields, new TextEncoder().encode('{"id":7,"data":{"name":"Acme","tags":[]}}'))
+ * fields.columns.map(({ path }) => path.join()) // ["id", "data,name", "data,tags"]
+ */
+import {
+  closeBrace,
+  closeBracket,
+  colon,
+  comma,
+  nowhere,
+  numberEnd,
+  openBrace,
+  openBracket,
+  quote,
+  spaceEnd,
+  stringEnd,
+  wordEnd
+} from "./JsonTokens.js"
+
+/** One field of the records. */
+export interface Field {
+  readonly path: ReadonlyArray<string>
+  /** Its place among the fields of the same object. */
+  readonly index: number
+  /** Its name as it is mostly written, between the quotes. */
+  readonly key: Uint8Array
+  readonly byName: Map<string, Field>
+  readonly inOrder: Array<Field>
+  /** Which of these is expected next. */
+  next: number
+  /** The last record that has a value here, counted from 1, and where this value lies in it. */
+  record: number
+  from: number
+  to: number
+}
+
+/** The fields of some records. */
+export interface Fields {
+  readonly root: Field
+  /** The fields that are asked for; or all that have had a value, in the order of their appearance. */
+  readonly columns: Array<Field>
+  readonly learns: boolean
+  /** How many records were read. */
+  records: number
+}
+
+/** All fields that come. */
+export const learning = (): Fields => ({ root: make([], 0), columns: [], learns: true, records: 0 })
+
+/** The fields with these paths. */
+export const named = (paths: ReadonlyArray<ReadonlyArray<string>>): Fields => {
+  const root = make([], 0)
+  const fieldAt = (path: ReadonlyArray<string>) =>
+    path.reduce((parent, name) => parent.byName.get(name) ?? add(parent, name), root)
+  return { root, columns: paths.map(fieldAt), learns: false, records: 0 }
+}
+
+const make = (path: ReadonlyArray<string>, index: number): Field => ({
+  path,
+  index,
+  key: encoder.encode(JSON.stringify(path.at(-1) ?? "").slice(1, -1)),
+  byName: new Map(),
+  inOrder: [],
+  next: 0,
+  record: 0,
+  from: 0,
+  to: 0
+})
+
+const add = (parent: Field, name: string): Field => {
+  const field = make([...parent.path, name], parent.inOrder.length)
+  parent.byName.set(name, field)
+  parent.inOrder.push(field)
+  return field
+}
+
+/** Deeper than this nothing is read. */
+const deepest = 1000
+
+/**
+ * Reads a record, and notes where its values lie; `false` if the bytes are no JSON object, or one that is nested beyond
+ * reason. An object is a value only if it is empty, or if none of its own fields is asked for. Of a name that comes
+ * twice the last value counts.
+ */
+export const read = (fields: Fields, bytes: Uint8Array): boolean => {
+  fields.records += 1
+  const from = spaceEnd(bytes, 0)
+  if (bytes[from] !== openBrace) return false
+  return spaceEnd(bytes, objectEnd(fields, fields.root, bytes, from, 0)) === bytes.length
+}
+
+/** Without a parent none of the fields is asked for. */
+const objectEnd = (
+  fields: Fields,
+  parent: Field | undefined,
+  bytes: Uint8Array,
+  from: number,
+  depth: number
+): number => {
+  let at = spaceEnd(bytes, from + 1)
+  if (bytes[at] === closeBrace) return at + 1
+  if (parent !== undefined) parent.next = 0
+  while (true) {
+    const nameEnd = stringEnd(bytes, at)
+    const between = spaceEnd(bytes, nameEnd)
+    if (bytes[between] !== colon) return nowhere
+    const field = parent === undefined ? undefined : find(fields, parent, bytes, at, nameEnd)
+    at = spaceEnd(bytes, valueEnd(fields, field, bytes, spaceEnd(bytes, between + 1), depth + 1))
+    if (bytes[at] === closeBrace) return at + 1
+    if (bytes[at] !== comma) return nowhere
+    at = spaceEnd(bytes, at + 1)
+  }
+}
+
+const listEnd = (fields: Fields, bytes: Uint8Array, from: number, depth: number): number => {
+  let at = spaceEnd(bytes, from + 1)
+  if (bytes[at] === closeBracket) return at + 1
+  while (true) {
+    at = spaceEnd(bytes, valueEnd(fields, undefined, bytes, at, depth + 1))
+    if (bytes[at] === closeBracket) return at + 1
+    if (bytes[at] !== comma) return nowhere
+    at = spaceEnd(bytes, at + 1)
+  }
+}
+
+const valueEnd = (
+  fields: Fields,
+  field: Field | undefined,
+  bytes: Uint8Array,
+  from: number,
+  depth: number
+): number => {
+  if (depth > deepest) return nowhere
+  const first = bytes[from]
+  if (first === openBrace && field !== undefined && isSplit(fields, field, bytes, from)) {
+    return objectEnd(fields, field, bytes, from, depth)
+  }
+  const to =
+    first === quote
+      ? stringEnd(bytes, from)
+      : first === openBrace
+        ? objectEnd(fields, undefined, bytes, from, depth)
+        : first === openBracket
+          ? listEnd(fields, bytes, from, depth)
+          : isLetter(first)
+            ? wordEnd(bytes, from)
+            : numberEnd(bytes, from)
+  if (field !== undefined) note(fields, field, from, to)
+  return to
+}
+
+const isLetter = (byte: number | undefined): boolean => byte !== undefined && byte > 0x60
+
+const isSplit = (fields: Fields, field: Field, bytes: Uint8Array, from: number): boolean =>
+  (fields.learns || field.inOrder.length > 0) && bytes[spaceEnd(bytes, from + 1)] !== closeBrace
+
+const note = (fields: Fields, field: Field, from: number, to: number): void => {
+  if (fields.learns && field.record === 0) fields.columns.push(field)
+  field.record = fields.records
+  field.from = from
+  field.to = to
+}
+
+/** The field whose name lies here, with its quotes; none if it is not asked for. */
+const find = (
+  fields: Fields,
+  parent: Field,
+  bytes: Uint8Array,
+  from: number,
+  to: number
+): Field | undefined => {
+  const expected = parent.inOrder[parent.next]
+  if (expected !== undefined && isKey(expected.key, bytes, from + 1, to - 1)) {
+    parent.next += 1
+    return expected
+  }
+  const name: string = JSON.parse(decoder.decode(bytes.subarray(from, to)))
+  const field = parent.byName.get(name) ?? (fields.learns ? add(parent, name) : undefined)
+  if (field !== undefined) parent.next = field.index + 1
+  return field
+}
+
+const isKey = (key: Uint8Array, bytes: Uint8Array, from: number, to: number): boolean => {
+  if (to - from !== key.length) return false
+  for (let at = 0; at < key.length; at++) if (bytes[from + at] !== key[at]) return false
+  return true
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()

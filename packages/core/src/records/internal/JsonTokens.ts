@@ -1,0 +1,91 @@
+/**
+ * The tokens of JSON (RFC 8259) in UTF-8: where each of them ends. What is no such token ends at `nowhere`, which is
+ * behind all bytes: whoever goes on from there finds nothing, and so no token either.
+ *
+ * @example
+ * import * as JsonTokens from "./JsonTokens.js"
+ *
+ * const bytes = new TextEncoder().encode('"a\\n", -1.5e3')
+ * JsonTokens.stringEnd(bytes, 0) // 5
+ * JsonTokens.numberEnd(bytes, JsonTokens.spaceEnd(bytes, 6)) // 13
+ */
+
+/** Not an end: here is no such token. Longer than any text can be, and still what V8 takes for a small integer. */
+export const nowhere = 2 ** 30 - 1
+
+/** `"` */
+export const quote = 0x22
+/** `,` */
+export const comma = 0x2c
+/** `:` */
+export const colon = 0x3a
+/** `\` */
+export const backslash = 0x5c
+/** `{` */
+export const openBrace = 0x7b
+/** `}` */
+export const closeBrace = 0x7d
+/** `[` */
+export const openBracket = 0x5b
+/** `]` */
+export const closeBracket = 0x5d
+
+/** Behind the white space from here on. */
+export const spaceEnd = (bytes: Uint8Array, from: number): number => {
+  let at = from
+  while (isSpace(bytes[at])) at += 1
+  return at
+}
+
+const isSpace = (byte: number | undefined): boolean =>
+  byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d
+
+/** Behind the closing quote of the string that begins here. */
+export const stringEnd = (bytes: Uint8Array, from: number): number => {
+  if (bytes[from] !== quote) return nowhere
+  let at = from + 1
+  while (at < bytes.length) {
+    const byte = bytes[at] ?? 0
+    if (byte === quote) return at + 1
+    if (byte < 0x20) return nowhere
+    at = byte === backslash ? escapeEnd(bytes, at) : at + 1
+  }
+  return nowhere
+}
+
+const escapeEnd = (bytes: Uint8Array, from: number): number => {
+  const letter = String.fromCharCode(bytes[from + 1] ?? 0)
+  if (`"\\/bfnrt`.includes(letter)) return from + 2
+  const digits = String.fromCharCode(...bytes.subarray(from + 2, from + 6))
+  return letter === "u" && /^[\da-f]{4}$/iu.test(digits) ? from + 6 : nowhere
+}
+
+/** Behind the number that begins here. */
+export const numberEnd = (bytes: Uint8Array, from: number): number => {
+  const first = bytes[from] === minus ? from + 1 : from
+  let at = bytes[first] === zero ? first + 1 : digitsEnd(bytes, first)
+  if (bytes[at] === 0x2e) at = digitsEnd(bytes, at + 1)
+  if (bytes[at] !== 0x65 && bytes[at] !== 0x45) return at
+  const isSigned = bytes[at + 1] === minus || bytes[at + 1] === 0x2b
+  return digitsEnd(bytes, at + (isSigned ? 2 : 1))
+}
+
+const digitsEnd = (bytes: Uint8Array, from: number): number => {
+  let at = from
+  while (isDigit(bytes[at])) at += 1
+  return at === from ? nowhere : at
+}
+
+const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= zero && byte <= 0x39
+
+/** Behind the `true`, `false` or `null` that begins here. */
+export const wordEnd = (bytes: Uint8Array, from: number): number => {
+  const word = words.find((word) => word.charCodeAt(0) === bytes[from]) ?? ""
+  for (let at = 0; at < word.length; at++) if (word.charCodeAt(at) !== bytes[from + at]) return nowhere
+  return word === "" ? nowhere : from + word.length
+}
+
+const words = ["true", "false", "null"]
+
+const minus = 0x2d
+const zero = 0x30

@@ -1,0 +1,209 @@
+/**
+ * What an answer of the API means: a value, or a failure with the knowledge whether another try may help.
+ *
+ * | answer | meaning | tried again |
+ * | --- | --- | --- |
+ * | 2xx that decodes | the value | |
+ * | 2xx that does not | `MalformedResponse` | once |
+ * | 3xx | `MalformedResponse`: the key must not follow to another place | no |
+ * | 401, 402, 403 | `NotAuthorized` | no |
+ * | 429 | `RateLimited` | yes, obeying the server's hint |
+ * | 408, 425, 500, 502, 503, 504 | `ApiUnavailable` | yes, obeying the server's hint |
+ * | those and 429, with a hint beyond our patience | `RateLimited` | no |
+ * | other 4xx | `RequestRejected` | no |
+ * | other 5xx | `ApiUnavailable` | no |
+ *
+ * @example
+ * import { Schema } from "effect"
+ * import * as ApiResponse from "./ApiResponse.js"
+ * import { JsonObject } from "../model/Masking.js"
+ *
+ * const value = (answer: ApiResponse.ApiResponse) =>
+ *   ApiResponse.interpret(answer, Schema.typeSchema(JsonObject), ApiResponse.refused)
+ */
+import type { Headers, HttpClientError } from "@effect/platform"
+import {
+  Clock,
+  Duration,
+  Effect,
+  identity,
+  Option,
+  ParseResult,
+  Predicate,
+  type Redacted,
+  Schema
+} from "effect"
+import {
+  type ApiError,
+  ApiUnavailable,
+  MalformedResponse,
+  NotAuthorized,
+  RateLimited,
+  RequestRejected
+} from "../model/BatchError.js"
+import * as BatchHttp from "./BatchHttp.js"
+import * as RetryPolicy from "../retry/RetryPolicy.js"
+import { JsonObject, maskJson, maskText } from "../model/Masking.js"
+
+/** An answer with its whole body. */
+export interface ApiResponse {
+  readonly status: number
+  readonly headers: Headers.Headers
+  readonly text: string
+}
+
+/** A failed attempt at a call. */
+export type Failure<E = never> = RetryPolicy.Failure<E | ApiError>
+
+/**
+ * Decodes a 2xx; anything else becomes a failure. `refusal` says what a 4xx means for this call, and `clean` takes
+ * the key out of what a failure shows, in case the peer echoes it.
+ */
+export const interpret = <A, E>(
+  answer: ApiResponse,
+  schema: Schema.Schema<A, JsonObject>,
+  refusal: (answer: ApiResponse) => E | ApiError,
+  clean: (text: string) => string = identity
+): Effect.Effect<A, Failure<E>> =>
+  answer.status >= 200 && answer.status < 300
+    ? Schema.decodeUnknown(Schema.parseJson(schema))(answer.text).pipe(
+        Effect.mapError((error) => malformed(answer.status, excerpt(clean(describe(answer, error)))))
+      )
+    : Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.fail(fault({ ...answer, text: clean(answer.text) }, refusal, now))
+      )
+
+const fault = <E>(
+  answer: ApiResponse,
+  refusal: (answer: ApiResponse) => E | ApiError,
+  now: number
+): Failure<E> => {
+  const { status } = answer
+  const hint = RetryPolicy.retryAfter(status, answer.headers, now)
+  const limited = (attempts: number, retryAfter: Duration.Duration) =>
+    new RateLimited({ retryAfter, attempts })
+  if (status === 429) return { retry: "Throttled", hint, error: limited }
+  if (status >= 500 || RetryPolicy.isRetryableStatus(status)) {
+    const detail = `it answered HTTP ${status}${Option.match(said(answer), { onNone: () => "", onSome: (text) => `: ${text}` })}`
+    return {
+      retry: RetryPolicy.isRetryableStatus(status) ? "Transient" : "Never",
+      hint,
+      error: (attempts, delay, beyond) =>
+        beyond
+          ? limited(attempts, delay)
+          : new ApiUnavailable({
+              reason: "Server",
+              status: Option.some(status),
+              attempts,
+              detail,
+              retryAfter: hint
+            })
+    }
+  }
+  if (status >= 400) return final(refusal(answer))
+  const target = answer.headers["location"]
+  const host = target !== undefined && URL.canParse(target) ? ` to ${new URL(target).origin}` : ""
+  return final(
+    new MalformedResponse({
+      status: Option.some(status),
+      detail: `HTTP ${status} redirects${host}; is the base URL right?`
+    })
+  )
+}
+
+/** What a 4xx means that has no meaning of its own for a call. */
+export const refused = (answer: ApiResponse): NotAuthorized | RequestRejected => {
+  const detail = Option.getOrElse(said(answer), () => `HTTP ${answer.status}`)
+  const reason = ({ 401: "InvalidKey", 402: "InsufficientCredits", 403: "NotOnPlan" } as const)[answer.status]
+  return reason === undefined
+    ? new RequestRejected({ status: answer.status, detail, metadata: Option.map(metadata(answer), maskJson) })
+    : new NotAuthorized({ reason, detail })
+}
+
+/** A failure that no retry can mend. */
+export const final = <E>(error: E): RetryPolicy.Failure<E> => ({
+  retry: "Never",
+  hint: Option.none(),
+  error: () => error
+})
+
+/** The connection failed before the answer was whole. */
+export const unreachable = (
+  error: HttpClientError.HttpClientError,
+  secret?: Redacted.Redacted<string> | undefined
+): Failure => {
+  const { detail, retryable } = BatchHttp.explain(error, { secret })
+  return {
+    retry: retryable ? "Transient" : "Never",
+    hint: Option.none(),
+    error: (attempts) => new ApiUnavailable({ reason: "Network", status: Option.none(), attempts, detail })
+  }
+}
+
+/** The attempt took longer than it may. */
+export const timedOut = (limit: Duration.Duration): Failure => ({
+  retry: "Timeout",
+  hint: Option.none(),
+  error: (attempts) =>
+    new ApiUnavailable({
+      reason: "Timeout",
+      status: Option.none(),
+      attempts,
+      detail: `no complete answer within ${Duration.format(limit)}`
+    })
+})
+
+const malformed = (status: number, detail: string): Failure => ({
+  retry: "Once",
+  hint: Option.none(),
+  error: () => new MalformedResponse({ status: Option.some(status), detail })
+})
+
+const describe = (answer: ApiResponse, error: ParseResult.ParseError): string => {
+  const text = answer.text.trimStart()
+  if (text === "") return `HTTP ${answer.status} with an empty body`
+  if (text.startsWith("<")) return `HTTP ${answer.status} with a web page instead of JSON`
+  if (Option.isNone(body(answer))) return `HTTP ${answer.status} with a body that is no JSON object`
+  const issue = ParseResult.ArrayFormatter.formatErrorSync(error)[0]
+  const at = issue === undefined || issue.path.length === 0 ? "" : `${issue.path.map(String).join(".")}: `
+  return `HTTP ${answer.status}, ${at}${issue?.message ?? "unreadable"}`
+}
+
+/** Bodies of errors are documented for 402 only; take `{"error":{"message"}}`, `{"message"}`, `{"detail"}`, text. */
+const ErrorBody = Schema.parseJson(JsonObject)
+
+const body = (answer: ApiResponse): Option.Option<JsonObject> => Schema.decodeOption(ErrorBody)(answer.text)
+
+const inner = (json: JsonObject): unknown => json["error"] ?? json
+
+const metadata = (answer: ApiResponse): Option.Option<unknown> =>
+  body(answer).pipe(
+    Option.map(inner),
+    Option.filter(Predicate.hasProperty("metadata")),
+    Option.flatMapNullable((error) => error.metadata)
+  )
+
+/** What the API says of an error, in one line, if it says anything. */
+export const said = (answer: ApiResponse): Option.Option<string> =>
+  body(answer).pipe(
+    Option.map(inner),
+    Option.flatMap((error) =>
+      Predicate.isString(error)
+        ? Option.some(error)
+        : Option.firstSomeOf(["message", "detail", "type"].map((name) => textField(error, name)))
+    ),
+    Option.orElse(() => (/^\s*(<|$)/u.test(answer.text) ? Option.none() : Option.some(answer.text))),
+    Option.map(excerpt)
+  )
+
+const textField = (value: unknown, name: string): Option.Option<string> =>
+  Predicate.hasProperty(value, name) && Predicate.isString(value[name]) && value[name] !== ""
+    ? Option.some(value[name])
+    : Option.none()
+
+const excerpt = (text: string): string => {
+  const line = maskText(text)
+    .replace(/[\s\p{Cc}]+/gu, " ")
+    .trim()
+  return line.length > 300 ? `${line.slice(0, 299)}…` : line
+}

@@ -1,0 +1,161 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit } from "effect"
+import { gzipSync } from "node:zlib"
+import * as Gunzip from "../../src/proof/Gunzip.js"
+
+const run = (bytes: Uint8Array, portion: number, options: { maxLineBytes?: number; keep?: boolean } = {}) =>
+  Effect.gen(function* () {
+    const kept: Array<Uint8Array> = []
+    const keep = (chunks: ReadonlyArray<Uint8Array>) => Effect.sync(() => void kept.push(...chunks))
+    const lines = yield* Gunzip.make({
+      maxLineBytes: options.maxLineBytes ?? 1_000_000,
+      onInflated: options.keep === true ? keep : undefined
+    })
+    for (let at = 0; at < bytes.length; at += portion) yield* lines.push(bytes.subarray(at, at + portion))
+    const end = yield* lines.end
+    return {
+      lines: Gunzip.countOf(end),
+      inflatedBytes: end.inflatedBytes,
+      unterminated: Gunzip.isUnterminated(end),
+      text: Buffer.concat(kept).toString()
+    }
+  }).pipe(Effect.scoped)
+
+const text = Array.from({ length: 500 }, (_, n) => `{"n":${n},"name":"Zürich 株式会社 🚀"}\n`).join("")
+const whole = gzipSync(text)
+const twoMembers = Buffer.concat([gzipSync(text.slice(0, 1001)), gzipSync(text.slice(1001))])
+
+describe("Gunzip", () => {
+  for (const portion of [1, 7, 4096, 1_000_000]) {
+    it.effect(`counts the lines of one member pushed ${portion} bytes at a time`, () =>
+      Effect.gen(function* () {
+        expect(yield* run(whole, portion)).toEqual({
+          lines: 500,
+          inflatedBytes: Buffer.byteLength(text),
+          unterminated: false,
+          text: ""
+        })
+      })
+    )
+    it.effect(`reads all members pushed ${portion} bytes at a time, and gives their bytes`, () =>
+      Effect.gen(function* () {
+        const found = yield* run(twoMembers, portion, { keep: true })
+        expect(found.lines).toBe(500)
+        expect(found.text).toBe(text)
+      })
+    )
+    for (const [name, bytes] of [
+      ["zero padding", Buffer.concat([whole, Buffer.alloc(16)])],
+      ["junk", Buffer.concat([whole, Buffer.from("junk")])],
+      ["a member behind zero padding", Buffer.concat([whole, Buffer.alloc(16), whole])],
+      ["half a member", Buffer.concat([whole, whole.subarray(0, 30)])],
+      ["half a header", Buffer.concat([whole, whole.subarray(0, 1)])]
+    ] as const) {
+      it.effect(`refuses ${name} behind the end, pushed ${portion} bytes at a time`, () =>
+        Effect.gen(function* () {
+          const fault = yield* Effect.flip(run(bytes, portion))
+          expect(fault.kind).toBe("Gzip")
+        })
+      )
+    }
+  }
+
+  it.effect("refuses every cut", () =>
+    Effect.gen(function* () {
+      const small = gzipSync("{}\n{}\n")
+      for (let cut = 0; cut < small.length; cut++) {
+        expect(Exit.isFailure(yield* Effect.exit(run(small.subarray(0, cut), 5)))).toBe(true)
+      }
+    })
+  )
+
+  it.effect("refuses every flipped byte of the data and the trailer", () =>
+    Effect.gen(function* () {
+      const small = gzipSync('{"a":1}\n{"b":2}\n')
+      for (let at = 10; at < small.length; at++) {
+        const flipped = Buffer.from(small)
+        flipped[at] = (flipped[at] ?? 0) ^ 0x55
+        expect(Exit.isFailure(yield* Effect.exit(run(flipped, 5)))).toBe(true)
+      }
+    })
+  )
+
+  it.effect("counts a last line without a line feed and says so", () =>
+    Effect.gen(function* () {
+      expect(yield* run(gzipSync("{}\n{}"), 3)).toMatchObject({ lines: 2, unterminated: true })
+    })
+  )
+
+  it.effect("an empty member has no lines; no bytes are no member", () =>
+    Effect.gen(function* () {
+      expect(yield* run(Gunzip.emptyMember, 100)).toMatchObject({
+        lines: 0,
+        inflatedBytes: 0,
+        unterminated: false
+      })
+      expect((yield* Effect.flip(run(new Uint8Array(0), 100))).actual).toBe("no bytes")
+    })
+  )
+
+  for (const lent of [true, false]) {
+    it.effect(
+      `gives back the memory of chunks that are ${lent ? "lent" : "not lent"} when they are read`,
+      () =>
+        Effect.gen(function* () {
+          const [size, text] = [96_000, "x".repeat(999_999)]
+          const seen: Array<Uint8Array> = []
+          const lines = yield* Gunzip.make({
+            maxLineBytes: 1_000_000,
+            chunkBytes: size,
+            onInflated: (chunks) =>
+              Effect.sync(() => {
+                for (const chunk of chunks)
+                  expect(chunk.every((byte) => byte === 120 || byte === 10)).toBe(true)
+                seen.push(...chunks)
+              }),
+            lent
+          })
+          yield* lines.push(gzipSync(`${text}\n`))
+          expect(yield* lines.end).toEqual({ lineFeeds: 1, inflatedBytes: 1_000_000, lineStart: 1_000_000 })
+          const rest = seen.reduce((sum, chunk) => sum + chunk.length, 0)
+          expect(rest).toBe(lent ? 1_000_000 % size : 1_000_000)
+        }).pipe(Effect.scoped)
+    )
+  }
+
+  it.effect("holds a few chunks of a large file, whoever collects garbage", () =>
+    Effect.gen(function* () {
+      const [members, member] = [32, gzipSync(Buffer.alloc(4_194_304, 10))]
+      const lines = yield* Gunzip.make({ maxLineBytes: 1 })
+      const before = process.memoryUsage().arrayBuffers
+      for (let count = 0; count < members; count++) yield* lines.push(member)
+      expect((yield* lines.end).lineFeeds).toBe(members * 4_194_304)
+      expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8_388_608)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("refuses a line beyond the limit and names its line and offset", () =>
+    Effect.gen(function* () {
+      const fault = yield* Effect.flip(run(gzipSync(`{}\n{}\n${"x".repeat(2_000_000)}\n`), 1000))
+      expect(fault).toMatchObject({ kind: "Line", actual: "more in line 3, which begins at byte 6" })
+    })
+  )
+})
+
+describe("where a member may begin", () => {
+  for (const [name, header, expected] of [
+    ["zlib", [8, 0, 0, 0, 0, 0, 0, 3], 2],
+    ["Go, of an unknown system", [8, 0, 0, 0, 0, 0, 0, 255], 2],
+    ["Java", [8, 0, 0, 0, 0, 0, 0, 0], 2],
+    ["gzip -9, with a name and a time", [8, 8, 0x5f, 0x0c, 0x1f, 0x69, 2, 3], 2],
+    [".NET, fast", [8, 0, 0, 0, 0, 0, 4, 10], 2],
+    ["a flag that nobody has defined", [8, 0x20, 0, 0, 0, 0, 0, 3], -1],
+    ["a speed that nobody has defined", [8, 0, 0, 0, 0, 0, 1, 3], -1],
+    ["a system that nobody has defined", [8, 0, 0, 0, 0, 0, 0, 76], -1],
+    ["half a header", [8, 0, 0, 0], -1]
+  ] as const) {
+    it(`${name}: ${expected}`, () => {
+      expect(Gunzip.memberStart(Uint8Array.from([1, 0x1f, 0x1f, 0x8b, ...header]), 1)).toBe(expected)
+    })
+  }
+})

@@ -1,0 +1,260 @@
+import { FileSystem, HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
+import { NodeContext } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Layer, Option, Redacted } from "effect"
+import { gzipSync } from "node:zlib"
+import * as BatchConfig from "../../src/model/BatchConfig.js"
+import * as BatchHttp from "../../src/status/BatchHttp.js"
+import * as Cells from "../../src/transfer/Cells.js"
+import * as Connections from "../../src/transfer/Connections.js"
+import * as GrowingFile from "../../src/disk/GrowingFile.js"
+import * as ResultLinks from "../../src/transfer/ResultLinks.js"
+import * as Condition from "../../src/disk/Condition.js"
+import * as FileTransfer from "../../src/transfer/FileTransfer.js"
+import * as Storage from "../../src/disk/Storage.js"
+import * as Throttle from "../../src/retry/Throttle.js"
+import * as RangeFetch from "../../src/transfer/RangeFetch.js"
+import * as Bench from "../Bench.js"
+import * as Script from "../Script.js"
+
+const bytes = gzipSync(Buffer.from(Array.from({ length: 20_000 }, (_, n) => (n * 7919) % 256)), { level: 0 })
+const link = "https://files.test/x?a=%2F+b&X-Amz-Signature=secret"
+
+describe("Transfer", () => {
+  it.scopedLive(
+    "asks for a range anonymously, with the link as it is, and names the version it goes on with",
+    () =>
+      Effect.gen(function* () {
+        const { fetch, read, seen, source } = yield* start(({ range }) => ranged(range))
+        yield* fetch({ start: 0, end: 8192 })
+        const cells = Option.getOrThrow(source.cells)
+        yield* fetch(Option.getOrThrow(cells.claim(99)))
+        expect(seen.map(({ headers, url }) => [url, headers["range"], headers["if-match"]])).toEqual([
+          [link, "bytes=0-8191", undefined],
+          [link, `bytes=8192-${bytes.length - 1}`, '"v1"']
+        ])
+        for (const { headers } of seen) {
+          expect(headers["accept-encoding"]).toBe("identity")
+          expect(
+            Object.keys(headers).filter((name) => /authorization|traceparent|b3|x-amz|cookie/u.test(name))
+          ).toEqual([])
+        }
+        expect(Buffer.from(yield* read).equals(bytes)).toBe(true)
+      })
+  )
+
+  for (const [name, location, expected] of [
+    ["another host, over https", "https://other.test/y?z=1", ["https://files.test", "https://other.test"]],
+    ["another place of the same host", "/y", ["https://files.test", "https://files.test"]]
+  ] as const) {
+    it.scopedLive(`follows a redirect to ${name}`, () =>
+      Effect.gen(function* () {
+        const { fetch, seen } = yield* start(({ range, url }) =>
+          url === link ? new Response("", { status: 307, headers: { location } }) : ranged(range)
+        )
+        yield* fetch({ start: 0, end: 8192 })
+        expect(seen.map(({ url }) => new URL(url).origin)).toEqual(expected)
+        expect(seen.every(({ headers }) => !("authorization" in headers))).toBe(true)
+      })
+    )
+  }
+
+  for (const location of [
+    "http://files.test/x",
+    "http://127.0.0.1/x",
+    "ftp://files.test/x",
+    "https://[nowhere"
+  ]) {
+    it.scopedLive(`does not follow a redirect to ${location}`, () =>
+      Effect.gen(function* () {
+        const { fetch, seen } = yield* start(() => new Response("", { status: 307, headers: { location } }))
+        expect(yield* Effect.flip(fetch({ start: 0, end: 8192 }))).toMatchObject({
+          _tag: "TransferFailed",
+          reason: "Protocol",
+          attempts: 1
+        })
+        expect(seen).toHaveLength(1)
+      })
+    )
+  }
+
+  it.scopedLive("gives up a loop of redirects over many hosts", () =>
+    Effect.gen(function* () {
+      let hop = 0
+      const { fetch, seen } = yield* start(
+        () => new Response("", { status: 302, headers: { location: `https://h${(hop += 1)}.test/` } })
+      )
+      expect(yield* Effect.flip(fetch({ start: 0, end: 8192 }))).toMatchObject({
+        _tag: "TransferFailed",
+        status: Option.some(302)
+      })
+      expect(seen).toHaveLength(4)
+    })
+  )
+
+  it.scopedLive("tells neither link nor signature when a connection fails", () =>
+    Effect.gen(function* () {
+      const { fetch, seen } = yield* start(() => {
+        throw new Error(`cannot reach ${link}`)
+      })
+      const error = yield* Effect.flip(fetch({ start: 0, end: 8192 }))
+      expect(seen).toHaveLength(6)
+      expect(error).toMatchObject({ _tag: "TransferFailed", reason: "Transport", attempts: 6 })
+      expect(`${String(error)} ${JSON.stringify(error)}`).not.toMatch(/secret/u)
+    })
+  )
+
+  it.scopedLive("leaves what it is refused to the others, when the host bears fewer", () =>
+    Effect.gen(function* () {
+      const { connections, fetch, seen, source } = yield* start(() => new Response("", { status: 503 }), {
+        isSurplus: true
+      })
+      source.cells = Option.some(Cells.make({ total: bytes.length, cellBytes: 8192 }))
+      const run = Option.getOrThrow(FileTransfer.claim(source, { cellBytes: 8192, connections: 1 }))
+      yield* fetch(run)
+      expect(seen).toHaveLength(1)
+      expect(yield* connections.allowed).toBe(2)
+      expect(FileTransfer.claim(source, { cellBytes: 8192, connections: 1 })).toEqual(Option.some(run))
+    })
+  )
+
+  it.scopedLive("more bytes than were promised are not stored", () =>
+    Effect.gen(function* () {
+      const { fetch, read } = yield* start(
+        () =>
+          new Response(Buffer.concat([bytes, bytes]), {
+            headers: { etag: '"v1"', "content-length": String(bytes.length) }
+          })
+      )
+      yield* fetch({ start: 0, end: 8192 }).pipe(Effect.exit)
+      expect((yield* read).length).toBeLessThanOrEqual(bytes.length)
+    })
+  )
+
+  it.scopedLive("the first bytes are nobody else's while the size is being told", () =>
+    Effect.gen(function* () {
+      const others: Array<Option.Option<Cells.Run>> = []
+      const { fetch } = yield* start(({ range }) => ranged(range), {
+        onSize: (source) =>
+          Effect.sync(() => others.push(FileTransfer.claim(source, { cellBytes: 8192, connections: 8 })))
+      })
+      yield* fetch({ start: 0, end: 8192 })
+      expect(others).toEqual([Option.some({ start: 8192, end: 16_384 })])
+    })
+  )
+
+  it.scopedLive("a claim is given back when the transfer is interrupted", () =>
+    Effect.gen(function* () {
+      const { fetch, source } = yield* start(() => new Response("", { status: 404 }))
+      source.cells = Option.some(Cells.make({ total: bytes.length, cellBytes: 8192 }))
+      const run = Option.getOrThrow(FileTransfer.claim(source, { cellBytes: 8192, connections: 1 }))
+      expect(Exit.isFailure(yield* Effect.exit(fetch(run)))).toBe(true)
+      expect(FileTransfer.claim(source, { cellBytes: 8192, connections: 1 })).toEqual(Option.some(run))
+    })
+  )
+})
+
+// ----------------------------------------------------------------------------------------------------------------
+
+interface Seen {
+  readonly url: string
+  readonly range: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** What an honest host answers. */
+const ranged = (range: string): Response => {
+  const [, first = "0", last = ""] = /^bytes=(\d+)-(\d*)$/u.exec(range) ?? []
+  const end = last === "" ? bytes.length : Math.min(bytes.length, Number(last) + 1)
+  const body = bytes.subarray(Number(first), end)
+  return new Response(Buffer.from(body), {
+    status: 206,
+    headers: {
+      etag: '"v1"',
+      "content-length": String(body.length),
+      "content-range": `bytes ${first}-${end - 1}/${bytes.length}`
+    }
+  })
+}
+
+/** A transfer of one file from a host that answers as it is told. */
+const start = (
+  answer: (seen: Seen) => Response,
+  options: {
+    readonly isSurplus?: boolean
+    readonly onSize?: (source: FileTransfer.Source) => Effect.Effect<unknown>
+  } = {}
+) =>
+  Effect.gen(function* () {
+    const seen: Array<Seen> = []
+    const client = HttpClient.make((request, url) =>
+      Effect.try({
+        try: () => {
+          const one = {
+            url: url.href,
+            range: request.headers["range"] ?? "",
+            headers: { ...request.headers }
+          }
+          seen.push(one)
+          return HttpClientResponse.fromWeb(request, answer(one))
+        },
+        catch: (cause) => new HttpClientError.RequestError({ request, reason: "Transport", cause })
+      })
+    )
+    const context = yield* Layer.build(
+      BatchHttp.layer.pipe(
+        Layer.provide(Layer.succeed(HttpClient.HttpClient, client)),
+        Layer.provideMerge(
+          BatchConfig.layer({
+            baseUrl: Script.baseUrl,
+            apiKey: Redacted.make(Script.apiKey),
+            retry: { baseDelay: "1ms", maxDelay: "1ms", throttledBaseDelay: "1ms", throttledMaxDelay: "1ms" },
+            transfer: Bench.sizes
+          })
+        ),
+        Layer.provideMerge(NodeContext.layer)
+      )
+    )
+    const prepared = Effect.gen(function* () {
+      const settings = yield* BatchConfig.BatchConfig
+      const fs = yield* FileSystem.FileSystem
+      const path = `${yield* fs.makeTempDirectoryScoped()}/file`
+      const batch = Script.batch({ status: "completed", result_count: 1, download_url: link })
+      const source = FileTransfer.make({
+        planned: { index: 0, target: "merged", name: "file" },
+        path,
+        sink: FileTransfer.toFile([yield* Storage.open(path, "w+")], path),
+        size: yield* Deferred.make<number>(),
+        base: Effect.succeed(0),
+        frontier: yield* GrowingFile.make
+      })
+      const connections = yield* Connections.make({ initial: 4, most: 4, changed: yield* Condition.make })
+      const shared: RangeFetch.Shared = {
+        links: yield* ResultLinks.make(batch, {
+          client: {
+            status: () => Effect.succeed(batch),
+            page: () => Effect.dieMessage("no page is asked for")
+          },
+          settings
+        }),
+        throttle: yield* Throttle.make(settings.retry),
+        connections,
+        isSurplus: Effect.succeed(options.isSurplus ?? false),
+        onWritten: () => Effect.void,
+        onSize: (source) => options.onSize?.(source) ?? Effect.void,
+        onRetry: () => Effect.void
+      }
+      return { connections, path, shared, source }
+    })
+    const { connections, path, shared, source } = yield* Effect.provide(prepared, context)
+    return {
+      seen,
+      source,
+      connections,
+      fetch: (run: Cells.Run) => Effect.provide(RangeFetch.fetch(shared, source, run), context),
+      read: Effect.provide(
+        Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFile(path)),
+        context
+      )
+    }
+  })
