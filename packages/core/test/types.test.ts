@@ -187,7 +187,7 @@ describe("BatchHttp", () => {
 
 describe("RetryPolicy, Throttle and ApiResponse", () => {
   it("run fails with what the attempt fails with", () => {
-    type Run = typeof RetryPolicy.run<Batch.Batch, BatchNotFound>
+    type Run = typeof RetryPolicy.run<Batch.Batch, BatchNotFound, never>
     expectTypeOf<ReturnType<Run>>().toEqualTypeOf<Effect.Effect<Batch.Batch, BatchNotFound>>()
     expectTypeOf<ApiResponse.Failure<BatchNotFound>>().toEqualTypeOf<RetryPolicy.Failure<StatusError>>()
   })

@@ -10,41 +10,32 @@
  *   Effect.scoped(Effect.map(Assembly.assemble(options), ({ records }) => records))
  */
 import type { FileSystem } from "@effect/platform"
-import { Deferred, Effect, Option, Ref, type Scope } from "effect"
+import { Effect, Option, Ref, type Scope } from "effect"
 import { alongside } from "../disk/Companion.js"
+import * as Condition from "../disk/Condition.js"
+import * as LocalMachine from "../disk/LocalMachine.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import type { RecordInvalid, ResultsCorrupt, StorageError, TransferError } from "../model/BatchError.js"
+import * as Proof from "../proof/Proof.js"
+import type { Throttle } from "../retry/Throttle.js"
 import type { BatchHttp } from "../status/BatchHttp.js"
 import type * as Cells from "../transfer/Cells.js"
 import * as Connections from "../transfer/Connections.js"
-import * as PartialFiles from "./PartialFiles.js"
-import type { Emit } from "./Event.js"
 import * as FileResponse from "../transfer/FileResponse.js"
-import * as LocalMachine from "../disk/LocalMachine.js"
-import type * as Journal from "./Journal.js"
-import * as Proof from "../proof/Proof.js"
-import type { Links } from "../transfer/ResultLinks.js"
-import type { PlannedFile } from "../transfer/ResultPlan.js"
-import * as Condition from "../disk/Condition.js"
-import type * as RowWriter from "./RowWriter.js"
-import * as FileTransfer from "../transfer/FileTransfer.js"
-import type { Throttle } from "../retry/Throttle.js"
 import * as RangeFetch from "../transfer/RangeFetch.js"
+import type { Links } from "../transfer/ResultLinks.js"
+import type { Emit } from "./Event.js"
+import * as PartialFiles from "./PartialFiles.js"
+import type * as RowWriter from "./RowWriter.js"
 
 /** What to assemble, and where. */
-export interface AssemblyOptions {
-  readonly files: ReadonlyArray<PlannedFile>
-  readonly purpose: Journal.Purpose
-  /** Where the journal lies that an interrupted run leaves behind. */
-  readonly journal: string
+export interface AssemblyOptions extends PartialFiles.Layout {
   readonly links: Links
   readonly throttle: Throttle
   /** Connections at most. */
   readonly concurrency: number
-  /** Where a planned file's compressed bytes go. The same path for all joins them as members of one gzip file. */
-  readonly pathOf: (file: PlannedFile) => string
   /** Takes the inflated rows of all files, one after the other, if they are wanted. */
-  readonly sink?: RowWriter.Open | undefined
+  readonly writer?: RowWriter.Open | undefined
   readonly emit: Emit
 }
 
@@ -55,7 +46,6 @@ export interface AssembledFile {
   readonly bytes: number
   readonly records: number
   readonly etag: string
-  readonly retries: number
   /** Of a file of its own. */
   readonly sha256: Option.Option<string>
 }
@@ -63,7 +53,7 @@ export interface AssembledFile {
 /** All files, synced and proven. */
 export interface Assembled {
   readonly files: ReadonlyArray<AssembledFile>
-  /** Of what the sink has written, if there is one, else of all compressed bytes in order. */
+  /** Of what the writer has written, if there is one, else of all compressed bytes in order. */
   readonly bytes: number
   readonly sha256: string
   readonly records: number
@@ -79,166 +69,162 @@ export const assemble = (
   options: AssemblyOptions
 ): Effect.Effect<Assembled, RecordInvalid | TransferError, Needs> =>
   Effect.gen(function* () {
-    const sources = yield* PartialFiles.open(options)
-    const resumedBytes = sources.reduce((sum, source) => sum + FileTransfer.count(source), 0)
-    yield* checkRoom(sources)
-    const progress = yield* makeProgress(options, sources, resumedBytes)
-    const sink = options.sink === undefined ? undefined : yield* options.sink
-    const proofs = Effect.forEach(sources, (source) => prove(options, source, progress, sink), {
-      concurrency: sink === undefined ? Proof.atOnce : 1
+    const files = yield* PartialFiles.open(options)
+    const resumedBytes = files.reduce((sum, { transfer }) => sum + transfer.received(), 0)
+    yield* checkRoom(files)
+    const progress = yield* makeProgress(options, files, resumedBytes)
+    const writer = options.writer === undefined ? undefined : yield* options.writer
+    const proofs = Effect.forEach(files, (file) => prove(options, file, progress, writer), {
+      concurrency: writer === undefined ? Proof.atOnce : 1
     })
+    const sha256 = Proof.digest(files.map(({ growing }) => growing))
     const proven =
-      sink === undefined
-        ? Effect.all([proofs, Effect.map(Proof.digest(sources), (sha256) => ({ sha256 }))], {
-            concurrency: 2
-          })
-        : Effect.zip(proofs, sink.end)
-    const durability = yield* PartialFiles.make(options, sources)
-    const all = Effect.all([proven, bring(options, sources, progress, durability)], { concurrency: 2 })
-    const [[files, written]] = yield* alongside(all, durability.keep)
-    const sum = (of: (file: AssembledFile) => number) => files.reduce((total, file) => total + of(file), 0)
+      writer === undefined
+        ? Effect.all([proofs, Effect.map(sha256, (found) => ({ sha256: found }))], { concurrency: 2 })
+        : Effect.zip(proofs, writer.end)
+    const checkpoints = yield* PartialFiles.checkpoints(options, files)
+    const all = Effect.all([proven, bring(options, files, progress, checkpoints)], { concurrency: 2 })
+    const [[assembled, written]] = yield* alongside(all, checkpoints.keep)
+    const sum = (of: (file: AssembledFile) => number) =>
+      assembled.reduce((total, file) => total + of(file), 0)
     return {
-      files,
+      files: assembled,
       records: sum((file) => file.records),
-      retries: sum((file) => file.retries),
+      retries: files.reduce((total, { transfer }) => total + transfer.retries(), 0),
       bytes: sum((file) => file.bytes),
       ...written,
       resumedBytes
     }
   })
 
+/** A file that a worker fetches, and what its readers wait for once all of it is here. */
+interface Arriving extends PartialFiles.PartialFile {
+  readonly finish: Effect.Effect<void, StorageError>
+}
+
 /** A pool of workers, of which as many work as the host bears, brings all bytes of all files. */
 const bring = (
   options: AssemblyOptions,
-  sources: ReadonlyArray<FileTransfer.Source>,
+  files: ReadonlyArray<PartialFiles.PartialFile>,
   progress: Progress,
-  durability: PartialFiles.Durability
+  checkpoints: PartialFiles.Checkpoints
 ): Effect.Effect<void, TransferError, Needs> =>
   Effect.gen(function* () {
-    const { cellBytes, initialConnections } = (yield* BatchConfig).transfer
+    const { initialConnections } = (yield* BatchConfig).transfer
     const changed = yield* Condition.make
     const connections = yield* Connections.make({
       initial: initialConnections,
       most: options.concurrency,
       changed
     })
-    const shared: Omit<RangeFetch.Shared, "isSurplus"> = {
+    const arriving = yield* Effect.forEach(files, (file) =>
+      Effect.map(Effect.once(finish(file)), (once): Arriving => ({ ...file, finish: once }))
+    )
+    const shared = (file: Arriving): Omit<RangeFetch.Shared<StorageError>, "isSurplus"> => ({
       ...options,
       connections,
-      onSize: (source, bytes) =>
-        Deferred.succeed(source.size, bytes).pipe(
-          Effect.zipRight(checkRoom(sources)),
+      onSize: (transfer, bytes) =>
+        checkRoom(files).pipe(
           Effect.zipRight(progress.sized(bytes)),
-          Effect.zipRight(warnUnlessStrong(options, source)),
+          Effect.zipRight(warnUnlessStrong(options, transfer)),
           Effect.zipRight(changed.notify)
         ),
-      onWritten: (_, bytes) => Effect.zipRight(progress.brought(bytes), durability.written),
-      onRetry: (source, detail, delay) =>
-        options.emit({ _tag: "Retrying", file: source.planned.name, detail, delay })
-    }
-    const claim = { cellBytes, connections: options.concurrency }
+      onWritten: ({ contiguous }, bytes) =>
+        file.growing
+          .advance(contiguous())
+          .pipe(Effect.zipRight(progress.brought(bytes)), Effect.zipRight(checkpoints.written)),
+      onRetry: ({ planned }, detail, delay) =>
+        options.emit({ _tag: "Retrying", file: planned.name, detail, delay })
+    })
     const worker = (index: number) =>
       Effect.gen(function* () {
         const isSurplus = Effect.map(connections.allowed, (most) => index >= most)
         while (true) {
           const task = yield* changed.until(
-            Effect.map(connections.allowed, (most) => nextTask(sources, index < most, claim))
+            Effect.map(connections.allowed, (most) => nextTask(arriving, index < most, options.concurrency))
           )
           if (task === "Done") return
-          yield* RangeFetch.fetch({ ...shared, isSurplus }, task.source, task.run)
-          if (FileTransfer.isWhole(task.source)) yield* finish(task.source, durability)
+          const { file, run } = task
+          yield* RangeFetch.fetch({ ...shared(file), isSurplus }, file.transfer, run)
+          if (file.transfer.isWhole()) yield* file.finish
           yield* changed.notify
         }
       })
     const workers = Array.from({ length: options.concurrency }, (_, index) => worker(index))
-    yield* Effect.forEach(sources, (source) =>
-      FileTransfer.isWhole(source) ? finish(source, durability) : Effect.void
-    )
+    yield* Effect.forEach(arriving, (file) => (file.transfer.isWhole() ? file.finish : Effect.void))
     yield* Effect.all(workers, { concurrency: "unbounded", discard: true })
   })
 
 /** Room for what is still to come of the files whose size is known: they all lie in one folder. */
-const checkRoom = (sources: ReadonlyArray<FileTransfer.Source>): Effect.Effect<void, StorageError> => {
-  const missing = sources.reduce((sum, source) => sum + FileTransfer.missing(source), 0)
-  return Effect.forEach(sources.slice(0, 1), ({ path }) => LocalMachine.checkRoom(path, missing), {
+const checkRoom = (files: ReadonlyArray<PartialFiles.PartialFile>): Effect.Effect<void, StorageError> => {
+  const missing = files.reduce((sum, { transfer }) => sum + transfer.missing(), 0)
+  return Effect.forEach(files.slice(0, 1), ({ growing }) => LocalMachine.checkRoom(growing.path, missing), {
     discard: true
   })
 }
 
-const warnUnlessStrong = (options: AssemblyOptions, source: FileTransfer.Source): Effect.Effect<void> => {
-  const etag = Option.match(source.identity, { onNone: () => "", onSome: (identity) => identity.etag })
+const etagOf = ({ identity }: PartialFiles.PartialFile["transfer"]): string =>
+  Option.match(identity(), { onNone: () => "", onSome: ({ etag }) => etag })
+
+const warnUnlessStrong = (
+  options: AssemblyOptions,
+  transfer: PartialFiles.PartialFile["transfer"]
+): Effect.Effect<void> => {
+  const etag = etagOf(transfer)
   if (FileResponse.isStrong(etag)) return Effect.void
   const detail = etag === "" ? "the host names no ETag" : `the host's ETag ${etag} does not name one version`
-  return options.emit({ _tag: "NotResumable", file: source.planned.name, detail })
+  return options.emit({ _tag: "NotResumable", file: transfer.planned.name, detail })
 }
 
 interface Task {
-  readonly source: FileTransfer.Source
+  readonly file: Arriving
   readonly run: Cells.Run
 }
 
 /** Files in their order; of each the first bytes that nobody fetches. None when everything is under way. */
 const nextTask = (
-  sources: ReadonlyArray<FileTransfer.Source>,
+  files: ReadonlyArray<Arriving>,
   allowed: boolean,
-  options: { readonly cellBytes: number; readonly connections: number }
+  connections: number
 ): Option.Option<Task | "Done"> => {
-  if (sources.every(FileTransfer.isWhole)) return Option.some("Done")
+  if (files.every(({ transfer }) => transfer.isWhole())) return Option.some("Done")
   if (!allowed) return Option.none()
-  for (const source of sources) {
-    const run = FileTransfer.claim(source, options)
-    if (Option.isSome(run)) return Option.some({ source, run: run.value })
+  for (const file of files) {
+    const run = file.transfer.claim(connections)
+    if (Option.isSome(run)) return Option.some({ file, run: run.value })
   }
   return Option.none()
 }
 
-const finish = (
-  source: FileTransfer.Source,
-  durability: PartialFiles.Durability
-): Effect.Effect<void, StorageError> =>
-  Effect.gen(function* () {
-    if (source.finished) return
-    source.finished = true
-    yield* source.frontier.advance(Option.getOrElse(FileTransfer.totalOf(source), () => 0))
-    yield* durability.synced(source)
-    yield* source.frontier.close
-  })
+/** All bytes of a file are here: its readers may go on to its end, and it ends when they are synced. */
+const finish = ({ growing, transfer }: PartialFiles.PartialFile): Effect.Effect<void, StorageError> =>
+  growing.advance(transfer.contiguous()).pipe(Effect.zipRight(transfer.sync), Effect.zipRight(growing.close))
 
 /** Proves the rows of one file behind its transfer. */
 const prove = (
   options: AssemblyOptions,
-  source: FileTransfer.Source,
+  { growing, transfer }: PartialFiles.PartialFile,
   progress: Progress,
-  sink: RowWriter.RowWriter | undefined
+  writer: RowWriter.RowWriter | undefined
 ): Effect.Effect<AssembledFile, ResultsCorrupt | StorageError, Needs> =>
   Effect.gen(function* () {
-    const { index, name } = source.planned
+    const { index, name } = transfer.planned
     const separate = options.files.length > 1 && !options.purpose.joined
     const [rows, sha256] = yield* Effect.all(
       [
-        Proof.rows({
-          ...source,
-          name,
-          from: Option.getOrUndefined(source.proven),
-          onProven: (proven) => {
-            source.proven = Option.some(proven)
-          },
-          onRows: progress.proven,
-          onInflated: sink?.write
-        }),
-        separate ? Effect.asSome(Proof.digest([source])) : Effect.succeedNone
+        Proof.rows({ file: growing, name, onRows: progress.proven, onInflated: writer?.write }),
+        separate ? Effect.asSome(Proof.digest([growing])) : Effect.succeedNone
       ],
       { concurrency: 2 }
     )
-    const followed = index + 1 < options.files.length && (options.purpose.joined || sink !== undefined)
+    const followed = index + 1 < options.files.length && (options.purpose.joined || writer !== undefined)
     if (rows.unterminated && followed) return yield* Proof.unjoinable(name)
     return {
       index,
-      path: source.path,
-      bytes: Option.getOrElse(FileTransfer.totalOf(source), () => 0),
+      path: growing.path,
+      bytes: Option.getOrElse(transfer.total(), () => 0),
       records: rows.records,
-      etag: Option.match(source.identity, { onNone: () => "", onSome: ({ etag }) => etag }),
-      retries: source.retries,
+      etag: etagOf(transfer),
       sha256
     }
   })
@@ -259,10 +245,10 @@ interface Counters {
 
 const makeProgress = (
   options: AssemblyOptions,
-  sources: ReadonlyArray<FileTransfer.Source>,
+  files: ReadonlyArray<PartialFiles.PartialFile>,
   resumedBytes: number
 ): Effect.Effect<Progress> => {
-  const totals = sources.flatMap((source) => Option.toArray(FileTransfer.totalOf(source)))
+  const totals = files.flatMap(({ transfer }) => Option.toArray(transfer.total()))
   const known = totals.reduce((sum, total) => sum + total, 0)
   return Effect.map(
     Ref.make<Counters>({ bytes: resumedBytes, known, sized: totals.length, records: 0 }),

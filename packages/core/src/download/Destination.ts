@@ -12,16 +12,17 @@
  */
 import { FileSystem, Path } from "@effect/platform"
 import { Effect, Option } from "effect"
-import type { Assembled } from "./Assembly.js"
+import * as GrowingFile from "../disk/GrowingFile.js"
+import * as Storage from "../disk/Storage.js"
 import type { Batch } from "../model/Batch.js"
 import { type StorageError, storageErrorAt } from "../model/BatchError.js"
-import * as PartialFiles from "./PartialFiles.js"
 import type { Format } from "../model/Format.js"
-import * as Journal from "./Journal.js"
 import * as Proof from "../proof/Proof.js"
 import type { PlannedFile, ResultPlan } from "../transfer/ResultPlan.js"
+import type { Assembled, AssembledFile } from "./Assembly.js"
+import * as Journal from "./Journal.js"
+import * as PartialFiles from "./PartialFiles.js"
 import * as RowWriter from "./RowWriter.js"
-import * as Storage from "../disk/Storage.js"
 
 /** What was asked for. */
 export interface Request {
@@ -35,6 +36,8 @@ export interface Request {
   readonly parts: boolean
   /** Whether an existing destination may be replaced. */
   readonly replace: boolean
+  /** Whether a result may be published whose rows are not as many as were announced. */
+  readonly allowIncomplete: boolean
   /** A second attempt, whose bytes lie beside those of the first. */
   readonly aside?: boolean | undefined
 }
@@ -45,12 +48,14 @@ export interface Destination {
   readonly layout: PartialFiles.Layout
   readonly lock: string
   /** Takes the decompressed rows until they are published, if they are wanted. */
-  readonly sink: RowWriter.Open | undefined
+  readonly writer: RowWriter.Open | undefined
   /** Makes the folder. */
   readonly makeFolder: Effect.Effect<void, StorageError, FileSystem.FileSystem>
-  /** Refuses what could not be written in the end, and takes up what a crash left half published. */
+  /** Ends a publication that a crash has interrupted, and gives what was published; none if there is no such thing. */
+  readonly takeUp: Effect.Effect<Option.Option<Assembled>, StorageError, Needs>
+  /** Fails if the destination could not be written in the end: it exists, or is no plain file. */
   readonly prepare: Effect.Effect<void, StorageError, FileSystem.FileSystem>
-  /** Gives everything its own name. */
+  /** Notes in the journal what is published, then gives everything its own name. */
   readonly publish: (assembled: Assembled) => Effect.Effect<void, StorageError, Needs>
   /** Writes an empty result: one empty gzip member, an empty file or a header; no part files. Gives its bytes. */
   readonly publishNothing: Effect.Effect<Uint8Array, StorageError, Needs>
@@ -90,7 +95,6 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
     const spool = partialOf(inflated ? `${beside}.gz` : beside)
     const inflateTo = inflated ? partialOf(beside) : undefined
     const pathOf = (file: PlannedFile) => (parts ? partialOf(path.join(output, file.name)) : spool)
-    const targets = parts ? plan.files.map(({ name }) => path.join(output, name)) : [output]
     const layout: PartialFiles.Layout = {
       files: plan.files,
       pathOf,
@@ -104,36 +108,69 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
       }
     }
     const forget = Effect.zipRight(
-      PartialFiles.forget(layout),
-      inflateTo === undefined ? Effect.void : Storage.remove(inflateTo)
+      inflateTo === undefined ? Effect.void : Storage.remove(inflateTo),
+      PartialFiles.forget(layout)
     )
+    /** What gets a name of its own, and the proof of it. */
+    const outputsOf = (assembled: Pick<Assembled, "bytes" | "files" | "sha256">): ReadonlyArray<Output> =>
+      parts
+        ? assembled.files.map(({ bytes, path: from, sha256 }) => {
+            const proof = { bytes, sha256: Option.getOrElse(sha256, () => assembled.sha256) }
+            return { from, to: nameOf(from), ...proof }
+          })
+        : [{ from: inflateTo ?? spool, to: output, bytes: assembled.bytes, sha256: assembled.sha256 }]
+
+    /** What an earlier run was about to publish, if this one would publish it too. */
+    const noted = Effect.map(Journal.load(layout.journal, layout.purpose), ({ published }) =>
+      published.pipe(
+        Option.filter((note) => note.format === format && sameColumns(note.columns, columns)),
+        Option.filter((note) => note.records === batch.resultCount || request.allowIncomplete),
+        Option.map((note) => assembledOf(note, plan.files.map(pathOf)))
+      )
+    )
+    const arePublished = (outputs: ReadonlyArray<Output>) =>
+      Effect.filter(outputs, (one) => isThere(one.to, one))
+
     return {
       layout,
       lock: `${place}.lock`,
-      sink: RowWriter.of(format, { path: partialOf(beside), columns, spool }),
+      writer: RowWriter.of(format, { path: partialOf(beside), columns, spool }),
       makeFolder: Storage.makeFolder(parts ? output : path.dirname(path.resolve(output))),
-      prepare: Effect.gen(function* () {
-        const entries = yield* Journal.load(layout.journal, layout.purpose)
-        for (const target of targets) {
-          const own = entries.filter(({ index }) => !parts || target === targets[index])
-          const takenUp = !replace && own.length > 0 && (yield* takeUp(target, inflateTo === undefined, own))
-          if (!takenUp) yield* Storage.checkDestination(target, { replace })
-        }
+      takeUp: Effect.gen(function* () {
+        const assembled = yield* noted
+        if (Option.isNone(assembled)) return assembled
+        const outputs = outputsOf(assembled.value)
+        const published = yield* arePublished(outputs)
+        const rest = outputs.filter((one) => !published.includes(one))
+        const ready = yield* Effect.forEach(rest, (one) => isThere(one.from, one))
+        if (ready.includes(false)) return Option.none()
+        yield* Effect.forEach(rest, (one) => publish(one, replace), { discard: true })
+        return assembled
       }),
-      publish: ({ files, sha256 }) =>
-        parts
-          ? Effect.forEach(
-              files,
-              (file) =>
-                publish(
-                  file.path,
-                  nameOf(file.path),
-                  replace,
-                  Option.getOrElse(file.sha256, () => sha256)
-                ),
-              { discard: true }
-            )
-          : publish(inflateTo ?? spool, output, replace, sha256),
+      prepare: Effect.gen(function* () {
+        const before = Option.match(yield* noted, { onNone: () => [], onSome: outputsOf })
+        const published = (yield* arePublished(before)).map(({ to }) => to)
+        const targets = parts ? plan.files.map((file) => nameOf(pathOf(file))) : [output]
+        yield* Effect.forEach(
+          targets.filter((target) => !published.includes(target)),
+          (target) => Storage.checkDestination(target, { replace }),
+          { discard: true }
+        )
+      }),
+      publish: (assembled) =>
+        Effect.gen(function* () {
+          const { entries } = yield* Journal.load(layout.journal, layout.purpose)
+          const published = Option.some({
+            format,
+            columns: Option.fromNullable(columns),
+            bytes: assembled.bytes,
+            sha256: assembled.sha256,
+            records: assembled.records,
+            files: assembled.files
+          })
+          yield* Journal.save(layout.journal, layout.purpose, { entries, published })
+          yield* Effect.forEach(outputsOf(assembled), (one) => publish(one, replace), { discard: true })
+        }),
       publishNothing: Effect.gen(function* () {
         const bytes = parts ? new Uint8Array(0) : RowWriter.nothing(format, columns)
         if (!parts) {
@@ -152,40 +189,48 @@ const partialOf = (path: string): string => `${path}.partial`
 
 const nameOf = (partial: string): string => partial.replace(/\.partial$/u, "")
 
-/**
- * A destination that exists may be what a crashed run published itself. Compressed bytes are, if the journal's cells
- * say so: they get their other name back, and are published again. Decompressed rows are compared when they are here.
- */
-const takeUp = (
-  target: string,
-  compressed: boolean,
-  entries: ReadonlyArray<Journal.Entry>
-): Effect.Effect<boolean, StorageError, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const exists = (path: string) => Effect.mapError(fs.exists(path), storageErrorAt(path))
-    if (!(yield* exists(target))) return false
-    if (!compressed || (yield* exists(partialOf(target)))) return true
-    if (!(yield* Journal.isWhole(entries, target))) return false
-    yield* Effect.mapError(fs.link(target, partialOf(target)), storageErrorAt(target))
-    return true
-  })
+/** A file that gets its own name, and what it holds. */
+interface Output extends Content {
+  readonly from: string
+  readonly to: string
+}
 
-/** What is at the destination already is left there; if it is the very same, it is published. */
-const publish = (
-  from: string,
-  to: string,
-  replace: boolean,
-  sha256: string
-): Effect.Effect<void, StorageError, Needs> =>
-  Storage.publish({ from, to, replace }).pipe(
+interface Content {
+  readonly bytes: number
+  readonly sha256: string
+}
+
+const sameColumns = (
+  noted: Option.Option<ReadonlyArray<string>>,
+  asked: ReadonlyArray<string> | undefined
+): boolean => JSON.stringify(Option.getOrNull(noted)) === JSON.stringify(asked ?? null)
+
+const assembledOf = (note: Journal.Published, paths: ReadonlyArray<string>): Assembled => {
+  const files = note.files.map((file): AssembledFile => ({ ...file, path: paths[file.index] ?? "" }))
+  const resumedBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
+  return { ...note, files, retries: 0, resumedBytes }
+}
+
+/** Whether a file holds exactly this. */
+const isThere = (
+  path: string,
+  { bytes, sha256 }: Content
+): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
+  GrowingFile.ofFile(path).pipe(
+    Effect.flatMap((file) => (file.bytes === bytes ? Proof.digest([file]) : Effect.succeed(""))),
+    Effect.map((found) => found === sha256),
+    Effect.catchAll(() => Effect.succeed(false))
+  )
+
+/** What is at the destination already is left there; if it is the very same, another process has published it. */
+const publish = (output: Output, replace: boolean): Effect.Effect<void, StorageError, Needs> =>
+  Storage.publish({ from: output.from, to: output.to, replace }).pipe(
     Effect.catchIf(
       ({ reason }) => reason === "Exists",
       (error) =>
-        Effect.gen(function* () {
-          const there = yield* Effect.option(Effect.flatMap(Proof.ofFile(to), (file) => Proof.digest([file])))
-          if (!Option.contains(there, sha256)) return yield* error
-          yield* Storage.remove(from)
+        Effect.if(isThere(output.to, output), {
+          onTrue: () => Storage.remove(output.from),
+          onFalse: () => Effect.fail(error)
         })
     )
   )

@@ -1,51 +1,56 @@
 /**
- * What of a download survives a crash: the files it writes to are opened with what an earlier run left of them, and
- * while it runs, bytes are synced first and then claimed by the journal.
+ * The files of an unfinished download on our disk: opened with the bytes that an earlier run has left, synced and
+ * journalled while they grow.
  *
  * @example
  * import { Effect } from "effect"
  * import * as PartialFiles from "./PartialFiles.js"
- * import * as FileTransfer from "../transfer/FileTransfer.js"
  *
  * const alreadyHere = (layout: PartialFiles.Layout) =>
- *   Effect.scoped(Effect.map(PartialFiles.open(layout), (sources) => sources.map(FileTransfer.count)))
+ *   Effect.scoped(Effect.map(PartialFiles.open(layout), (files) => files.map(({ transfer }) => transfer.received())))
  */
 import { FileSystem } from "@effect/platform"
-import { Deferred, Effect, Option, type Scope } from "effect"
+import { Effect, Option, type Scope } from "effect"
+import * as Condition from "../disk/Condition.js"
+import * as GrowingFile from "../disk/GrowingFile.js"
+import * as Storage from "../disk/Storage.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import { type StorageError, storageErrorAt } from "../model/BatchError.js"
-import type * as Cells from "../transfer/Cells.js"
-import * as FileResponse from "../transfer/FileResponse.js"
-import * as GrowingFile from "../disk/GrowingFile.js"
-import * as Journal from "./Journal.js"
-import type { PlannedFile } from "../transfer/ResultPlan.js"
-import * as Condition from "../disk/Condition.js"
 import * as FileTransfer from "../transfer/FileTransfer.js"
-import * as Storage from "../disk/Storage.js"
+import type { PlannedFile } from "../transfer/ResultPlan.js"
+import * as Journal from "./Journal.js"
 
 /** Where the bytes and their journal lie. */
 export interface Layout {
   readonly files: ReadonlyArray<PlannedFile>
   readonly purpose: Journal.Purpose
   readonly journal: string
+  /** Where a planned file's compressed bytes go. The same path for all joins them as members of one gzip file. */
   readonly pathOf: (file: PlannedFile) => string
 }
 
-/** Opens the files, with the bytes of an earlier run that the journal and the disk agree on. */
-export const open = (
-  layout: Layout
-): Effect.Effect<ReadonlyArray<FileTransfer.Source>, StorageError, FileSystem.FileSystem | Scope.Scope> =>
+/** A planned file while it is fetched: its bytes on the disk, and its transfer, which writes them. */
+export interface PartialFile {
+  readonly growing: GrowingFile.Writable
+  readonly transfer: FileTransfer.FileTransfer<StorageError>
+}
+
+type Needs = BatchConfig | FileSystem.FileSystem | Scope.Scope
+
+/** Opens the files, with the bytes of an earlier run that the journal claims and the disk still has. */
+export const open = (layout: Layout): Effect.Effect<ReadonlyArray<PartialFile>, StorageError, Needs> =>
   Effect.gen(function* () {
-    const entries = yield* Journal.load(layout.journal, layout.purpose)
-    const sources: Array<FileTransfer.Source> = []
+    const { entries } = yield* Journal.load(layout.journal, layout.purpose)
+    const files: Array<PartialFile> = []
     const paths = new Set<string>()
     for (const planned of layout.files) {
       const path = layout.pathOf(planned)
       if (!paths.has(path)) yield* prepare(path, entries.length > 0)
       paths.add(path)
-      sources.push(yield* openSource(layout, planned, path, sources.at(-1), entries))
+      const entry = entries.find(({ index }) => index === planned.index)
+      files.push(yield* openFile(layout, planned, files.at(-1), entry))
     }
-    return sources
+    return files
   })
 
 /**
@@ -61,142 +66,106 @@ const prepare = (path: string, resume: boolean): Effect.Effect<void, StorageErro
     yield* Effect.scoped(Storage.open(path, "w"))
   })
 
-const openSource = (
+const openFile = (
   layout: Layout,
   planned: PlannedFile,
-  path: string,
-  previous: FileTransfer.Source | undefined,
-  entries: ReadonlyArray<Journal.Entry>
-): Effect.Effect<FileTransfer.Source, StorageError, FileSystem.FileSystem | Scope.Scope> =>
+  previous: PartialFile | undefined,
+  entry: Journal.Entry | undefined
+): Effect.Effect<PartialFile, StorageError, Needs> =>
   Effect.gen(function* () {
-    const file = yield* Storage.open(path, "r+")
-    const again = layout.files.length === 1 ? [yield* Storage.open(path, "r+")] : []
-    const size = yield* Deferred.make<number>()
+    const { transfer } = yield* BatchConfig
+    const path = layout.pathOf(planned)
     const after = layout.purpose.joined ? previous : undefined
     const base = after === undefined ? Effect.succeed(0) : yield* Effect.cached(endOf(after))
-    const frontier = yield* GrowingFile.make
-    const source = FileTransfer.make({
-      planned,
-      path,
-      sink: FileTransfer.toFile([file, ...again], path),
-      size,
-      base,
-      frontier
-    })
-    const entry = entries.find(({ index }) => index === planned.index)
-    if (entry === undefined || (after !== undefined && Option.isNone(after.cells))) return source
-    yield* restore(source, entry, yield* Journal.verify(entry, file, path, yield* base))
-    return source
+    const growing = yield* GrowingFile.open({ path, base, descriptors: layout.files.length === 1 ? 2 : 1 })
+    const isPlaced = after === undefined || Option.isSome(after.transfer.total())
+    const restored = entry === undefined || !isPlaced ? undefined : yield* clip(entry, path, yield* base)
+    const file = yield* FileTransfer.make({ planned, target: growing, transfer, restored })
+    yield* growing.advance(file.contiguous())
+    return { growing, transfer: file }
   })
 
-const endOf = (source: FileTransfer.Source): Effect.Effect<number> =>
-  Effect.zipWith(source.base, Deferred.await(source.size), (base, size) => base + size)
+const endOf = ({ growing, transfer }: PartialFile): Effect.Effect<number> =>
+  Effect.zipWith(growing.base, transfer.size, (base, size) => base + size)
 
-const restore = (
-  source: FileTransfer.Source,
+/** What a journal claims, as far as the file on the disk reaches. */
+const clip = (
   entry: Journal.Entry,
-  cells: Cells.Cells
-): Effect.Effect<void> =>
+  path: string,
+  base: number
+): Effect.Effect<Journal.Entry, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    source.identity = Option.some({
-      etag: entry.etag,
-      lastModified: entry.last_modified,
-      total: Option.some(entry.total)
-    })
-    source.cells = Option.some(cells)
-    source.proven = Option.filter(entry.proven, ({ bytes }) => bytes <= cells.contiguous())
-    source.started = true
-    yield* Deferred.succeed(source.size, entry.total)
-    yield* source.frontier.advance(cells.contiguous())
+    const fs = yield* FileSystem.FileSystem
+    const { size } = yield* Effect.mapError(fs.stat(path), storageErrorAt(path))
+    const here = Number(size) - base
+    const filled = entry.filled.map((bytes, cell) =>
+      Math.max(0, Math.min(bytes, here - cell * entry.cellBytes))
+    )
+    return { ...entry, filled }
   })
 
 /** Makes bytes durable while they come. */
-export interface Durability {
-  /** To be told of bytes that are written. Waits when too many of them are not synced yet. */
+export interface Checkpoints {
+  /** To be told of bytes that are written. Waits when too many of them are not journalled yet. */
   readonly written: Effect.Effect<void>
-  /** Syncs a file that is whole. */
-  readonly synced: (source: FileTransfer.Source) => Effect.Effect<void, StorageError>
-  /** Syncs and journals what came or was proven, every `syncBytes` or `syncInterval`, as long as the disk lets it. */
+  /** Syncs and journals what came, every `syncBytes` or `syncInterval`, as long as the disk lets it. */
   readonly keep: Effect.Effect<never, StorageError>
 }
 
 /** What `keep` has not synced and journalled is, as far as the disk lets us, when the scope is closed. */
-export const make = (
+export const checkpoints = (
   layout: Layout,
-  sources: ReadonlyArray<FileTransfer.Source>
-): Effect.Effect<Durability, never, BatchConfig | FileSystem.FileSystem | Scope.Scope> =>
+  files: ReadonlyArray<PartialFile>
+): Effect.Effect<Checkpoints, never, Needs> =>
   Effect.gen(function* () {
     const { syncBytes, syncInterval } = (yield* BatchConfig).transfer
     const fs = yield* FileSystem.FileSystem
     const changed = yield* Condition.make
     const turn = yield* Effect.makeSemaphore(1)
-    const unsynced = () => sources.reduce((sum, source) => sum + source.unsynced, 0)
+    const journalled = files.map(() => 0)
+    const isDirty = ({ transfer }: PartialFile, index: number) =>
+      transfer.written() > (journalled[index] ?? 0)
+    const ahead = () =>
+      files.reduce((sum, { transfer }, index) => sum + transfer.written() - (journalled[index] ?? 0), 0)
     const waitUntil = (check: () => boolean) =>
       changed.until(Effect.sync(() => (check() ? Option.some(undefined) : Option.none())))
 
-    let journalled = sources.map(({ proven }) => proven)
-
     const checkpoint = Effect.gen(function* () {
-      const entries = sources.flatMap(entryOf)
-      const proven = sources.map((source) => source.proven)
-      const dirty = sources.flatMap((source) =>
-        source.unsynced > 0 ? [{ source, bytes: source.unsynced }] : []
-      )
-      if (dirty.length === 0 && proven.every((proof, index) => proof === journalled[index])) return
-      yield* Effect.forEach(dirty, ({ source }) => source.sink.sync, { discard: true })
-      yield* Journal.save(layout.journal, layout.purpose, entries)
-      journalled = proven
-      for (const { bytes, source } of dirty) source.unsynced -= bytes
+      const dirty = files.filter(isDirty)
+      if (dirty.length === 0) return
+      // Claims and figures first: what is written during the sync may not be synced by it.
+      const entries = files.flatMap(entryOf)
+      const written = files.map(({ transfer }) => transfer.written())
+      yield* Effect.forEach(dirty, ({ transfer }) => transfer.sync, { discard: true })
+      yield* Journal.save(layout.journal, layout.purpose, { entries, published: Option.none() })
+      for (const [index, bytes] of written.entries()) journalled[index] = bytes
       yield* changed.notify
     }).pipe(Effect.uninterruptible, turn.withPermits(1), Effect.provideService(FileSystem.FileSystem, fs))
 
     yield* Effect.addFinalizer(() => Effect.ignoreLogged(checkpoint))
     const due = Effect.timeoutOption(
-      waitUntil(() => unsynced() >= syncBytes),
+      waitUntil(() => ahead() >= syncBytes),
       syncInterval
     )
 
     return {
       written: Effect.gen(function* () {
-        if (unsynced() < syncBytes) return
+        if (ahead() < syncBytes) return
         yield* changed.notify
-        yield* waitUntil(() => unsynced() < 2 * syncBytes)
+        yield* waitUntil(() => ahead() < 2 * syncBytes)
       }),
-      synced: (source) => source.sink.sync,
       keep: Effect.forever(Effect.zipRight(due, checkpoint))
     }
   })
 
-/** What may be believed of a file later: nothing unless its version has a strong name. */
-const entryOf = (source: FileTransfer.Source): ReadonlyArray<Journal.Entry> =>
-  Option.match(Option.all({ cells: source.cells, identity: source.identity }), {
-    onNone: () => [],
-    onSome: ({ cells, identity }) =>
-      FileResponse.isStrong(identity.etag)
-        ? Option.toArray(
-            Option.map(cells.snapshot(), (snapshot) => toEntry(source, identity, cells, snapshot))
-          )
-        : []
-  })
+const entryOf = ({ transfer }: PartialFile): ReadonlyArray<Journal.Entry> =>
+  Option.toArray(
+    Option.map(transfer.snapshot(), (snapshot) => ({ index: transfer.planned.index, ...snapshot }))
+  )
 
-const toEntry = (
-  source: FileTransfer.Source,
-  identity: FileResponse.Identity,
-  cells: Cells.Cells,
-  snapshot: ReadonlyArray<Cells.Cell>
-): Journal.Entry => ({
-  index: source.planned.index,
-  etag: identity.etag,
-  last_modified: identity.lastModified,
-  total: cells.total,
-  cell_bytes: cells.cellBytes,
-  cells: snapshot,
-  proven: source.proven
-})
-
-/** Forgets an earlier run: its bytes are wrong, or no longer wanted. */
+/** Removes the bytes of an earlier run, which are wrong, or published; the journal last, which knows what they were. */
 export const forget = (layout: Layout): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
   Effect.zipRight(
-    Storage.remove(layout.journal),
-    Effect.forEach(layout.files, (file) => Storage.remove(layout.pathOf(file)), { discard: true })
+    Effect.forEach(layout.files, (file) => Storage.remove(layout.pathOf(file)), { discard: true }),
+    Storage.remove(layout.journal)
   )

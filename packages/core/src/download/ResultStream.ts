@@ -12,14 +12,14 @@
  *     Stream.runFold(0, (sum, chunk) => sum + chunk.length)
  *   )
  */
-import { Deferred, Effect, Mailbox, Option, Queue, type Scope, Stream } from "effect"
+import { Effect, Mailbox, Option, Queue, type Scope, Stream } from "effect"
 import type { Batch } from "../model/Batch.js"
 import { BatchClient } from "../status/BatchClient.js"
 import { BatchConfig, type Settings } from "../model/BatchConfig.js"
 import {
   type BatchFailed,
   type BatchNotCompleted,
-  ResultsCorrupt,
+  type ResultsCorrupt,
   type ResultsUnavailable,
   type StatusError,
   type TransferFailed
@@ -28,7 +28,6 @@ import type { BatchHttp } from "../status/BatchHttp.js"
 import * as Digest from "../disk/Digest.js"
 import * as Connections from "../transfer/Connections.js"
 import type { Emit } from "./Event.js"
-import * as GrowingFile from "../disk/GrowingFile.js"
 import * as Gunzip from "../proof/Gunzip.js"
 import * as Buffers from "../disk/Buffers.js"
 import * as Proof from "../proof/Proof.js"
@@ -99,8 +98,8 @@ const share = (batch: Batch, emit: Emit = () => Effect.void) =>
       connections: yield* Connections.make({ initial: 1, most: 1, changed }),
       isSurplus: Effect.succeed(false),
       onWritten: () => Effect.void,
-      onSize: (source, bytes) => Deferred.succeed(source.size, bytes),
-      onRetry: (source, detail, delay) => emit({ _tag: "Retrying", file: source.planned.name, detail, delay })
+      onSize: () => Effect.void,
+      onRetry: ({ planned }, detail, delay) => emit({ _tag: "Retrying", file: planned.name, detail, delay })
     }
     const blockBytes = Math.min(transfer.blockBytes, chunkBytes)
     return { shared, settings: { ...config, transfer: { ...transfer, blockBytes } } }
@@ -149,16 +148,8 @@ const behind = (
   )
 }
 
-const wrongCount = ({ batchId, resultCount }: Batch, actual: string): Effect.Effect<never, ResultsCorrupt> =>
-  Effect.fail(
-    new ResultsCorrupt({
-      reason: "RowCount",
-      file: `${batchId}.jsonl.gz`,
-      expected: `${resultCount} rows (result_count)`,
-      actual,
-      kept: Option.none()
-    })
-  )
+const wrongCount = (batch: Batch, actual: string): Effect.Effect<never, ResultsCorrupt> =>
+  Effect.fail(Proof.wrongCount(batch, actual))
 
 /** All files of a plan in their order; gives the number of their rows. */
 const pumpFiles = (
@@ -220,18 +211,14 @@ const fetchAll = (
   write: (bytes: Uint8Array) => Effect.Effect<unknown>
 ): Effect.Effect<void, StreamError, BatchHttp> =>
   Effect.gen(function* () {
-    const source = FileTransfer.make({
+    const file = yield* FileTransfer.make({
       planned,
-      path: planned.name,
-      sink: { write: (_, bytes) => Effect.asVoid(write(bytes)), sync: Effect.void },
-      size: yield* Deferred.make<number>(),
-      base: Effect.succeed(0),
-      frontier: yield* GrowingFile.make
+      target: { write: (_, bytes) => Effect.asVoid(write(bytes)), sync: Effect.void },
+      transfer: settings.transfer
     })
-    const next = () => FileTransfer.claim(source, { cellBytes: settings.transfer.cellBytes, connections: 1 })
-    let claimed = next()
+    let claimed = file.claim(1)
     while (Option.isSome(claimed)) {
-      yield* RangeFetch.fetch(shared, source, claimed.value)
-      claimed = next()
+      yield* RangeFetch.fetch(shared, file, claimed.value)
+      claimed = file.claim(1)
     }
-  }).pipe(Effect.provideService(BatchConfig, settings), Effect.catchTag("StorageError", Effect.die))
+  }).pipe(Effect.provideService(BatchConfig, settings))

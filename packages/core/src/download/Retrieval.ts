@@ -30,6 +30,7 @@ import * as Destination from "./Destination.js"
 import * as Digest from "../disk/Digest.js"
 import type { Format } from "../model/Format.js"
 import * as Lock from "../disk/Lock.js"
+import * as Proof from "../proof/Proof.js"
 import * as Receipt from "../proof/Receipt.js"
 import * as ResultLinks from "../transfer/ResultLinks.js"
 import * as ResultPlan from "../transfer/ResultPlan.js"
@@ -165,7 +166,15 @@ const wayOf = (
   aside?: boolean
 ): Effect.Effect<Way, never, Path.Path> =>
   Effect.map(
-    Destination.make({ ...requestOf(options), batch, plan, format, columns: options.columns, aside }),
+    Destination.make({
+      ...requestOf(options),
+      batch,
+      plan,
+      format,
+      columns: options.columns,
+      allowIncomplete: options.allowIncomplete ?? false,
+      aside
+    }),
     (destination) => ({ plan, destination })
   )
 
@@ -193,13 +202,38 @@ const deliverRows = (run: Run, way: Way): Effect.Effect<Receipt.Receipt, RowsErr
     })
     const shared: Shared = { links, throttle: yield* Throttle.make(retry) }
     const lock = yield* Lock.acquire(way.destination.lock, transfer.lockPatience)
+    const before = yield* takeUp(run, way)
+    const found = Option.isSome(before) ? before.value : yield* publishRows(run, shared, way, lock)
+    yield* found.destination.forget
+    return yield* makeReceipt(run, found, yield* links.refreshes)
+  }).pipe(Effect.scoped)
+
+/** What an earlier run had proven, and a crash kept from being published or cleared up, either way. */
+const takeUp = (run: Run, way: Way): Effect.Effect<Option.Option<Found>, StorageError, Needs> =>
+  Effect.gen(function* () {
+    const aside = yield* Effect.transposeMapOption(ResultPlan.alternative(run.batch, way.plan), (plan) =>
+      wayOf(run, plan, true)
+    )
+    for (const one of [way, ...Option.toArray(aside)]) {
+      const assembled = yield* one.destination.takeUp
+      if (Option.isSome(assembled)) return Option.some({ ...one, assembled: assembled.value })
+    }
+    return Option.none()
+  })
+
+const publishRows = (
+  run: Run,
+  shared: Shared,
+  way: Way,
+  lock: Lock.Lock
+): Effect.Effect<Found, RowsError, Needs> =>
+  Effect.gen(function* () {
     yield* way.destination.prepare
     const found = yield* alongside(findRows(run, shared, way), lock.heart)
     yield* lock.check
     yield* found.destination.publish(found.assembled)
-    yield* found.destination.forget
-    return yield* makeReceipt(run, found, yield* links.refreshes)
-  }).pipe(Effect.scoped)
+    return found
+  })
 
 type RowsError = RecordInvalid | TransferError
 
@@ -235,10 +269,10 @@ const findRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, Rows
 const fetchRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, RowsError, Needs> =>
   Effect.gen(function* () {
     const { maxConnections } = (yield* BatchConfig).transfer
-    const { layout, sink } = way.destination
+    const { layout, writer } = way.destination
     const concurrency = Math.max(1, run.options.concurrency ?? maxConnections)
     const assemble = Effect.scoped(
-      Assembly.assemble({ ...layout, ...shared, concurrency, sink, emit: run.emit })
+      Assembly.assemble({ ...layout, ...shared, concurrency, writer, emit: run.emit })
     )
     const assembled = yield* assemble.pipe(
       Effect.catchIf(isCurable, (error) =>
@@ -266,20 +300,11 @@ const settleFor = (
   run: Run,
   [best, ...others]: readonly [Found, ...ReadonlyArray<Found>]
 ): Effect.Effect<Found, ResultsCorrupt, FileSystem.FileSystem> => {
-  const { batchId, resultCount } = run.batch
+  const { resultCount } = run.batch
   if (run.options.allowIncomplete === true) {
     return Effect.as(run.emit({ _tag: "Incomplete", records: best.assembled.records, resultCount }), best)
   }
-  return corrupt(
-    best,
-    new ResultsCorrupt({
-      reason: "RowCount",
-      file: `${batchId}.jsonl.gz`,
-      expected: `${resultCount} rows (result_count)`,
-      actual: [best, ...others].map(inWords).join(" and "),
-      kept: Option.none()
-    })
-  )
+  return corrupt(best, Proof.wrongCount(run.batch, [best, ...others].map(inWords).join(" and ")))
 }
 
 const corrupt = (

@@ -19,6 +19,7 @@ import * as Csv from "../records/Csv.js"
 import * as Digest from "../disk/Digest.js"
 import type { Format } from "../model/Format.js"
 import * as Gunzip from "../proof/Gunzip.js"
+import * as GrowingFile from "../disk/GrowingFile.js"
 import * as Proof from "../proof/Proof.js"
 import * as Storage from "../disk/Storage.js"
 
@@ -102,7 +103,7 @@ const ofAllColumns = (path: string, spool: string): Open =>
     let columns: ReadonlyArray<string> = []
     const again = Effect.gen(function* () {
       const table = yield* ofColumns(path, columns)
-      yield* Proof.rows({ ...(yield* Proof.ofFile(spool)), name: spool, onInflated: table.write })
+      yield* Proof.rows({ file: yield* GrowingFile.ofFile(spool), name: spool, onInflated: table.write })
       return yield* table.end
     })
     return converted(

@@ -118,6 +118,10 @@ export class BatchFailed extends Schema.TaggedError<BatchFailed>()("BatchFailed"
   }
 }
 
+/** The failure of a job that ended `failed`, with the API's reason if it gave one. */
+export const batchFailed = (batch: Batch): BatchFailed =>
+  new BatchFailed({ batch, errorMessage: Option.getOrElse(batch.errorMessage, () => "no reason was given") })
+
 /** Results were asked of a job that is still running. */
 export class BatchNotCompleted extends Schema.TaggedError<BatchNotCompleted>()("BatchNotCompleted", {
   batchId: BatchId,

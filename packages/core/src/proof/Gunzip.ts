@@ -35,9 +35,6 @@ export interface Position {
   readonly lineStart: number
 }
 
-/** The first inflated byte. */
-export const start: Position = { lineFeeds: 0, inflatedBytes: 0, lineStart: 0 }
-
 /** Whether a line has begun that has no line feed. */
 export const isUnterminated = ({ inflatedBytes, lineStart }: Position): boolean => inflatedBytes > lineStart
 
@@ -59,22 +56,7 @@ export const emptyMember: Uint8Array = Uint8Array.from([
   0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0
 ])
 
-/**
- * Where a member may begin, from byte `from` on; -1 if nowhere. Bytes in the middle of a member can look like it: once
- * in some 200 GB, by what RFC 1952 allows in a header.
- */
-export const memberStart = (bytes: Uint8Array, from: number): number => {
-  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-  for (let at = all.indexOf(magic, from); at !== -1; at = all.indexOf(magic, at + 1)) {
-    const [flags = 0xff, , , , , effort = 1, system = 14] = all.subarray(at + magic.length)
-    if (flags < 0x20 && [0, 2, 4].includes(effort) && (system < 14 || system === 0xff)) return at
-  }
-  return -1
-}
-
-const magic = Uint8Array.from([0x1f, 0x8b, 8])
-
-/** Begins a file, or goes on with it at the start of a member. */
+/** An inflater for one gzip file. */
 export const make = <E = never>(options: {
   /** The longest line, in bytes; a longer one is a fault with its line and offset. */
   readonly maxLineBytes: number
@@ -82,8 +64,6 @@ export const make = <E = never>(options: {
   readonly chunkBytes?: number | undefined
   /** How many chunks may wait to be handed on before the inflating pauses. Default 4. */
   readonly chunksHeld?: number | undefined
-  /** Where an earlier part of the file has ended. */
-  readonly from?: Position | undefined
   /** Takes what the bytes inflate to, in order. A slow one slows the inflating. */
   readonly onInflated?: ((chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, E>) | undefined
   /** Whether `onInflated` keeps nothing of what it takes: the memory goes when it is done. Default false. */
@@ -153,19 +133,17 @@ interface Reading {
 const read = (
   gunzip: Inflater,
   {
-    from = start,
     maxLineBytes,
     most
   }: {
     readonly maxLineBytes: number
-    readonly from?: Position | undefined
     /** How many chunks to hold; 0 if nobody takes them. */
     readonly most: number
   }
 ): Reading => {
   let held: Array<Uint8Array> = []
   let fault: GzipFault | undefined
-  let { inflatedBytes, lineFeeds, lineStart } = from
+  let [inflatedBytes, lineFeeds, lineStart] = [0, 0, 0]
   const reading: Reading = {
     given: 0,
     ended: false,

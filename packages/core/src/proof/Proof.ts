@@ -8,26 +8,19 @@
  * import * as Proof from "./Proof.js"
  *
  * const program = Effect.gen(function* () {
- *   const frontier = yield* GrowingFile.make
- *   return yield* Proof.rows({ name: "results", path: "out.partial", base: Effect.succeed(0), frontier })
+ *   const file = yield* GrowingFile.ofFile("results.jsonl.gz")
+ *   return yield* Proof.rows({ file, name: "results" })
  * })
  */
-import { FileSystem } from "@effect/platform"
-import { Effect, Option, ScopedRef } from "effect"
-import { BatchConfig } from "../model/BatchConfig.js"
-import { ResultsCorrupt, type StorageError, storageErrorAt } from "../model/BatchError.js"
+import type { FileSystem } from "@effect/platform"
+import { Effect, Option } from "effect"
 import * as Digest from "../disk/Digest.js"
 import * as GrowingFile from "../disk/GrowingFile.js"
+import type { Batch } from "../model/Batch.js"
+import { BatchConfig } from "../model/BatchConfig.js"
+import { ResultsCorrupt, type StorageError } from "../model/BatchError.js"
 import * as Gunzip from "./Gunzip.js"
 import * as RowCount from "./RowCount.js"
-import * as Storage from "../disk/Storage.js"
-
-/** A run of bytes in a file, behind a frontier that counts from `base`. */
-export interface Region {
-  readonly path: string
-  readonly base: Effect.Effect<number>
-  readonly frontier: GrowingFile.Frontier
-}
 
 /** What a sound gzip file of lines holds. */
 export interface Rows {
@@ -37,59 +30,48 @@ export interface Rows {
   readonly unterminated: boolean
 }
 
-/** Whole gzip members from the region's first byte on, and what they were proven to hold. */
-export interface Proven extends Gunzip.Position {
-  readonly bytes: number
-}
-
-/** A file that is all there. */
-export const ofFile = (
-  path: string
-): Effect.Effect<Region & { readonly bytes: number }, StorageError, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const bytes = Number((yield* Effect.mapError(fs.stat(path), storageErrorAt(path))).size)
-    const frontier = yield* GrowingFile.make
-    yield* frontier.advance(bytes)
-    yield* frontier.close
-    return { path, base: Effect.succeed(0), frontier, bytes }
-  })
-
-const sliceBytes = 1_048_576
-
-/** How many regions are worth proving at the same time: Node inflates on four threads. */
+/** How many files are worth proving at the same time: Node inflates on four threads. */
 export const atOnce = 4
 
 /** What to prove, and who is told. */
-export interface RowsOptions extends Region {
+export interface RowsOptions {
+  readonly file: GrowingFile.GrowingFile
   /** In messages. */
   readonly name: string
   /** Takes the inflated bytes, in order, which are gone when it is done. */
   readonly onInflated?: ((chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, StorageError>) | undefined
   /** Told of further rows. */
   readonly onRows?: ((count: number) => Effect.Effect<void>) | undefined
-  /** What was proven before of the very same bytes. */
-  readonly from?: Proven | undefined
-  /** Told of whole members that are proven, so that they need not be again: about once for every `syncBytes`. */
-  readonly onProven?: ((proven: Proven) => void) | undefined
 }
 
-/** Inflates a region to its end and counts its rows. */
+/** Inflates a file to its end, behind its writer, and counts its rows. */
 export const rows = (
   options: RowsOptions
 ): Effect.Effect<Rows, ResultsCorrupt | StorageError, BatchConfig | FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const { maxLineBytes, syncBytes } = (yield* BatchConfig).transfer
-    const resumed = options.onInflated === undefined ? options.from : undefined
-    const proven = resumed ?? { ...Gunzip.start, bytes: 0 }
-    const run: Run = { options, maxLineBytes, every: syncBytes, proven, told: Gunzip.countOf(proven) }
-    const end = yield* prove(run, options.onProven !== undefined && options.onInflated === undefined)
+    const { file, name, onInflated, onRows } = options
+    const { maxLineBytes } = (yield* BatchConfig).transfer
+    const lines = yield* Gunzip.make({ maxLineBytes, onInflated, lent: true })
+    let told = 0
+    const tell = (position: Gunzip.Position) => {
+      const news = Gunzip.countOf(position) - told
+      if (news === 0 || onRows === undefined) return Effect.void
+      told += news
+      return onRows(news)
+    }
+    const proven = Effect.gen(function* () {
+      yield* GrowingFile.follow(file, (bytes) =>
+        Effect.zipRight(lines.push(bytes), Effect.flatMap(lines.position, tell))
+      )
+      return yield* Effect.tap(lines.end, tell)
+    })
+    const end = yield* Effect.catchTag(proven, "GzipFault", (fault) => corrupt(name, fault))
     return {
       records: Gunzip.countOf(end),
       inflatedBytes: end.inflatedBytes,
       unterminated: Gunzip.isUnterminated(end)
     }
-  }).pipe(Effect.catchTag("GzipFault", (fault) => corrupt(options.name, fault)))
+  }).pipe(Effect.scoped)
 
 /** What a fault of the compressed bytes means for their file. */
 export const corrupt = (
@@ -114,127 +96,43 @@ export const unjoinable = (file: string): Effect.Effect<never, ResultsCorrupt> =
   )
 }
 
-/** One proof, and how far it is. */
-interface Run {
-  readonly options: RowsOptions
-  readonly maxLineBytes: number
-  /** How many bytes may have to be proven again, if members end in between. */
-  readonly every: number
-  proven: Proven
-  told: number
-}
+/** What it means that the rows are not as many as the API announced. */
+export const wrongCount = (
+  { batchId, resultCount }: Pick<Batch, "batchId" | "resultCount">,
+  actual: string
+): ResultsCorrupt =>
+  new ResultsCorrupt({
+    reason: "RowCount",
+    file: `${batchId}.jsonl.gz`,
+    expected: `${resultCount} rows (result_count)`,
+    actual,
+    kept: Option.none()
+  })
 
-/** What looked like the start of a member was in the middle of one, and the inflating was ended there. */
-interface NoMember {
-  readonly _tag: "NoMember"
-}
+/** Whether a file begins like a gzip file. */
+export const isGzip = (
+  file: GrowingFile.GrowingFile
+): Effect.Effect<boolean, StorageError, FileSystem.FileSystem> =>
+  Effect.map(GrowingFile.beginning(file, 2), ([first, second]) => first === 0x1f && second === 0x8b)
 
-const prove = (
-  run: Run,
-  searching: boolean
-): Effect.Effect<Proven, Gunzip.GzipFault | StorageError, FileSystem.FileSystem> =>
-  inflate(run, searching).pipe(Effect.catchTag("NoMember", () => prove(run, false)))
-
-/** With `searching` every member that begins far enough behind the last one that is proven is inflated by itself. */
-const inflate = (
-  run: Run,
-  searching: boolean
-): Effect.Effect<Proven, Gunzip.GzipFault | NoMember | StorageError, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const { maxLineBytes, options } = run
-    const make = () =>
-      Gunzip.make({ maxLineBytes, from: run.proven, onInflated: options.onInflated, lent: true })
-    const inflater = yield* ScopedRef.fromAcquire(make())
-    const push = (bytes: Uint8Array) => Effect.flatMap(ScopedRef.get(inflater), (lines) => lines.push(bytes))
-    const end = Effect.flatMap(ScopedRef.get(inflater), (lines) => lines.end)
-    const begun = run.proven.bytes
-    const size = yield* follow({ ...options, from: begun }, (bytes, position) =>
-      Effect.gen(function* () {
-        let begin = 0
-        let member = memberAfter(bytes, run.proven.bytes + run.every - position)
-        while (searching && member > begin) {
-          yield* push(bytes.subarray(begin, member))
-          const found = yield* Effect.mapError(end, (): NoMember => ({ _tag: "NoMember" }))
-          note(run, { ...found, bytes: position + member })
-          yield* ScopedRef.set(inflater, make())
-          begin = member
-          member = memberAfter(bytes, begin + run.every)
-        }
-        yield* push(bytes.subarray(begin))
-        yield* tell(run, yield* Effect.flatMap(ScopedRef.get(inflater), (lines) => lines.position))
-      })
-    )
-    if (size === begun && begun > 0) return run.proven
-    const found = yield* end
-    note(run, { ...found, bytes: size })
-    yield* tell(run, found)
-    return run.proven
-  }).pipe(Effect.scoped)
-
-/** Where a member may begin in these bytes, at `from` or behind it; 0 if nowhere. */
-const memberAfter = (bytes: Uint8Array, from: number): number =>
-  from >= bytes.length ? 0 : Math.max(0, Gunzip.memberStart(bytes, Math.max(0, from)))
-
-const note = (run: Run, proven: Proven): void => {
-  run.proven = proven
-  run.options.onProven?.(proven)
-}
-
-const tell = (run: Run, position: Gunzip.Position): Effect.Effect<void> => {
-  const news = Gunzip.countOf(position) - run.told
-  if (news <= 0 || run.options.onRows === undefined) return Effect.void
-  run.told += news
-  return run.options.onRows(news)
-}
-
-/** Whether a region begins like a gzip file. */
-export const isGzip = (region: Region): Effect.Effect<boolean, StorageError, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const file = yield* Storage.open(region.path, "r")
-    const start = new Uint8Array(2)
-    yield* Storage.readAt(file, region.path, yield* region.base, start)
-    return start[0] === 0x1f && start[1] === 0x8b
-  }).pipe(Effect.scoped)
-
-/** Counts the rows of a region that is not compressed. */
-export const plainRows = (region: Region): Effect.Effect<Rows, StorageError, FileSystem.FileSystem> =>
+/** Counts the rows of a file that is not compressed. */
+export const plainRows = (
+  file: GrowingFile.GrowingFile
+): Effect.Effect<Rows, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const count = RowCount.ofLines()
-    const inflatedBytes = yield* follow(region, (bytes) => Effect.sync(() => count.push(bytes)))
+    const inflatedBytes = yield* GrowingFile.follow(file, (bytes) => Effect.sync(() => count.push(bytes)))
     return { records: count.rows(), inflatedBytes, unterminated: count.isUnterminated() }
   })
 
-/** SHA-256 of the regions one after the other, in hexadecimal. */
+/** SHA-256 of the files one after the other, in hexadecimal. */
 export const digest = (
-  regions: ReadonlyArray<Region>
+  files: ReadonlyArray<GrowingFile.GrowingFile>
 ): Effect.Effect<string, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const hash = Digest.sha256()
-    for (const region of regions) {
-      yield* follow(region, (bytes) => Effect.sync(() => hash.update(bytes)))
+    for (const file of files) {
+      yield* GrowingFile.follow(file, (bytes) => Effect.sync(() => hash.update(bytes)))
     }
     return hash.hex()
   })
-
-/** Reads a region behind its frontier to its end, slice by slice, which change when they are read. Gives its size. */
-export const follow = <E>(
-  region: Region & { readonly from?: number | undefined },
-  each: (bytes: Uint8Array, position: number) => Effect.Effect<unknown, E>
-): Effect.Effect<number, E | StorageError, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const file = yield* Storage.open(region.path, "r")
-    const buffer = new Uint8Array(sliceBytes)
-    let position = region.from ?? 0
-    while (true) {
-      const extent = yield* region.frontier.beyond(position)
-      if (extent.end <= position) return position
-      const base = yield* region.base
-      while (position < extent.end) {
-        const slice = buffer.subarray(0, extent.end - position)
-        const length = yield* Storage.readAt(file, region.path, base + position, slice)
-        if (length === 0) return yield* Storage.vanished(region.path)
-        yield* each(slice.subarray(0, length), position)
-        position += length
-      }
-    }
-  }).pipe(Effect.scoped)

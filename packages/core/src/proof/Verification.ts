@@ -11,6 +11,7 @@ import { Effect, Option } from "effect"
 import type { BatchConfig } from "../model/BatchConfig.js"
 import { ResultsCorrupt, type StorageError, storageErrorAt } from "../model/BatchError.js"
 import * as Format from "../model/Format.js"
+import * as GrowingFile from "../disk/GrowingFile.js"
 import * as Proof from "./Proof.js"
 import * as RowCount from "./RowCount.js"
 import * as Receipt from "./Receipt.js"
@@ -36,11 +37,11 @@ export const verify = Effect.fn("Verification.verify")(function* (
 ): Effect.fn.Return<Verification, ResultsCorrupt | StorageError, Needs> {
   const receipt = Option.getOrUndefined(yield* Receipt.read(file))
   const paths = yield* contents(file, receipt)
-  const regions = yield* Effect.forEach(paths, Proof.ofFile)
+  const files = yield* Effect.forEach(paths, GrowingFile.ofFile)
   const [found, sha256] = yield* Effect.all(
     [
-      Effect.forEach(regions, (region) => measure(region, receipt?.format), { concurrency: Proof.atOnce }),
-      Proof.digest(regions)
+      Effect.forEach(files, (one) => measure(one, receipt?.format), { concurrency: Proof.atOnce }),
+      Proof.digest(files)
     ],
     { concurrency: 2 }
   )
@@ -77,28 +78,26 @@ const contents = (
       .map((name) => path.join(file, name))
   })
 
-type Region = Effect.Effect.Success<ReturnType<typeof Proof.ofFile>>
+type Delivered = Effect.Effect.Success<ReturnType<typeof GrowingFile.ofFile>>
 
 /** Without a receipt, the name says what a file is. */
-const measure = (region: Region, format: Format.Format | undefined) =>
-  (format ?? Option.getOrUndefined(Format.ofName(region.path))) === "csv"
-    ? measureTable(region)
-    : measureLines(region)
+const measure = (file: Delivered, format: Format.Format | undefined) =>
+  (format ?? Option.getOrUndefined(Format.ofName(file.path))) === "csv"
+    ? measureTable(file)
+    : measureLines(file)
 
-const measureTable = (region: Region) =>
+const measureTable = (file: Delivered) =>
   Effect.gen(function* () {
     const count = RowCount.ofTable()
-    yield* Proof.follow(region, (bytes) => Effect.sync(() => count.push(bytes)))
-    return { bytes: region.bytes, records: count.rows() }
+    yield* GrowingFile.follow(file, (bytes) => Effect.sync(() => count.push(bytes)))
+    return { bytes: file.bytes, records: count.rows() }
   })
 
-const measureLines = (region: Region) =>
+const measureLines = (file: Delivered) =>
   Effect.gen(function* () {
-    const compressed = yield* Proof.isGzip(region)
-    const { records } = yield* compressed
-      ? Proof.rows({ ...region, name: region.path })
-      : Proof.plainRows(region)
-    return { bytes: region.bytes, records }
+    const compressed = yield* Proof.isGzip(file)
+    const { records } = yield* compressed ? Proof.rows({ file, name: file.path }) : Proof.plainRows(file)
+    return { bytes: file.bytes, records }
   })
 
 const compare = (found: Verification, receipt: Receipt.Receipt): Effect.Effect<void, ResultsCorrupt> => {

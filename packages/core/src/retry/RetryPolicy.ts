@@ -1,17 +1,33 @@
 /**
- * When a failed request is tried again, and how long to pause before it. Pure but for the clock and the dice.
+ * When a failed request is tried again, and how long to pause before it: one decision, and one loop around it, for
+ * calls of the API, for files, and for calls of your own.
  *
  * @example
+ * import { BatchConfig, RetryPolicy, Throttle } from "@org/batch-core"
  * import { Effect } from "effect"
- * import { BatchConfig, RetryPolicy } from "@org/batch-core"
  *
- * const program = Effect.gen(function* () {
- *   const { retry } = yield* BatchConfig.BatchConfig
- *   return RetryPolicy.backoff(retry, { attempt: 2, throttled: false, random: 0.5 }) // 500 ms
- * })
+ * // a call of your own, on the gate and the budget of a throttle
+ * const polite = <A, E>(call: Effect.Effect<A, E>, throttle: Throttle.Throttle) =>
+ *   Effect.flatMap(BatchConfig.BatchConfig, ({ retry }) =>
+ *     RetryPolicy.run(Effect.mapError(call, RetryPolicy.transient), { retry, throttle })
+ *   )
+ *
+ * // the same pauses without a throttle
+ * const patient = <A, E>(call: Effect.Effect<A, E>) =>
+ *   Effect.flatMap(BatchConfig.BatchConfig, ({ retry }) => Effect.retry(call, RetryPolicy.schedule(retry)))
  */
 import type { Headers } from "@effect/platform"
-import { Duration, Effect, Option, Random } from "effect"
+import {
+  Data,
+  Duration,
+  Effect,
+  Either,
+  Option,
+  Random,
+  Schedule,
+  ScheduleDecision,
+  ScheduleInterval
+} from "effect"
 import { longestTimer, type Settings } from "../model/BatchConfig.js"
 import * as Telemetry from "../model/Telemetry.js"
 import type * as Throttle from "./Throttle.js"
@@ -25,15 +41,49 @@ export {
 export const isRetryableStatus = (status: number): boolean =>
   [408, 425, 429, 500, 502, 503, 504].includes(status)
 
+/**
+ * How a failed attempt is tried again.
+ *
+ * | kind | pauses | |
+ * | --- | --- | --- |
+ * | `Never` | | no retry can mend it |
+ * | `Once` | from `baseDelay` | an answer that cannot be decoded; a second one is final |
+ * | `Transient` | from `baseDelay` | |
+ * | `Timeout` | from `baseDelay` | costs `timeoutCost` tokens of the budget, the others `cost` |
+ * | `Throttled` | from `throttledBaseDelay` | closes the gate for all calls meanwhile |
+ * | `Overloaded` | from `throttledBaseDelay` | leaves the gate open |
+ */
+export type Kind = "Never" | "Once" | "Transient" | "Timeout" | "Throttled" | "Overloaded"
+
 /** A failed attempt: what to tell the caller if it was the last one, and whether and when to try again. */
 export interface Failure<E> {
   /** `delay` is what the server asked for, or our own next pause; `beyond` when it asked for more than we wait. */
   readonly error: (attempts: number, delay: Duration.Duration, beyond: boolean) => E
-  /** `Once` is for answers that cannot be decoded: a second one is final. */
-  readonly retry: "Never" | "Once" | "Transient" | "Timeout" | "Throttled"
+  readonly retry: Kind
   /** How long the server asked us to wait. */
   readonly hint: Option.Option<Duration.Duration>
+  /** What went wrong, in words, for whoever watches the retries. */
+  readonly detail?: string | undefined
+  /**
+   * Mends the cause, such as a dead link, in place of a pause: the next attempt follows at once and costs nothing. Where
+   * it fails, the retries end with its failure.
+   */
+  readonly remedy?: Effect.Effect<void, E> | undefined
 }
+
+/** A failure that no retry can mend. */
+export const final = <E>(error: E): Failure<E> => ({
+  retry: "Never",
+  hint: Option.none(),
+  error: () => error
+})
+
+/** A failure that is worth another try, and is told as it is if no try helps. */
+export const transient = <E>(error: E): Failure<E> => ({
+  retry: "Transient",
+  hint: Option.none(),
+  error: () => error
+})
 
 /**
  * What a server asks for in `Retry-After` (seconds or a date, measured against the server's own `Date`) and, on a
@@ -106,66 +156,141 @@ export const pause = (
   })
 }
 
-/**
- * Runs one request to its end: tries, pauses and tries again, as often as the policy and the shared budget allow.
- * Every attempt passes the account's gate first. Fails with the error of the last attempt.
- */
-export const run = <A, E>(
-  attempt: Effect.Effect<A, Failure<E>>,
-  options: { readonly retry: Settings["retry"]; readonly throttle: Throttle.Throttle }
-): Effect.Effect<A, E> => go(attempt, options, { attempts: 1, undecodable: 0, spent: 0 })
+/** What follows on a failed attempt: a pause that costs so many tokens of the budget, or the end. */
+export type Decision = Data.TaggedEnum<{
+  Pause: { readonly delay: Duration.Duration; readonly cost: number }
+  /** `beyond` when the server asked for a longer pause than `maxRetryAfter`. */
+  GiveUp: { readonly delay: Duration.Duration; readonly beyond: boolean }
+}>
 
-interface Progress {
-  readonly attempts: number
-  readonly undecodable: number
-  readonly spent: number
+const { GiveUp, Pause } = Data.taggedEnum<Decision>()
+
+/** Decides after failed attempt number `attempt` (from 1). `random` is in [0, 1). */
+export const decide = (
+  retry: Settings["retry"],
+  failure: Pick<Failure<unknown>, "retry" | "hint">,
+  options: {
+    readonly attempt: number
+    readonly random: number
+    /** Answers before this one that could not be decoded. */
+    readonly undecodable?: number | undefined
+    /** Retries at most. Default: `retry.limit`. */
+    readonly limit?: number | undefined
+  }
+): Decision => {
+  const { attempt, limit = retry.limit, random, undecodable = 0 } = options
+  const { hint } = failure
+  const throttled = failure.retry === "Throttled" || failure.retry === "Overloaded"
+  const delay = pause(retry, { attempt, throttled, random, hint })
+  const hopeless = failure.retry === "Never"
+  const beyond = !hopeless && Option.exists(hint, Duration.greaterThan(retry.maxRetryAfter))
+  if (hopeless || beyond || attempt > limit || (failure.retry === "Once" && undecodable > 0)) {
+    return GiveUp({ delay, beyond })
+  }
+  return Pause({ delay, cost: failure.retry === "Timeout" ? retry.timeoutCost : retry.cost })
 }
 
-const go = <A, E>(
-  attempt: Effect.Effect<A, Failure<E>>,
-  options: { readonly retry: Settings["retry"]; readonly throttle: Throttle.Throttle },
-  progress: Progress
-): Effect.Effect<A, E> =>
-  options.throttle.enter.pipe(
-    Effect.zipRight(attempt),
-    Effect.tap(() => options.throttle.deposit(Math.max(1, progress.spent))),
-    Effect.catchAll((failure) => again(attempt, options, progress, failure))
-  )
+/** How to run attempts. */
+export interface RunOptions {
+  readonly retry: Settings["retry"]
+  /** The gate that every attempt passes first, and the budget that retries are paid from. */
+  readonly throttle: Throttle.Throttle
+  /** Retries at most, since the last progress. Default: `retry.limit`. */
+  readonly limit?: number | undefined
+  /**
+   * Grows with what attempts gain, also those that fail in the end: after progress, failures are counted anew, and what
+   * they cost comes back. Default: nothing is gained before a success.
+   */
+  readonly progress?: (() => number) | undefined
+  /** Told before each pause. */
+  readonly onPause?:
+    ((failure: Failure<unknown>, delay: Duration.Duration) => Effect.Effect<void>) | undefined
+  /** The label of the metric `batch_retries_total`. Default `api`. */
+  readonly of?: string | undefined
+}
 
-const again = <A, E>(
-  attempt: Effect.Effect<A, Failure<E>>,
-  options: { readonly retry: Settings["retry"]; readonly throttle: Throttle.Throttle },
-  progress: Progress,
-  failure: Failure<E>
-): Effect.Effect<A, E> =>
+interface Attempts {
+  readonly failed: number
+  readonly undecodable: number
+  /** Tokens that come back with a success or with progress. */
+  readonly spent: number
+  readonly progress: number
+}
+
+/**
+ * Runs one request to its end: tries, pauses and tries again, as often as the policy and the shared budget allow.
+ * Every attempt passes the throttle's gate first. Fails with the error of the last attempt.
+ */
+export const run = <A, E, R>(
+  attempt: Effect.Effect<A, Failure<E>, R>,
+  options: RunOptions
+): Effect.Effect<A, E, R> =>
   Effect.gen(function* () {
-    const { retry, throttle } = options
-    const throttled = failure.retry === "Throttled"
-    const delay = pause(retry, {
-      attempt: progress.attempts,
-      throttled,
-      random: yield* Random.next,
-      hint: failure.hint
-    })
-    if (throttled) yield* throttle.close(delay)
-    const cost = failure.retry === "Timeout" ? retry.timeoutCost : retry.cost
-    const hopeless = failure.retry === "Never"
-    const beyond = !hopeless && Option.exists(failure.hint, Duration.greaterThan(retry.maxRetryAfter))
-    const final =
-      hopeless ||
-      (failure.retry === "Once" && progress.undecodable > 0) ||
-      progress.attempts > retry.limit ||
-      beyond ||
-      !(yield* throttle.withdraw(cost))
-    if (final) {
-      const asked = Option.getOrElse(failure.hint, () => delay)
-      return yield* Effect.fail(failure.error(progress.attempts, asked, beyond))
+    const { progress = () => 0, throttle } = options
+    let attempts: Attempts = { failed: 0, undecodable: 0, spent: 0, progress: progress() }
+    while (true) {
+      yield* throttle.enter
+      const outcome = yield* Effect.either(attempt)
+      if (Either.isRight(outcome)) {
+        yield* throttle.deposit(Math.max(1, attempts.spent))
+        return outcome.right
+      }
+      if (outcome.left.remedy !== undefined) {
+        yield* outcome.left.remedy
+        continue
+      }
+      if (progress() > attempts.progress) {
+        yield* throttle.deposit(attempts.spent)
+        attempts = { ...attempts, failed: 0, spent: 0, progress: progress() }
+      }
+      attempts = yield* again(outcome.left, options, { ...attempts, failed: attempts.failed + 1 })
     }
-    yield* Telemetry.count(Telemetry.retries, "of", "api")
-    yield* Effect.sleep(delay)
-    return yield* go(attempt, options, {
-      attempts: progress.attempts + 1,
-      undecodable: progress.undecodable + (failure.retry === "Once" ? 1 : 0),
-      spent: cost
-    })
   })
+
+/** Pauses before another attempt, or fails. */
+const again = <E>(
+  failure: Failure<E>,
+  { limit, of = "api", onPause, progress, retry, throttle }: RunOptions,
+  attempts: Attempts
+): Effect.Effect<Attempts, E> =>
+  Effect.gen(function* () {
+    const { failed, spent, undecodable } = attempts
+    const random = yield* Random.next
+    const decision = decide(retry, failure, { attempt: failed, random, undecodable, limit })
+    if (failure.retry === "Throttled") yield* throttle.close(decision.delay)
+    if (decision._tag === "GiveUp" || !(yield* throttle.withdraw(decision.cost))) {
+      const asked = Option.getOrElse(failure.hint, () => decision.delay)
+      return yield* Effect.fail(failure.error(failed, asked, decision._tag === "GiveUp" && decision.beyond))
+    }
+    if (onPause !== undefined) yield* onPause(failure, decision.delay)
+    yield* Telemetry.count(Telemetry.retries, "of", of)
+    yield* Effect.sleep(decision.delay)
+    return {
+      ...attempts,
+      undecodable: undecodable + (failure.retry === "Once" ? 1 : 0),
+      // A single request gives back the price of the try that succeeded; one that makes progress, of all since then.
+      spent: (progress === undefined ? 0 : spent) + decision.cost
+    }
+  })
+
+/**
+ * The same pauses as a schedule, for `Effect.retry`: full jitter from `baseDelay` on, `limit` times at most, each pause
+ * at least as long as `hintOf` says that the failure asks for. Gives the pauses. It knows no gate and no budget.
+ */
+export const schedule = <E = unknown>(
+  retry: Settings["retry"],
+  hintOf: (error: E) => Option.Option<Duration.Duration> = Option.none
+): Schedule.Schedule<Duration.Duration, E> =>
+  Schedule.makeWithState(1, (now, error, attempt) =>
+    Effect.map(Random.next, (random) => {
+      const decision = decide(retry, { retry: "Transient", hint: hintOf(error) }, { attempt, random })
+      const { delay } = decision
+      return decision._tag === "GiveUp"
+        ? ([attempt, delay, ScheduleDecision.done] as const)
+        : ([
+            attempt + 1,
+            delay,
+            ScheduleDecision.continueWith(ScheduleInterval.after(now + Duration.toMillis(delay)))
+          ] as const)
+    })
+  )

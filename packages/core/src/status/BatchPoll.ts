@@ -22,7 +22,8 @@ import { BatchConfig, type Settings } from "../model/BatchConfig.js"
 import {
   type ApiUnavailable,
   type AwaitError,
-  BatchFailed,
+  type BatchFailed,
+  batchFailed,
   type BatchNotFound,
   MalformedResponse,
   type NotAuthorized,
@@ -261,14 +262,7 @@ const timeout = (wait: Wait): Effect.Effect<never, WaitTimeout> =>
   })
 
 const completed = (batch: Batch): Effect.Effect<Batch, BatchFailed> =>
-  batch.status === "failed"
-    ? Effect.fail(
-        new BatchFailed({
-          batch,
-          errorMessage: Option.getOrElse(batch.errorMessage, () => "no reason was given")
-        })
-      )
-    : Effect.succeed(batch)
+  batch.status === "failed" ? Effect.fail(batchFailed(batch)) : Effect.succeed(batch)
 
 const logNotice = (notice: Notice): Effect.Effect<void> =>
   notice._tag === "RequestFailed"

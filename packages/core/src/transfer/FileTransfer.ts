@@ -1,149 +1,180 @@
 /**
- * One file while it is being fetched, by one connection or many: what it is, which bytes of it are here, and how
- * patient we still are with it. Shared by its connections, and changed by them between two steps of their fibers.
+ * One file while it is being fetched, by one connection or many: which version of the object it is, which bytes of it
+ * are here, and how patient we still are with it. Its connections share it, and only it changes its state.
  *
  * @example
- * import { Option } from "effect"
+ * import { BatchConfig } from "@org/batch-core"
+ * import { Effect, Option } from "effect"
  * import * as FileTransfer from "./FileTransfer.js"
  *
- * const next = (source: FileTransfer.Source) =>
- *   Option.map(FileTransfer.claim(source, { cellBytes: 8_388_608, connections: 16 }), ({ end, start }) => end - start)
+ * const firstRun = (target: FileTransfer.Target) =>
+ *   Effect.gen(function* () {
+ *     const { transfer } = yield* BatchConfig.BatchConfig
+ *     const planned = { index: 0, target: "merged", name: "results.jsonl.gz" } as const
+ *     const file = yield* FileTransfer.make({ planned, target, transfer })
+ *     return Option.map(file.claim(1), ({ end }) => end) // one cell, from which size and version are learnt
+ *   })
  */
-import type { FileSystem } from "@effect/platform"
-import { type Array as Arr, type Deferred, Effect, Option } from "effect"
-import type { StorageError } from "../model/BatchError.js"
+import { Deferred, Effect, Option } from "effect"
+import type { Settings } from "../model/BatchConfig.js"
 import * as Cells from "./Cells.js"
-import type { Identity } from "./FileResponse.js"
-import type { Proven, Region } from "../proof/Proof.js"
+import * as FileResponse from "./FileResponse.js"
 import type { PlannedFile } from "./ResultPlan.js"
-import * as Storage from "../disk/Storage.js"
 
 /** Where the bytes of a file go: to the disk, or on to whoever reads them. */
-export interface Sink {
+export interface Target<E = never> {
   /** Takes bytes that belong at a place. */
-  readonly write: (position: number, bytes: Uint8Array) => Effect.Effect<void, StorageError>
+  readonly write: (position: number, bytes: Uint8Array) => Effect.Effect<void, E>
   /** Makes what was taken durable. */
-  readonly sync: Effect.Effect<void, StorageError>
+  readonly sync: Effect.Effect<void, E>
 }
 
-/**
- * A file of ours, open for writing once or more often: so many writes are under way at once, and the disk has work
- * while we are told of one. A descriptor finds a place and writes to it in two steps, so it is one writer's at a time.
- */
-export const toFile = (files: Arr.NonEmptyReadonlyArray<FileSystem.File>, path: string): Sink => {
-  const free = [...files]
-  const turns = Effect.unsafeMakeSemaphore(files.length)
-  const any = Effect.acquireRelease(
-    Effect.sync(() => free.pop() ?? files[0]),
-    (file) => Effect.sync(() => free.push(file))
-  )
-  return {
-    write: (position, bytes) =>
-      Effect.flatMap(any, (file) => Storage.writeAt(file, path, position, bytes)).pipe(
-        Effect.scoped,
-        turns.withPermits(1)
-      ),
-    sync: Storage.sync(files[0], path)
-  }
+/** What a later run may believe of a file, once its target is synced. */
+export interface Snapshot {
+  /** A strong ETag: nothing else is enough to go on with another run's bytes. */
+  readonly etag: string
+  readonly total: number
+  readonly cellBytes: number
+  /** How many bytes each cell holds. */
+  readonly filled: ReadonlyArray<number>
 }
 
 /** One file while it is being fetched. */
-export interface Source extends Region {
+export interface FileTransfer<E = never> {
   readonly planned: PlannedFile
-  readonly sink: Sink
   /** The file's size, as soon as it is known. */
-  readonly size: Deferred.Deferred<number>
+  readonly size: Effect.Effect<number>
   /** Which version of the object this is, once a first answer has said so. */
-  identity: Option.Option<Identity>
-  /** Which bytes are here, once the size is known. */
-  cells: Option.Option<Cells.Cells>
-  /** What these bytes were proven to hold, up to the end of a gzip member. */
-  proven: Option.Option<Proven>
-  /** Bytes that are written, and not known to be synced. */
-  unsynced: number
-  /** Whether the first request, from which identity and size are learnt, is under way or done. */
-  started: boolean
-  /** Whether all bytes are here and synced. */
-  finished: boolean
-  retries: number
-  /** Grows with every block that is stored. */
-  progress: number
-  /** Fresh links since the last progress, and the generation of the last link that was found dead. */
-  renewals: number
-  deadGeneration: number
-  /** Answers since the last progress that there is no such object. */
-  missing: number
+  readonly identity: () => Option.Option<FileResponse.Identity>
+  /** The size, if it is known. */
+  readonly total: () => Option.Option<number>
+  /** How many bytes are here, and how many of those are known to be still to come. */
+  readonly received: () => number
+  readonly missing: () => number
+  /** How many bytes are here without a gap, from the first one. */
+  readonly contiguous: () => number
+  readonly isWhole: () => boolean
+  /** What the next connection of so many should fetch; none if all is here, under way, or not known yet. */
+  readonly claim: (connections: number) => Option.Option<Cells.Run>
+  /** Gives back what is not here yet of a run, for another connection. */
+  readonly giveBack: (run: Cells.Run) => void
+  /**
+   * Notes what an answer to a run says of the object, before its bytes are written. Gives where the run ends: later when
+   * `whole` says that everything follows, whatever was asked for; and whether the size was not known before.
+   */
+  readonly begin: (answer: {
+    readonly identity: FileResponse.Identity
+    readonly run: Cells.Run
+    readonly whole: boolean
+  }) => Effect.Effect<{ readonly end: number; readonly isNew: boolean }>
+  /** Writes bytes to their place. Progress makes us patient again. */
+  readonly write: (position: number, bytes: Uint8Array) => Effect.Effect<void, E>
+  /** Bytes written so far by this run; also the measure of its progress. */
+  readonly written: () => number
+  /** Makes durable what is written. */
+  readonly sync: Effect.Effect<void, E>
+  /** What a later run may believe once `sync` is done; none of a version that has no strong name, or no size yet. */
+  readonly snapshot: () => Option.Option<Snapshot>
+  /** Notes a try after a failure. */
+  readonly retried: () => void
+  readonly retries: () => number
+  /**
+   * Notes that a link was found dead, once for each generation of links. Gives why to give up, when fresh links have
+   * brought nothing too often: at most one after a missing object, `maxRefreshes` in all, since the last progress.
+   */
+  readonly linkDied: (link: {
+    readonly generation: number
+    readonly reason: "Expired" | "Missing"
+  }) => Option.Option<"Expired" | "Missing">
 }
 
-/** A file of which nothing is known or here. */
-export const make = (
-  fields: Pick<Source, "planned" | "path" | "sink" | "size" | "base" | "frontier">
-): Source => ({
-  ...fields,
-  identity: Option.none(),
-  cells: Option.none(),
-  proven: Option.none(),
-  unsynced: 0,
-  started: false,
-  finished: false,
-  retries: 0,
-  progress: 0,
-  renewals: 0,
-  deadGeneration: -1,
-  missing: 0
-})
-
-/** How many of its bytes are here. */
-export const count = (source: Source): number =>
-  Option.match(source.cells, { onNone: () => 0, onSome: (cells) => cells.count() })
-
-/** How many bytes are known to be still to come. */
-export const missing = (source: Source): number =>
-  Option.match(source.cells, { onNone: () => 0, onSome: (cells) => cells.total - cells.count() })
-
-/** Writes bytes to their place. What is noted of them is noted at once; progress makes us patient again. */
-export const write = (
-  source: Source,
-  position: number,
-  bytes: Uint8Array
-): Effect.Effect<void, StorageError> =>
+/** A file of which nothing is known, or as much as an earlier run has left. */
+export const make = <E>(options: {
+  readonly planned: PlannedFile
+  readonly target: Target<E>
+  readonly transfer: Pick<Settings["transfer"], "cellBytes" | "maxRefreshes">
+  readonly restored?: Snapshot | undefined
+}): Effect.Effect<FileTransfer<E>> =>
   Effect.gen(function* () {
-    yield* source.sink.write((yield* source.base) + position, bytes)
-    if (Option.isSome(source.cells)) source.cells.value.fill(position, bytes)
-    source.unsynced += bytes.length
-    source.progress += 1
-    source.renewals = 0
-    source.missing = 0
+    const { planned, restored, target, transfer } = options
+    const size = yield* Deferred.make<number>()
+    let identity: Option.Option<FileResponse.Identity> = Option.none()
+    let cells: Cells.Cells | undefined
+    // Until the size is known there is one connection, which writes from the first byte on.
+    let isClaimed = false
+    let prefix = 0
+    let written = 0
+    let retries = 0
+    let renewals = 0
+    let missing = 0
+    let deadGeneration = -1
+
+    if (restored !== undefined) {
+      identity = Option.some({ etag: restored.etag, lastModified: "", total: Option.some(restored.total) })
+      cells = Cells.make(restored)
+      yield* Deferred.succeed(size, restored.total)
+    }
+    const total = () => Option.flatMap(identity, (known) => known.total)
+
+    return {
+      planned,
+      size: Deferred.await(size),
+      identity: () => identity,
+      total,
+      received: () => cells?.count() ?? 0,
+      missing: () => (cells === undefined ? 0 : cells.total - cells.count()),
+      contiguous: () => cells?.contiguous() ?? prefix,
+      isWhole: () => cells !== undefined && cells.contiguous() === cells.total,
+      claim: (connections) => {
+        if (cells === undefined) {
+          if (isClaimed) return Option.none()
+          isClaimed = true
+          return Option.some({ start: 0, end: transfer.cellBytes })
+        }
+        return cells.claim(
+          connections === 1 ? Number.POSITIVE_INFINITY : Math.ceil(cells.unclaimed() / (2 * connections))
+        )
+      },
+      giveBack: (run) => {
+        if (cells === undefined) isClaimed = false
+        else cells.release(run)
+      },
+      begin: ({ identity: named, run, whole }) =>
+        Effect.suspend(() => {
+          const known = Option.orElse(named.total, total)
+          identity = Option.some({ ...named, total: known })
+          if (Option.isNone(known)) return Effect.succeed({ end: Number.POSITIVE_INFINITY, isNew: false })
+          const isNew = cells === undefined
+          cells ??= Cells.make({ total: known.value, cellBytes: transfer.cellBytes, here: run.start })
+          const end = cells.extend(run, whole)
+          return Effect.as(Deferred.succeed(size, known.value), { end, isNew })
+        }),
+      write: (position, bytes) =>
+        Effect.map(target.write(position, bytes), () => {
+          if (cells === undefined) prefix = position + bytes.length
+          else cells.fill(position, bytes.length)
+          written += bytes.length
+          renewals = 0
+          missing = 0
+        }),
+      written: () => written,
+      sync: target.sync,
+      snapshot: () =>
+        Option.flatMap(identity, ({ etag }) =>
+          cells !== undefined && FileResponse.isStrong(etag)
+            ? Option.some({ etag, total: cells.total, cellBytes: cells.cellBytes, filled: cells.filled() })
+            : Option.none()
+        ),
+      retried: () => void (retries += 1),
+      retries: () => retries,
+      linkDied: ({ generation, reason }) => {
+        if (generation > deadGeneration) {
+          deadGeneration = generation
+          renewals += 1
+          missing += reason === "Missing" ? 1 : 0
+        }
+        if (missing > 1) return Option.some("Missing")
+        return renewals > transfer.maxRefreshes ? Option.some(reason) : Option.none()
+      }
+    }
   })
-
-/** The size, if it is known. */
-export const totalOf = (source: Source): Option.Option<number> =>
-  Option.flatMap(source.identity, ({ total }) => total)
-
-/** Whether every byte is here. */
-export const isWhole = (source: Source): boolean =>
-  Option.exists(source.cells, (cells) => cells.contiguous() === cells.total)
-
-/** What the next connection should fetch of this file; none if all is here, under way, or not known yet. */
-export const claim = (
-  source: Source,
-  options: { readonly cellBytes: number; readonly connections: number }
-): Option.Option<Cells.Run> => {
-  if (Option.isSome(source.cells)) {
-    const cells = source.cells.value
-    return cells.claim(
-      options.connections === 1
-        ? Number.POSITIVE_INFINITY
-        : Math.ceil(cells.unclaimed() / (2 * options.connections))
-    )
-  }
-  if (source.started) return Option.none()
-  source.started = true
-  return Option.some({ start: 0, end: options.cellBytes })
-}
-
-/** Gives back what is not here yet of a run, for another connection. */
-export const release = (source: Source, run: Cells.Run): void => {
-  if (Option.isSome(source.cells)) source.cells.value.release(run)
-  else source.started = false
-}

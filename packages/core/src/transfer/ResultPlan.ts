@@ -8,7 +8,7 @@
  */
 import { Either, Option } from "effect"
 import type { Batch } from "../model/Batch.js"
-import { BatchFailed, BatchNotCompleted, ResultsUnavailable } from "../model/BatchError.js"
+import { type BatchFailed, batchFailed, BatchNotCompleted, ResultsUnavailable } from "../model/BatchError.js"
 import type { Target } from "./ResultLinks.js"
 
 /** One file to fetch. */
@@ -34,10 +34,7 @@ export const make = (
   options: { readonly parts: boolean }
 ): Either.Either<ResultPlan, BatchFailed | BatchNotCompleted | ResultsUnavailable> => {
   const { batchId } = batch
-  if (batch.status === "failed") {
-    const errorMessage = Option.getOrElse(batch.errorMessage, () => "no reason was given")
-    return Either.left(new BatchFailed({ batch, errorMessage }))
-  }
+  if (batch.status === "failed") return Either.left(batchFailed(batch))
   if (batch.status !== "completed")
     return Either.left(new BatchNotCompleted({ batchId, status: batch.status }))
   if (batch.resultCount === 0) return Either.right({ source: "none", files: [] })

@@ -1,79 +1,68 @@
+import { FileSystem } from "@effect/platform"
+import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Option, Ref } from "effect"
+import { Effect, Fiber, Option } from "effect"
 import * as GrowingFile from "../../src/disk/GrowingFile.js"
-import * as Condition from "../../src/disk/Condition.js"
 
-describe("Condition", () => {
-  it.effect("looks once at once, and again after every change, until something is found", () =>
-    Effect.gen(function* () {
-      const signal = yield* Condition.make
-      const looks = yield* Ref.make(0)
-      const look = Effect.map(
-        Ref.updateAndGet(looks, (count) => count + 1),
-        Option.liftPredicate((count) => count === 3)
-      )
-      const fiber = yield* Effect.fork(signal.until(look))
-      yield* Effect.yieldNow()
-      expect(yield* Ref.get(looks)).toBe(1)
-      yield* signal.notify
-      yield* Effect.yieldNow()
-      yield* signal.notify
-      expect(yield* Fiber.join(fiber)).toBe(3)
-    })
-  )
-
-  it.effect("misses no change that happens during a look", () =>
-    Effect.gen(function* () {
-      const signal = yield* Condition.make
-      const box = yield* Ref.make(Option.none<string>())
-      const [looking, goOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
-      const look = Effect.gen(function* () {
-        const found = yield* Ref.get(box)
-        yield* Deferred.succeed(looking, undefined)
-        yield* Deferred.await(goOn)
-        return found
-      })
-      const fiber = yield* Effect.fork(signal.until(look))
-      yield* Deferred.await(looking)
-      yield* Ref.set(box, Option.some("there"))
-      yield* signal.notify
-      yield* Deferred.succeed(goOn, undefined)
-      expect(yield* Fiber.join(fiber)).toBe("there")
-    })
-  )
-
-  it.effect("wakes everybody, and one that was interrupted takes nothing from the others", () =>
-    Effect.gen(function* () {
-      const signal = yield* Condition.make
-      const box = yield* Ref.make(Option.none<number>())
-      const waiters = yield* Effect.all(
-        Array.from({ length: 20 }, () => Effect.fork(signal.until(Ref.get(box))))
-      )
-      yield* Effect.yieldNow()
-      const [first, ...others] = waiters
-      if (first !== undefined) yield* Fiber.interrupt(first)
-      yield* Ref.set(box, Option.some(1))
-      yield* signal.notify
-      expect(yield* Fiber.join(Fiber.all(others))).toEqual(others.map(() => 1))
-    })
-  )
-})
-
-describe("Frontier", () => {
+describe("GrowingFile", () => {
   it.effect("lets a reader follow a writer, and only grows", () =>
     Effect.gen(function* () {
-      const frontier = yield* GrowingFile.make
-      const reader = yield* Effect.fork(frontier.beyond(0))
-      yield* frontier.advance(10)
+      const file = yield* GrowingFile.make({ path: "file" })
+      const reader = yield* Effect.fork(file.beyond(0))
+      yield* file.advance(10)
       expect(yield* Fiber.join(reader)).toEqual({ end: 10, closed: false })
-      yield* frontier.advance(4)
-      expect(yield* frontier.beyond(9)).toEqual({ end: 10, closed: false })
-      const waiting = yield* Effect.fork(frontier.beyond(10))
+      yield* file.advance(4)
+      expect(yield* file.beyond(9)).toEqual({ end: 10, closed: false })
+      const waiting = yield* Effect.fork(file.beyond(10))
       yield* Effect.yieldNow()
       expect(Option.isNone(yield* Fiber.poll(waiting))).toBe(true)
-      yield* frontier.close
+      yield* file.close
       expect(yield* Fiber.join(waiting)).toEqual({ end: 10, closed: true })
-      expect(yield* frontier.beyond(10)).toEqual({ end: 10, closed: true })
+      expect(yield* file.beyond(10)).toEqual({ end: 10, closed: true })
     })
+  )
+
+  for (const descriptors of [1, 3]) {
+    it.scopedLive(`puts the blocks of many writers to their places through ${descriptors} descriptors`, () =>
+      Effect.gen(function* () {
+        const [writers, each, size, base] = [8, 100, 16, 1000]
+        const fs = yield* FileSystem.FileSystem
+        const path = `${yield* fs.makeTempDirectoryScoped()}/file`
+        yield* fs.writeFile(path, new Uint8Array(0))
+        const file = yield* GrowingFile.open({ path, base: Effect.succeed(base), descriptors })
+        const write = (writer: number) =>
+          Effect.loop(0, {
+            while: (n) => n < each,
+            step: (n) => n + 1,
+            body: (n) => file.write((writer * each + n) * size, new Uint8Array(size).fill(writer + 1)),
+            discard: true
+          }).pipe(Effect.withMaxOpsBeforeYield(20 + writer))
+        yield* Effect.all(
+          Array.from({ length: writers }, (_, writer) => write(writer)),
+          { concurrency: "unbounded" }
+        )
+        const bytes = (yield* fs.readFile(path)).subarray(base)
+        expect(bytes).toHaveLength(writers * each * size)
+        expect(bytes.findIndex((byte, at) => byte !== Math.floor(at / size / each) + 1)).toBe(-1)
+      }).pipe(Effect.provide(NodeContext.layer))
+    )
+  }
+
+  it.scopedLive("is read in slices, from its base on, and its first bytes alone", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = `${yield* fs.makeTempDirectoryScoped()}/file`
+      yield* fs.writeFileString(path, "beforerows")
+      const file = yield* GrowingFile.make({ path, base: Effect.succeed(6) })
+      yield* file.advance(4)
+      yield* file.close
+      let text = ""
+      const size = yield* GrowingFile.follow(file, (bytes) =>
+        Effect.sync(() => void (text += Buffer.from(bytes).toString()))
+      )
+      expect([size, text]).toEqual([4, "rows"])
+      expect(Buffer.from(yield* GrowingFile.beginning(file, 2)).toString()).toBe("ro")
+      expect(Buffer.from(yield* GrowingFile.beginning(file, 20)).toString()).toBe("rows")
+    }).pipe(Effect.provide(NodeContext.layer))
   )
 })

@@ -1,8 +1,7 @@
 import { FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Fiber, Layer, Option, TestClock } from "effect"
+import { Clock, Effect, Fiber, Layer, Option, TestClock } from "effect"
 import * as BatchConfig from "../../src/model/BatchConfig.js"
-import * as Cells from "../../src/transfer/Cells.js"
 import * as PartialFiles from "../../src/download/PartialFiles.js"
 import * as GrowingFile from "../../src/disk/GrowingFile.js"
 import * as FileTransfer from "../../src/transfer/FileTransfer.js"
@@ -11,11 +10,11 @@ import * as Script from "../Script.js"
 
 const mebibyte = new Uint8Array(1_048_576)
 
-describe("Durability", () => {
+describe("checkpoints", () => {
   it.effect("syncs and journals a second after the first byte, and nothing while nothing comes", () =>
-    withSource(({ calls, durability, write }) =>
+    withFile(({ calls, checkpoints, write }) =>
       Effect.gen(function* () {
-        yield* Effect.fork(durability.keep)
+        yield* Effect.fork(checkpoints.keep)
         yield* TestClock.adjust("5 seconds")
         expect(calls).toEqual([])
         yield* write(mebibyte)
@@ -29,67 +28,59 @@ describe("Durability", () => {
     )
   )
 
-  it.effect("journals what is proven meanwhile, when all bytes are synced", () =>
-    withSource(({ calls, durability, journal, source, write }) =>
-      Effect.gen(function* () {
-        yield* Effect.fork(durability.keep)
-        yield* write(mebibyte)
-        yield* TestClock.adjust("10 seconds")
-        source.proven = Option.some({ bytes: 26, lineFeeds: 2, inflatedBytes: 30, lineStart: 30 })
-        yield* TestClock.adjust("1 minute")
-        expect(calls.slice(3)).toEqual(["11000 sync journal.next", "11000 rename journal"])
-        expect(journal()).toContain('"proven":{"bytes":26,"line_feeds":2')
-      })
-    )
-  )
-
   it.effect("does so at once after 8 MiB", () =>
-    withSource(({ calls, durability, source, write }) =>
+    withFile(({ calls, checkpoints, write }) =>
       Effect.gen(function* () {
-        yield* Effect.fork(durability.keep)
+        yield* Effect.fork(checkpoints.keep)
         yield* Effect.yieldNow()
         for (let n = 0; n < 8; n++) yield* write(mebibyte)
         yield* TestClock.adjust(0)
         expect(calls).toEqual(["0 sync file", "0 sync journal.next", "0 rename journal"])
-        expect(source.unsynced).toBe(0)
+        expect(calls.filter((call) => call.includes("rename"))).toHaveLength(1)
       })
     )
   )
 
   it.effect("lets nobody write more than 16 MiB ahead of the disk", () =>
-    withSource(({ durability, source, write }) =>
+    withFile(({ calls, checkpoints, write }) =>
       Effect.gen(function* () {
         for (let n = 0; n < 15; n++) yield* write(mebibyte)
         const held = yield* Effect.fork(write(mebibyte))
         yield* TestClock.adjust("10 seconds")
         expect(Option.isNone(yield* Fiber.poll(held))).toBe(true)
-        const keep = yield* Effect.fork(durability.keep)
+        const keep = yield* Effect.fork(checkpoints.keep)
         yield* TestClock.adjust("1 second")
         yield* Fiber.join(held)
-        expect(source.unsynced).toBe(0)
+        expect(calls.filter((call) => call.includes("rename"))).toHaveLength(1)
         yield* Fiber.interrupt(keep)
       })
     )
   )
 
-  it.effect("ends in the failure of the disk, and not in silence", () =>
-    withSource(
-      ({ durability, source, write }) =>
-        Effect.gen(function* () {
-          const keep = yield* Effect.fork(Effect.flip(durability.keep))
-          yield* write(mebibyte)
-          yield* TestClock.adjust("1 second")
-          expect(yield* Fiber.join(keep)).toMatchObject({ _tag: "StorageError", reason: "NoSpace" })
-          expect(source.unsynced).toBe(mebibyte.length)
-        }),
-      { call: "sync", path: /journal/u, code: "ENOSPC" }
-    )
+  it.effect(
+    "ends in the failure of the disk, and not in silence, and claims again what was not claimed",
+    () =>
+      Effect.gen(function* () {
+        let seen: ReadonlyArray<string> = []
+        yield* withFile(
+          ({ calls, checkpoints, write }) =>
+            Effect.gen(function* () {
+              seen = calls
+              const keep = yield* Effect.fork(Effect.flip(checkpoints.keep))
+              yield* write(mebibyte)
+              yield* TestClock.adjust("1 second")
+              expect(yield* Fiber.join(keep)).toMatchObject({ _tag: "StorageError", reason: "NoSpace" })
+            }),
+          { call: "sync", path: /journal/u, code: "ENOSPC" }
+        )
+        expect(seen).toEqual(["1000 sync file", "1000 sync file"])
+      })
   )
 
   it.effect("journals once more when its scope is closed, and nothing that is journalled already", () =>
     Effect.gen(function* () {
       let seen: ReadonlyArray<string> = []
-      yield* withSource(({ calls, write }) =>
+      yield* withFile(({ calls, write }) =>
         Effect.gen(function* () {
           seen = calls
           yield* write(mebibyte)
@@ -100,10 +91,11 @@ describe("Durability", () => {
   )
 
   it.effect("claims nothing of a version without a strong name", () =>
-    withSource(({ durability, journal, source, write }) =>
+    withFile(({ checkpoints, journal, transfer, write }) =>
       Effect.gen(function* () {
-        source.identity = Option.some({ etag: 'W/"v1"', lastModified: "", total: Option.none() })
-        yield* Effect.fork(durability.keep)
+        const weak = { etag: 'W/"v1"', lastModified: "", total: Option.none() }
+        yield* transfer.begin({ identity: weak, run: { start: 0, end: 0 }, whole: false })
+        yield* Effect.fork(checkpoints.keep)
         yield* write(mebibyte)
         yield* TestClock.adjust("1 second")
         expect(journal()).toContain('"entries":[]')
@@ -116,8 +108,8 @@ describe("Durability", () => {
 // ----------------------------------------------------------------------------------------------------------------
 
 interface Bench {
-  readonly durability: PartialFiles.Durability
-  readonly source: FileTransfer.Source
+  readonly checkpoints: PartialFiles.Checkpoints
+  readonly transfer: PartialFiles.PartialFile["transfer"]
   /** Syncs and renames, with the virtual time at which they came. */
   readonly calls: ReadonlyArray<string>
   readonly journal: () => string
@@ -125,8 +117,8 @@ interface Bench {
   readonly write: (block: Uint8Array) => Effect.Effect<void>
 }
 
-/** One source of 64 MiB over a disk that only remembers what it was asked for. */
-const withSource = <A, E>(use: (bench: Bench) => Effect.Effect<A, E>, fault?: Disk.Fault) =>
+/** One file of 64 MiB over a disk that only remembers what it was asked for. */
+const withFile = <A, E>(use: (bench: Bench) => Effect.Effect<A, E>, fault?: Disk.Fault) =>
   Effect.gen(function* () {
     const calls: Array<string> = []
     let journal = ""
@@ -156,33 +148,36 @@ const withSource = <A, E>(use: (bench: Bench) => Effect.Effect<A, E>, fault?: Di
     )
     const program = Effect.gen(function* () {
       const planned = { index: 0, target: "merged" as const, name: "file" }
-      const source = FileTransfer.make({
+      const disk = file("file")
+      const growing: GrowingFile.Writable = {
+        ...(yield* GrowingFile.make({ path: "file" })),
+        write: () => Effect.void,
+        sync: Effect.orDie(disk.sync)
+      }
+      const cellBytes = 8 * mebibyte.length
+      const transfer = yield* FileTransfer.make({
         planned,
-        path: "file",
-        sink: FileTransfer.toFile([file("file")], "file"),
-        size: yield* Deferred.make<number>(),
-        base: Effect.succeed(0),
-        frontier: yield* GrowingFile.make
+        target: growing,
+        transfer: (yield* BatchConfig.BatchConfig).transfer,
+        restored: { etag: '"v1"', total: 8 * cellBytes, cellBytes, filled: [] }
       })
-      source.identity = Option.some({ etag: '"v1"', lastModified: "", total: Option.none() })
-      source.cells = Option.some(Cells.make({ total: 64 * mebibyte.length, cellBytes: 8 * mebibyte.length }))
-      const durability = yield* PartialFiles.make(
+      const checkpoints = yield* PartialFiles.checkpoints(
         {
           files: [planned],
           journal: "journal",
           pathOf: () => "file",
           purpose: { batch_id: Script.batchId, result_count: 7, source: "merged", files: 1, joined: true }
         },
-        [source]
+        [{ growing, transfer }]
       )
       let position = 0
       const write = (block: Uint8Array) =>
         Effect.gen(function* () {
-          yield* Effect.orDie(FileTransfer.write(source, position, block))
+          yield* Effect.orDie(transfer.write(position, block))
           position += block.length
-          yield* durability.written
+          yield* checkpoints.written
         })
-      return yield* use({ durability, source, calls, journal: () => journal, write })
+      return yield* use({ checkpoints, transfer, calls, journal: () => journal, write })
     })
     return yield* program.pipe(
       Effect.scoped,

@@ -141,21 +141,3 @@ describe("Gunzip", () => {
     })
   )
 })
-
-describe("where a member may begin", () => {
-  for (const [name, header, expected] of [
-    ["zlib", [8, 0, 0, 0, 0, 0, 0, 3], 2],
-    ["Go, of an unknown system", [8, 0, 0, 0, 0, 0, 0, 255], 2],
-    ["Java", [8, 0, 0, 0, 0, 0, 0, 0], 2],
-    ["gzip -9, with a name and a time", [8, 8, 0x5f, 0x0c, 0x1f, 0x69, 2, 3], 2],
-    [".NET, fast", [8, 0, 0, 0, 0, 0, 4, 10], 2],
-    ["a flag that nobody has defined", [8, 0x20, 0, 0, 0, 0, 0, 3], -1],
-    ["a speed that nobody has defined", [8, 0, 0, 0, 0, 0, 1, 3], -1],
-    ["a system that nobody has defined", [8, 0, 0, 0, 0, 0, 0, 76], -1],
-    ["half a header", [8, 0, 0, 0], -1]
-  ] as const) {
-    it(`${name}: ${expected}`, () => {
-      expect(Gunzip.memberStart(Uint8Array.from([1, 0x1f, 0x1f, 0x8b, ...header]), 1)).toBe(expected)
-    })
-  }
-})

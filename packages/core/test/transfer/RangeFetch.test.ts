@@ -1,17 +1,17 @@
 import { FileSystem, HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Layer, Option, Redacted } from "effect"
+import { Effect, Exit, Layer, Option, Redacted } from "effect"
 import { gzipSync } from "node:zlib"
 import * as BatchConfig from "../../src/model/BatchConfig.js"
 import * as BatchHttp from "../../src/status/BatchHttp.js"
-import * as Cells from "../../src/transfer/Cells.js"
+import type * as Cells from "../../src/transfer/Cells.js"
 import * as Connections from "../../src/transfer/Connections.js"
 import * as GrowingFile from "../../src/disk/GrowingFile.js"
 import * as ResultLinks from "../../src/transfer/ResultLinks.js"
 import * as Condition from "../../src/disk/Condition.js"
 import * as FileTransfer from "../../src/transfer/FileTransfer.js"
-import * as Storage from "../../src/disk/Storage.js"
+import type { StorageError } from "../../src/model/BatchError.js"
 import * as Throttle from "../../src/retry/Throttle.js"
 import * as RangeFetch from "../../src/transfer/RangeFetch.js"
 import * as Bench from "../Bench.js"
@@ -25,10 +25,9 @@ describe("Transfer", () => {
     "asks for a range anonymously, with the link as it is, and names the version it goes on with",
     () =>
       Effect.gen(function* () {
-        const { fetch, read, seen, source } = yield* start(({ range }) => ranged(range))
+        const { fetch, file, read, seen } = yield* start(({ range }) => ranged(range))
         yield* fetch({ start: 0, end: 8192 })
-        const cells = Option.getOrThrow(source.cells)
-        yield* fetch(Option.getOrThrow(cells.claim(99)))
+        yield* fetch(Option.getOrThrow(file.claim(1)))
         expect(seen.map(({ headers, url }) => [url, headers["range"], headers["if-match"]])).toEqual([
           [link, "bytes=0-8191", undefined],
           [link, `bytes=8192-${bytes.length - 1}`, '"v1"']
@@ -106,15 +105,15 @@ describe("Transfer", () => {
 
   it.scopedLive("leaves what it is refused to the others, when the host bears fewer", () =>
     Effect.gen(function* () {
-      const { connections, fetch, seen, source } = yield* start(() => new Response("", { status: 503 }), {
-        isSurplus: true
+      const { connections, fetch, file, seen } = yield* start(() => new Response("", { status: 503 }), {
+        isSurplus: true,
+        isSized: true
       })
-      source.cells = Option.some(Cells.make({ total: bytes.length, cellBytes: 8192 }))
-      const run = Option.getOrThrow(FileTransfer.claim(source, { cellBytes: 8192, connections: 1 }))
+      const run = Option.getOrThrow(file.claim(1))
       yield* fetch(run)
       expect(seen).toHaveLength(1)
       expect(yield* connections.allowed).toBe(2)
-      expect(FileTransfer.claim(source, { cellBytes: 8192, connections: 1 })).toEqual(Option.some(run))
+      expect(file.claim(1)).toEqual(Option.some(run))
     })
   )
 
@@ -135,8 +134,7 @@ describe("Transfer", () => {
     Effect.gen(function* () {
       const others: Array<Option.Option<Cells.Run>> = []
       const { fetch } = yield* start(({ range }) => ranged(range), {
-        onSize: (source) =>
-          Effect.sync(() => others.push(FileTransfer.claim(source, { cellBytes: 8192, connections: 8 })))
+        onSize: (file) => Effect.sync(() => others.push(file.claim(8)))
       })
       yield* fetch({ start: 0, end: 8192 })
       expect(others).toEqual([Option.some({ start: 8192, end: 16_384 })])
@@ -145,11 +143,10 @@ describe("Transfer", () => {
 
   it.scopedLive("a claim is given back when the transfer is interrupted", () =>
     Effect.gen(function* () {
-      const { fetch, source } = yield* start(() => new Response("", { status: 404 }))
-      source.cells = Option.some(Cells.make({ total: bytes.length, cellBytes: 8192 }))
-      const run = Option.getOrThrow(FileTransfer.claim(source, { cellBytes: 8192, connections: 1 }))
+      const { fetch, file } = yield* start(() => new Response("", { status: 404 }), { isSized: true })
+      const run = Option.getOrThrow(file.claim(1))
       expect(Exit.isFailure(yield* Effect.exit(fetch(run)))).toBe(true)
-      expect(FileTransfer.claim(source, { cellBytes: 8192, connections: 1 })).toEqual(Option.some(run))
+      expect(file.claim(1)).toEqual(Option.some(run))
     })
   )
 })
@@ -177,12 +174,16 @@ const ranged = (range: string): Response => {
   })
 }
 
+type File = FileTransfer.FileTransfer<StorageError>
+
 /** A transfer of one file from a host that answers as it is told. */
 const start = (
   answer: (seen: Seen) => Response,
   options: {
     readonly isSurplus?: boolean
-    readonly onSize?: (source: FileTransfer.Source) => Effect.Effect<unknown>
+    /** Whether an earlier run has learnt the size. */
+    readonly isSized?: boolean
+    readonly onSize?: (file: File) => Effect.Effect<unknown>
   } = {}
 ) =>
   Effect.gen(function* () {
@@ -220,16 +221,18 @@ const start = (
       const fs = yield* FileSystem.FileSystem
       const path = `${yield* fs.makeTempDirectoryScoped()}/file`
       const batch = Script.batch({ status: "completed", result_count: 1, download_url: link })
-      const source = FileTransfer.make({
+      yield* fs.writeFile(path, new Uint8Array(0))
+      const file = yield* FileTransfer.make({
         planned: { index: 0, target: "merged", name: "file" },
-        path,
-        sink: FileTransfer.toFile([yield* Storage.open(path, "w+")], path),
-        size: yield* Deferred.make<number>(),
-        base: Effect.succeed(0),
-        frontier: yield* GrowingFile.make
+        target: yield* GrowingFile.open({ path, descriptors: 1 }),
+        transfer: settings.transfer,
+        restored:
+          options.isSized === true
+            ? { etag: '"v1"', total: bytes.length, cellBytes: settings.transfer.cellBytes, filled: [] }
+            : undefined
       })
       const connections = yield* Connections.make({ initial: 4, most: 4, changed: yield* Condition.make })
-      const shared: RangeFetch.Shared = {
+      const shared: RangeFetch.Shared<StorageError> = {
         links: yield* ResultLinks.make(batch, {
           client: {
             status: () => Effect.succeed(batch),
@@ -241,17 +244,17 @@ const start = (
         connections,
         isSurplus: Effect.succeed(options.isSurplus ?? false),
         onWritten: () => Effect.void,
-        onSize: (source) => options.onSize?.(source) ?? Effect.void,
+        onSize: (one) => Effect.asVoid(options.onSize?.(one) ?? Effect.void),
         onRetry: () => Effect.void
       }
-      return { connections, path, shared, source }
+      return { connections, path, shared, file }
     })
-    const { connections, path, shared, source } = yield* Effect.provide(prepared, context)
+    const { connections, path, shared, file } = yield* Effect.provide(prepared, context)
     return {
       seen,
-      source,
+      file,
       connections,
-      fetch: (run: Cells.Run) => Effect.provide(RangeFetch.fetch(shared, source, run), context),
+      fetch: (run: Cells.Run) => Effect.provide(RangeFetch.fetch(shared, file, run), context),
       read: Effect.provide(
         Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFile(path)),
         context
