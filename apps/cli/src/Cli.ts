@@ -3,17 +3,17 @@
  */
 import { CliConfig, Command } from "@effect/cli"
 import { Effect } from "effect"
-import * as DemoCommand from "./DemoCommand.js"
-import * as DoctorCommand from "./DoctorCommand.js"
-import * as DownloadCommand from "./DownloadCommand.js"
-import * as GetCommand from "./GetCommand.js"
-import { Invocation } from "./Invocation.js"
-import * as ListCommand from "./ListCommand.js"
-import { Output } from "./Output.js"
-import * as SandboxCommand from "./SandboxCommand.js"
-import * as StatusCommand from "./StatusCommand.js"
-import * as VerifyCommand from "./VerifyCommand.js"
-import * as WaitCommand from "./WaitCommand.js"
+import * as DemoCommand from "./commands/DemoCommand.js"
+import * as DoctorCommand from "./commands/DoctorCommand.js"
+import * as DownloadCommand from "./commands/DownloadCommand.js"
+import * as GetCommand from "./commands/GetCommand.js"
+import { Invocation } from "./terminal/Invocation.js"
+import * as ListCommand from "./commands/ListCommand.js"
+import { Output } from "./terminal/Output.js"
+import * as SandboxCommand from "./commands/SandboxCommand.js"
+import * as StatusCommand from "./commands/StatusCommand.js"
+import * as VerifyCommand from "./commands/VerifyCommand.js"
+import * as WaitCommand from "./commands/WaitCommand.js"
 
 /** Of this package, embedded when it is bundled. */
 declare const BATCHCTL_VERSION: string

@@ -1,7 +1,7 @@
 /**
  * Signals: which one came, and a limit to how long leaving may take. A second one ends the process at once.
  */
-import * as ExitCode from "./ExitCode.js"
+import * as ExitCode from "./failure/ExitCode.js"
 
 const codes = { SIGINT: ExitCode.interrupted, SIGTERM: ExitCode.terminated } as const
 

@@ -1,0 +1,82 @@
+/**
+ * Shows progress while work goes on: a live line on a terminal, a line for each change and a rare heartbeat in a log.
+ */
+import type { Batch, BatchId } from "@org/batch-core/Batch"
+import type { Event } from "@org/batch-core/Retrieval"
+import { Clock, Duration, Effect, Ref, Schedule, type Scope } from "effect"
+import * as Progress from "./Progress.js"
+import * as ProgressLine from "./ProgressLine.js"
+import { Screen } from "../terminal/Screen.js"
+
+/** What the commands tell of their work. */
+export interface Tracker {
+  /** Something has happened to a batch. */
+  readonly onEvent: (id: BatchId) => (event: Event) => Effect.Effect<void>
+  /** A batch has come to its end. */
+  readonly ended: (id: BatchId, phase: "done" | "failed") => Effect.Effect<void>
+  /** A line for people, unless they asked for quiet. */
+  readonly say: (text: string) => Effect.Effect<void>
+  /** The last answer of the API about a batch. */
+  readonly last: (id: BatchId) => Effect.Effect<Batch | undefined>
+}
+
+const redrawEvery = Duration.millis(100)
+const heartbeatEvery = Duration.minutes(1)
+
+type Jobs = ReadonlyMap<BatchId, Progress.Job>
+
+/** Shows progress as long as the scope lives. */
+export const make = Effect.fn("Tracker.make")(function* (options: {
+  readonly ids: ReadonlyArray<BatchId>
+  readonly quiet: boolean
+}): Effect.fn.Return<Tracker, never, Screen | Scope.Scope> {
+  const screen = yield* Screen
+  const startedAt = yield* Clock.currentTimeMillis
+  const jobs = yield* Ref.make<Jobs>(new Map(options.ids.map((id) => [id, Progress.start(id, startedAt)])))
+  const say = (text: string) => (options.quiet ? Effect.void : screen.line(text))
+  if (!options.quiet) {
+    yield* Effect.addFinalizer(() => screen.clear)
+    yield* Effect.forkScoped(screen.interactive ? redraw(screen, jobs) : beat(screen, jobs))
+  }
+
+  const update = (id: BatchId, change: (job: Progress.Job, now: number) => Progress.Job) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Ref.modify(jobs, (all) => {
+        const before = all.get(id) ?? Progress.start(id, now)
+        return [{ before, now }, new Map([...all, [id, change(before, now)]])]
+      })
+    )
+
+  return {
+    onEvent: (id) => (event) =>
+      Effect.flatMap(
+        update(id, (job, now) => Progress.apply(job, event, now)),
+        ({ before, now }) => {
+          const text = screen.interactive
+            ? ProgressLine.notice(before, event)
+            : ProgressLine.change(before, event, now)
+          return text === undefined ? Effect.void : say(text)
+        }
+      ),
+    ended: (id, phase) => Effect.asVoid(update(id, (job, now) => Progress.end(job, phase, now))),
+    say,
+    last: (id) => Effect.map(Ref.get(jobs), (all) => all.get(id)?.batch)
+  }
+})
+
+const redraw = (screen: Screen["Type"], jobs: Ref.Ref<Jobs>): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const all = [...(yield* Ref.get(jobs)).values()]
+    const look = { columns: yield* screen.columns, unicode: screen.unicode, color: screen.color }
+    const over = all.every((job) => job.phase === "done" || job.phase === "failed")
+    if (!over) yield* screen.live(ProgressLine.live(all, look, yield* Clock.currentTimeMillis))
+  }).pipe(Effect.repeat(Schedule.spaced(redrawEvery)), Effect.asVoid)
+
+const beat = (screen: Screen["Type"], jobs: Ref.Ref<Jobs>): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const busy = [...(yield* Ref.get(jobs)).values()].filter(
+      ({ phase }) => phase !== "done" && phase !== "failed"
+    )
+    if (busy.length > 0) yield* screen.line(ProgressLine.heartbeat(busy, now))
+  }).pipe(Effect.schedule(Schedule.spaced(heartbeatEvery)), Effect.asVoid)

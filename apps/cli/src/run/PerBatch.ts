@@ -1,0 +1,85 @@
+/**
+ * Several batches side by side: each is carried to its end, and the exit code is that of the first that failed, in
+ * the order of the arguments.
+ */
+import type { Batch, BatchId } from "@org/batch-core/Batch"
+import type { BatchError } from "@org/batch-core/BatchError"
+import { Cause, Deferred, Effect, Either, Exit } from "effect"
+import type { Ids } from "../options/BatchIds.js"
+import { AlreadyReported } from "../failure/CliError.js"
+import { again, Invocation } from "../terminal/Invocation.js"
+import type { Output, OutputError } from "../terminal/Output.js"
+import * as Report from "../failure/Report.js"
+import { Screen } from "../terminal/Screen.js"
+
+/** What to do with each batch. */
+export interface Work<A, E extends BatchError, R, R2> {
+  readonly ids: Ids
+  /** Batches at the same time. */
+  readonly concurrency: number
+  /** `arguments` keeps what is printed in the order of the ids; `arrival` prints each as soon as it is done. */
+  readonly order: "arguments" | "arrival"
+  readonly run: (id: BatchId) => Effect.Effect<A, E, R>
+  /** Prints a result and gives its exit code. */
+  readonly emit: (result: A, id: BatchId) => Effect.Effect<number, OutputError, R2>
+  /** What is said when it is interrupted, before the command that goes on with the batches that are left. */
+  readonly ifInterrupted?: string | undefined
+  /** The last answer of the API about a batch, for the message when it fails. */
+  readonly last?: ((id: BatchId) => Effect.Effect<Batch | undefined>) | undefined
+}
+
+/** Runs it all; fails with the exit code when it is not 0, everything having been told by then. */
+export const run = <A, E extends BatchError, R, R2>(
+  work: Work<A, E, R, R2>
+): Effect.Effect<void, OutputError | AlreadyReported, R | R2 | Invocation | Output | Screen> =>
+  Effect.gen(function* () {
+    const turns = yield* Effect.forEach(work.ids, () => Deferred.make<void>())
+    const ended = new Set<BatchId>()
+    const codes = yield* Effect.forEach(
+      work.ids,
+      (id, index) =>
+        Effect.gen(function* () {
+          const result = yield* Effect.exit(work.run(id))
+          const before = work.order === "arguments" ? turns[index - 1] : undefined
+          if (before !== undefined) yield* Deferred.await(before)
+          const code = yield* conclude(work, id, result)
+          ended.add(id)
+          yield* Effect.forEach(turns.slice(index, index + 1), (turn) => Deferred.succeed(turn, undefined))
+          return code
+        }),
+      { concurrency: work.concurrency }
+    ).pipe(
+      Effect.onInterrupt(() =>
+        goOn(
+          work.ifInterrupted,
+          work.ids.filter((id) => !ended.has(id))
+        )
+      )
+    )
+    const exitCode = codes.find((code) => code !== 0)
+    if (exitCode !== undefined) return yield* new AlreadyReported({ exitCode })
+  })
+
+const goOn = (
+  what: string | undefined,
+  left: ReadonlyArray<BatchId>
+): Effect.Effect<void, never, Invocation | Screen> =>
+  Effect.gen(function* () {
+    if (what === undefined) return
+    const screen = yield* Screen
+    yield* screen.line(`interrupted: ${what}`)
+    yield* screen.line(`  next   ${again(yield* Invocation, { ids: left })}`)
+  })
+
+const conclude = <A, E extends BatchError, R, R2>(
+  work: Work<A, E, R, R2>,
+  id: BatchId,
+  result: Exit.Exit<A, E>
+): Effect.Effect<number, OutputError, R2 | Invocation | Output | Screen> =>
+  Effect.gen(function* () {
+    if (Exit.isSuccess(result)) return yield* work.emit(result.value, id)
+    const failure = Cause.failureOrCause(result.cause)
+    if (Either.isRight(failure)) return yield* Report.defect(Cause.squash(failure.right), id)
+    const last = work.last === undefined ? undefined : yield* work.last(id)
+    return yield* Report.failure(failure.left, { batchId: id, last })
+  })
