@@ -7,13 +7,13 @@ import * as DemoCommand from "./commands/DemoCommand.js"
 import * as DoctorCommand from "./commands/DoctorCommand.js"
 import * as DownloadCommand from "./commands/DownloadCommand.js"
 import * as GetCommand from "./commands/GetCommand.js"
-import { Invocation } from "./terminal/Invocation.js"
 import * as ListCommand from "./commands/ListCommand.js"
-import { Output } from "./terminal/Output.js"
 import * as SandboxCommand from "./commands/SandboxCommand.js"
 import * as StatusCommand from "./commands/StatusCommand.js"
 import * as VerifyCommand from "./commands/VerifyCommand.js"
 import * as WaitCommand from "./commands/WaitCommand.js"
+import { CommandLine } from "./terminal/CommandLine.js"
+import { Stdout } from "./terminal/Stdout.js"
 
 /** Of this package, embedded when it is bundled. */
 declare const BATCHCTL_VERSION: string
@@ -49,15 +49,15 @@ const asksForHelp = (argv: ReadonlyArray<string>): boolean =>
 
 const help = Effect.fn("Cli.help")(function* (argv: ReadonlyArray<string>) {
   const { render } = yield* Effect.promise(() => import("./Help.js"))
-  yield* (yield* Output).line(
+  yield* (yield* Stdout).line(
     render({ commands: Command.getSubcommands(root), summary, version: BATCHCTL_VERSION, argv })
   )
 })
 
 /** Understands a command line and does what it says. */
 export const run = Effect.gen(function* () {
-  const { argv } = yield* Invocation
+  const { argv } = yield* CommandLine
   if (asksForHelp(argv)) return yield* help(argv)
-  if (argv[0] === "--version") return yield* (yield* Output).line(BATCHCTL_VERSION)
+  if (argv[0] === "--version") return yield* (yield* Stdout).line(BATCHCTL_VERSION)
   yield* understand(["", "", ...argv]).pipe(quietly, Effect.provide(builtIns))
 })

@@ -4,10 +4,10 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Exit } from "effect"
 import * as Cli from "./Cli.js"
-import * as ExitCode from "./failure/ExitCode.js"
 import * as Process from "./Process.js"
-import { settle } from "./failure/Settle.js"
 import * as Signals from "./Signals.js"
+import * as ExitCode from "./failure/ExitCode.js"
+import { settle } from "./failure/Settle.js"
 
 const signalled = Signals.watch(process)
 

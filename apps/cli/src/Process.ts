@@ -6,21 +6,21 @@ import * as NodePath from "@effect/platform-node/NodePath"
 import * as Disk from "@org/batch-node/Disk"
 import * as Liveness from "@org/batch-node/Liveness"
 import { Layer } from "effect"
-import * as Censor from "./terminal/Censor.js"
-import * as Diagnostics from "./terminal/Diagnostics.js"
-import { Invocation } from "./terminal/Invocation.js"
 import * as NoPrompt from "./NoPrompt.js"
-import * as Output from "./terminal/Output.js"
-import * as Screen from "./terminal/Screen.js"
 import { Environment } from "./settings/Settings.js"
+import { CommandLine } from "./terminal/CommandLine.js"
+import * as Redactor from "./terminal/Redactor.js"
+import * as Stderr from "./terminal/Stderr.js"
+import * as StderrLogger from "./terminal/StderrLogger.js"
+import * as Stdout from "./terminal/Stdout.js"
 
 /** Everything that every command may ask for. */
 export const layer = Layer.mergeAll(
-  Layer.succeed(Invocation, { argv: process.argv.slice(2), debug: Boolean(process.env["BATCH_DEBUG"]) }),
+  Layer.succeed(CommandLine, { argv: process.argv.slice(2), debug: Boolean(process.env["BATCH_DEBUG"]) }),
   Layer.succeed(Environment, { variables: process.env }),
-  Layer.mergeAll(Output.layer, Diagnostics.layer).pipe(
-    Layer.provideMerge(Screen.layer),
-    Layer.provideMerge(Censor.layer)
+  Layer.mergeAll(Stdout.layer, StderrLogger.layer).pipe(
+    Layer.provideMerge(Stderr.layer),
+    Layer.provideMerge(Redactor.layer)
   ),
   Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NoPrompt.layer, Disk.layer, Liveness.layer)
 )

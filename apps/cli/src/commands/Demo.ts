@@ -10,25 +10,25 @@ import { type Verification, verify } from "@org/batch-core/Verification"
 import * as Network from "@org/batch-node/Network"
 import { ConfigProvider, Effect, Layer, Option, Schema, Stream } from "effect"
 import { SandboxUnavailable } from "../failure/CliError.js"
-import * as GetCommand from "./GetCommand.js"
-import { command } from "../terminal/Invocation.js"
 import * as LocalDisk from "../run/LocalDisk.js"
 import * as LocalSandbox from "../run/LocalSandbox.js"
-import { Output } from "../terminal/Output.js"
-import { bytes, count, plural } from "../terminal/Quantity.js"
-import { Screen } from "../terminal/Screen.js"
-import * as Session from "../settings/Session.js"
+import * as CoreLayer from "../settings/CoreLayer.js"
+import { command } from "../terminal/CommandLine.js"
+import { bytes, count, plural } from "../terminal/Humanize.js"
+import { Stderr } from "../terminal/Stderr.js"
+import { Stdout } from "../terminal/Stdout.js"
+import * as GetCommand from "./GetCommand.js"
 
 /** Runs the demo with so many companies; the results are kept in a temporary folder. */
 export const run = Effect.fn("Demo.run")(function* (records: number) {
   const { baseUrl, apiKey } = yield* LocalSandbox.start({ clock: { pendingMs: 600, processingMs: 2_400 } })
   const folder = yield* LocalDisk.keptFolder
-  yield* story(records, baseUrl, folder).pipe(Effect.provide(session({ baseUrl, apiKey })))
+  yield* story(records, baseUrl, folder).pipe(Effect.provide(coreLayer({ baseUrl, apiKey })))
 }, Effect.scoped)
 
 const story = (records: number, baseUrl: string, folder: string) =>
   Effect.gen(function* () {
-    const { line } = yield* Output
+    const { line } = yield* Stdout
     yield* line("batchctl demo: from a batch id to verified rows, against a batch API on this machine\n")
     yield* line(`1. Submit ${plural(records, "company")}`)
     yield* line(`   POST ${baseUrl}/batch/company/enrich`)
@@ -60,7 +60,7 @@ const asTyped = {
 }
 
 /** A quick cadence, since the job takes seconds; no proxy, since the sandbox is on this machine. */
-const session = (sandbox: { readonly baseUrl: string; readonly apiKey: string }) => {
+const coreLayer = (sandbox: { readonly baseUrl: string; readonly apiKey: string }) => {
   const settings = new Map([
     ["CRUSTDATA_BASE_URL", sandbox.baseUrl],
     ["CRUSTDATA_API_KEY", sandbox.apiKey],
@@ -72,7 +72,10 @@ const session = (sandbox: { readonly baseUrl: string; readonly apiKey: string })
     BatchConfig.layerConfig(),
     Layer.setConfigProvider(ConfigProvider.fromMap(settings, { pathDelim: "_" }))
   )
-  return Session.over.pipe(Layer.provide(Network.layerDirect), Layer.provideMerge(Layer.orDie(config)))
+  return CoreLayer.layerClients.pipe(
+    Layer.provide(Network.layerDirect),
+    Layer.provideMerge(Layer.orDie(config))
+  )
 }
 
 const Submitted = Schema.Struct({ batch_id: BatchId })
@@ -107,7 +110,7 @@ const shown = 3
 const firstRecords = (file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const width = Math.min(100, yield* (yield* Screen).columns) - 20
+    const width = Math.min(100, yield* (yield* Stderr).columns) - 20
     const head = yield* fs
       .stream(file, { bytesToRead: 512 * 1024 })
       .pipe(Stream.decodeText(), Stream.mkString)

@@ -13,10 +13,10 @@ import { tmpdir } from "node:os"
 import { resolve } from "node:path"
 import type { SettingsError } from "../failure/CliError.js"
 import * as ExitCode from "../failure/ExitCode.js"
+import * as CoreLayer from "../settings/CoreLayer.js"
 import * as Profile from "../settings/Profile.js"
-import { bytes, duration } from "../terminal/Quantity.js"
-import * as Session from "../settings/Session.js"
 import * as Settings from "../settings/Settings.js"
+import { bytes, duration } from "../terminal/Humanize.js"
 
 /** One thing that was looked at. */
 export interface Finding {
@@ -115,15 +115,15 @@ const reach = (settings: BatchConfig["Type"]) =>
         HttpClient.HttpClient,
         HttpClient.tap((response) => Ref.set(date, Option.some(Date.parse(response.headers["date"] ?? ""))))
       )
-    ).pipe(Layer.provide(Session.network))
-    const session = Session.over.pipe(
+    ).pipe(Layer.provide(CoreLayer.layerNetwork))
+    const core = CoreLayer.layerClients.pipe(
       Layer.provide(client),
       Layer.provide(Layer.succeed(BatchConfig, { ...settings, retry }))
     )
     const [took, answer] = yield* Effect.flatMap(BatchClient, ({ page }) => page({ limit: 1 })).pipe(
       Effect.either,
       Effect.timed,
-      Effect.provide(session)
+      Effect.provide(core)
     )
     const api = Either.match(answer, {
       onLeft: (error) => finding("API", "failed", error.message, ExitCode.ofError(error)),

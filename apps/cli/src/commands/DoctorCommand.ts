@@ -4,7 +4,7 @@
 import { Command, Options } from "@effect/cli"
 import { Effect } from "effect"
 import { AlreadyReported } from "../failure/CliError.js"
-import { Output } from "../terminal/Output.js"
+import { Stdout } from "../terminal/Stdout.js"
 
 const options = {
   json: Options.boolean("json").pipe(Options.withDescription("Print the findings as one JSON object."))
@@ -12,9 +12,9 @@ const options = {
 
 const run = Effect.fn("DoctorCommand.run")(function* ({ json }: { readonly json: boolean }) {
   const doctor = yield* Effect.promise(() => import("./Doctor.js"))
-  const output = yield* Output
+  const stdout = yield* Stdout
   const findings = yield* doctor.examine
-  yield* json ? output.json(doctor.json(findings)) : output.line(doctor.text(findings).join("\n"))
+  yield* json ? stdout.json(doctor.json(findings)) : stdout.line(doctor.text(findings).join("\n"))
   const exitCode = doctor.exitCode(findings)
   if (exitCode !== 0) return yield* new AlreadyReported({ exitCode })
 })

@@ -5,7 +5,7 @@ import { Command } from "@effect/cli"
 import { Effect } from "effect"
 import * as BatchIds from "../options/BatchIds.js"
 import * as OutputOptions from "../options/OutputOptions.js"
-import * as Session from "../settings/Session.js"
+import * as CoreLayer from "../settings/CoreLayer.js"
 
 const options = { ids: BatchIds.args, ...OutputOptions.options }
 
@@ -23,7 +23,7 @@ const run = Effect.fn("DownloadCommand.run")(function* (request: Request) {
   const delivery = yield* Effect.promise(() => import("../run/Delivery.js"))
   yield* delivery
     .run({ ids, request, destination, concurrency, fetch: download })
-    .pipe(Effect.provide(Session.layer))
+    .pipe(Effect.provide(CoreLayer.layer))
 })
 
 /** `batchctl download <batch-id>...` */

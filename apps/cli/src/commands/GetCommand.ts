@@ -5,8 +5,8 @@ import { Command } from "@effect/cli"
 import { Effect } from "effect"
 import * as BatchIds from "../options/BatchIds.js"
 import * as OutputOptions from "../options/OutputOptions.js"
-import * as Session from "../settings/Session.js"
 import * as Timeout from "../options/Timeout.js"
+import * as CoreLayer from "../settings/CoreLayer.js"
 
 const options = { ids: BatchIds.args, timeout: Timeout.option, ...OutputOptions.options }
 
@@ -19,7 +19,7 @@ export interface Request extends OutputOptions.OutputRequest {
 /** An account runs at most 5 jobs at a time, so with 8 places those that have ended are never kept waiting. */
 const concurrency = 8
 
-/** Waits and downloads, over any session. */
+/** Waits and downloads, over any core layer. */
 export const deliver = Effect.fn("GetCommand.deliver")(function* (request: Request) {
   const ids = yield* BatchIds.parse(request.ids)
   const destination = yield* OutputOptions.resolve(ids, request)
@@ -31,7 +31,7 @@ export const deliver = Effect.fn("GetCommand.deliver")(function* (request: Reque
   yield* delivery.run({ ids, request, destination, concurrency, fetch })
 })
 
-const run = (request: Request) => deliver(request).pipe(Effect.provide(Session.layer))
+const run = (request: Request) => deliver(request).pipe(Effect.provide(CoreLayer.layer))
 
 /** `batchctl get <batch-id>...` */
 export const command = Command.make("get", options, run).pipe(

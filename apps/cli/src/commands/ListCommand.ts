@@ -7,10 +7,10 @@ import * as BatchClient from "@org/batch-core/BatchClient"
 import { Chunk, Clock, Effect, Option, Stream } from "effect"
 import { UsageError } from "../failure/CliError.js"
 import * as JobText from "../run/JobText.js"
-import { Output } from "../terminal/Output.js"
-import { ago, count } from "../terminal/Quantity.js"
-import { Screen } from "../terminal/Screen.js"
-import * as Session from "../settings/Session.js"
+import * as CoreLayer from "../settings/CoreLayer.js"
+import { ago, count } from "../terminal/Humanize.js"
+import { Stderr } from "../terminal/Stderr.js"
+import { Stdout } from "../terminal/Stdout.js"
 import * as Table from "../terminal/Table.js"
 
 const defaultLimit = 20
@@ -66,8 +66,8 @@ const more = (shown: number): string =>
 
 const run = Effect.fn("ListCommand.run")(function* (request: Request) {
   const limit = yield* limitOf(request)
-  const output = yield* Output
-  const print = (batch: Batch) => output.json(toJson(batch))
+  const stdout = yield* Stdout
+  const print = (batch: Batch) => stdout.json(toJson(batch))
   const jobs = BatchClient.list({
     status: Option.getOrUndefined(request.status),
     limit: Math.min(limit + 1, largestPage)
@@ -79,9 +79,9 @@ const run = Effect.fn("ListCommand.run")(function* (request: Request) {
     Stream.tap(([batch, index]) => (request.json && index < limit ? print(batch) : Effect.void)),
     Stream.map(([batch]) => batch)
   )
-  const all = Chunk.toReadonlyArray(yield* Stream.runCollect(shown).pipe(Effect.provide(Session.layer)))
+  const all = Chunk.toReadonlyArray(yield* Stream.runCollect(shown).pipe(Effect.provide(CoreLayer.layer)))
   if (!request.json) yield* printTable(all.slice(0, limit))
-  if (all.length > limit) yield* (yield* Screen).line(more(limit))
+  if (all.length > limit) yield* (yield* Stderr).line(more(limit))
 })
 
 const printTable = (jobs: ReadonlyArray<Batch>) =>
@@ -91,8 +91,8 @@ const printTable = (jobs: ReadonlyArray<Batch>) =>
       headings,
       jobs.map((batch) => row(batch, now))
     )
-    if (jobs.length > 0) return yield* (yield* Output).line(rows.join("\n"))
-    yield* (yield* Screen).line("no batches")
+    if (jobs.length > 0) return yield* (yield* Stdout).line(rows.join("\n"))
+    yield* (yield* Stderr).line("no batches")
   })
 
 /** `batchctl list` */

@@ -5,8 +5,8 @@ import { Command, Options } from "@effect/cli"
 import * as Network from "@org/batch-node/Network"
 import { Effect, Option } from "effect"
 import type { Example } from "../run/LocalSandbox.js"
-import { Output } from "../terminal/Output.js"
 import { Environment } from "../settings/Settings.js"
+import { Stdout } from "../terminal/Stdout.js"
 
 const options = {
   port: Options.integer("port").pipe(
@@ -45,11 +45,11 @@ const attempt = ({ id, verb, what }: Example): string => `batchctl ${verb.padEnd
 
 const run = Effect.fn("SandboxCommand.run")(function* ({ storagePort, ...where }: Request) {
   const { examples, start } = yield* Effect.promise(() => import("../run/LocalSandbox.js"))
-  const output = yield* Output
+  const stdout = yield* Stdout
   const proxied = Network.proxiesSet((yield* Environment).variables).length > 0
   const sandbox = yield* start({ ...where, storagePort: Option.getOrUndefined(storagePort) })
   const jobs = yield* examples(sandbox)
-  yield* output.line(
+  yield* stdout.line(
     [...setup(sandbox, proxied), "", "# Jobs to try:", "batchctl list", ...jobs.map(attempt)].join("\n")
   )
   return yield* Effect.never

@@ -5,12 +5,12 @@ import { Command, Options } from "@effect/cli"
 import { type Batch, toJson } from "@org/batch-core/Batch"
 import * as BatchClient from "@org/batch-core/BatchClient"
 import { Clock, Effect } from "effect"
-import * as BatchIds from "../options/BatchIds.js"
 import * as ExitCode from "../failure/ExitCode.js"
+import * as BatchIds from "../options/BatchIds.js"
 import * as JobText from "../run/JobText.js"
-import { Output } from "../terminal/Output.js"
 import * as PerBatch from "../run/PerBatch.js"
-import * as Session from "../settings/Session.js"
+import * as CoreLayer from "../settings/CoreLayer.js"
+import { Stdout } from "../terminal/Stdout.js"
 
 const options = {
   ids: BatchIds.args,
@@ -35,12 +35,12 @@ interface Request {
 
 const print = (batch: Batch, request: Request, first: boolean) =>
   Effect.gen(function* () {
-    const output = yield* Output
+    const stdout = yield* Stdout
     const now = yield* Clock.currentTimeMillis
     const block = JobText.block(batch, { now, showUrls: request.showUrls })
     yield* request.json
-      ? output.json(toJson(batch, request))
-      : output.line([...(first ? [] : [""]), ...block].join("\n"))
+      ? stdout.json(toJson(batch, request))
+      : stdout.line([...(first ? [] : [""]), ...block].join("\n"))
     return request.exitStatus ? ExitCode.ofStatus(batch.status) : ExitCode.ok
   })
 
@@ -52,7 +52,7 @@ const run = Effect.fn("StatusCommand.run")(function* (request: Request) {
     order: "arguments",
     run: BatchClient.status,
     emit: (batch, id) => print(batch, request, id === ids[0])
-  }).pipe(Effect.provide(Session.layer))
+  }).pipe(Effect.provide(CoreLayer.layer))
 })
 
 /** `batchctl status <batch-id>...` */

@@ -5,9 +5,9 @@ import { Args, Command, Options } from "@effect/cli"
 import { Receipt } from "@org/batch-core/Receipt"
 import type { Verification } from "@org/batch-core/Verification"
 import { Effect, Schema } from "effect"
-import { Output } from "../terminal/Output.js"
-import { bytes, count } from "../terminal/Quantity.js"
 import * as Settings from "../settings/Settings.js"
+import { bytes, count } from "../terminal/Humanize.js"
+import { Stdout } from "../terminal/Stdout.js"
 
 const options = {
   file: Args.text({ name: "file" }).pipe(Args.withDescription("A results file, or a folder of part files.")),
@@ -16,10 +16,10 @@ const options = {
 
 const print = ({ receipt, ...found }: Verification, json: boolean) =>
   Effect.gen(function* () {
-    const output = yield* Output
-    if (!json) return yield* output.line(text(found, receipt).join("\n"))
+    const stdout = yield* Stdout
+    if (!json) return yield* stdout.line(text(found, receipt).join("\n"))
     const encoded = receipt === undefined ? null : yield* Effect.orDie(Schema.encode(Receipt)(receipt))
-    yield* output.json({ ...found, verified: true, receipt: encoded })
+    yield* stdout.json({ ...found, verified: true, receipt: encoded })
   })
 
 const text = (found: Omit<Verification, "receipt">, receipt: Receipt | undefined): ReadonlyArray<string> => [

@@ -4,7 +4,7 @@
 import type { Batch } from "@org/batch-core/Batch"
 import { BatchError } from "@org/batch-core/BatchError"
 import { Schema } from "effect"
-import type { Invocation } from "../terminal/Invocation.js"
+import type { CommandLine } from "../terminal/CommandLine.js"
 
 /** The command line asks for something that cannot be done. Nothing was requested. */
 export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
@@ -31,9 +31,6 @@ export class SettingsError extends Schema.TaggedError<SettingsError>()("Settings
   }
 }
 
-/** Nobody reads our output any more. Not a failure: the reader has what it wanted. */
-export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
-
 /** The failures have been told already; this carries the exit code to the end. */
 export class AlreadyReported extends Schema.TaggedError<AlreadyReported>()("AlreadyReported", {
   exitCode: Schema.Int
@@ -59,7 +56,7 @@ export type OwnFailure = UsageError | SettingsError | SandboxUnavailable
 
 /** What is known around a failure. */
 export interface Circumstances {
-  readonly invocation: Invocation
+  readonly commandLine: CommandLine
   /** The batch that it is about. */
   readonly batchId?: string | undefined
   /** The last answer of the API about it. */

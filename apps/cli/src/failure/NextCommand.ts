@@ -3,14 +3,14 @@
  */
 import type { StorageError } from "@org/batch-core/BatchError"
 import { Duration, Option } from "effect"
+import { again, command } from "../terminal/CommandLine.js"
+import { duration } from "../terminal/Humanize.js"
 import type { Circumstances, Failure } from "./CliError.js"
-import { again, command } from "../terminal/Invocation.js"
-import { duration } from "../terminal/Quantity.js"
 
 /** What to do next, with the command ready to be pasted. */
-export const of = (failure: Failure, { batchId, invocation }: Circumstances): string => {
+export const of = (failure: Failure, { batchId, commandLine }: Circumstances): string => {
   const ids = batchId === undefined ? undefined : [batchId]
-  const same = (add: ReadonlyArray<string> = []) => again(invocation, { ids, add })
+  const same = (add: ReadonlyArray<string> = []) => again(commandLine, { ids, add })
   switch (failure._tag) {
     case "NotAuthorized":
       return failure.reason === "InvalidKey"
@@ -29,7 +29,7 @@ export const of = (failure: Failure, { batchId, invocation }: Circumstances): st
     case "BatchFailed":
       return `submit the job again; ${command("status", failure.batch.batchId, "--json")} shows all that is known`
     case "BatchNotCompleted":
-      return again(invocation, { verb: "get", ids })
+      return again(commandLine, { verb: "get", ids })
     case "WaitTimeout":
       return same()
     case "ResultsUnavailable":
@@ -39,21 +39,21 @@ export const of = (failure: Failure, { batchId, invocation }: Circumstances): st
     case "TransferFailed":
       return `${same()} (goes on from the bytes that are here)`
     case "ResultsCorrupt":
-      return failure.reason === "RowCount" && invocation.argv[0] !== "verify"
+      return failure.reason === "RowCount" && commandLine.argv[0] !== "verify"
         ? `${same()}, or accept it as it is: ${same(["--allow-incomplete"])}`
-        : invocation.argv[0] === "verify"
+        : commandLine.argv[0] === "verify"
           ? "download it again: batchctl get <batch-id> --force with -o and this file"
           : same()
     case "StorageError":
       return storage(failure, same)
     case "UsageError":
-      return Option.getOrElse(failure.hint, () => `${command(...invocation.argv.slice(0, 1), "--help")}`)
+      return Option.getOrElse(failure.hint, () => `${command(...commandLine.argv.slice(0, 1), "--help")}`)
     case "SettingsError":
-      return `correct or unset ${failure.setting}, then ${again(invocation)}`
+      return `correct or unset ${failure.setting}, then ${again(commandLine)}`
     case "SandboxUnavailable":
       return `${command("sandbox", "--port", "0")} takes any free port`
     case "RecordInvalid":
-      return `take the rows as they are: ${again(invocation, { ids, without: ["--format", "--columns"], add: ["--format", "jsonl"] })}`
+      return `take the rows as they are: ${again(commandLine, { ids, without: ["--format", "--columns"], add: ["--format", "jsonl"] })}`
   }
 }
 

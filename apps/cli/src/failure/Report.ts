@@ -2,32 +2,32 @@
  * Telling failures: on standard error for people, on standard output for `--json`.
  */
 import { Effect } from "effect"
+import { CommandLine, wantsJson } from "../terminal/CommandLine.js"
+import { Stderr } from "../terminal/Stderr.js"
+import { Stdout, type StdoutError } from "../terminal/Stdout.js"
 import type { Circumstances, Failure } from "./CliError.js"
 import * as ExitCode from "./ExitCode.js"
-import * as FailureText from "./Failure.js"
-import { Invocation, wantsJson } from "../terminal/Invocation.js"
-import { Output, type OutputError } from "../terminal/Output.js"
-import { Screen } from "../terminal/Screen.js"
+import * as FailureText from "./FailureText.js"
 
 /** Tells a failure and gives its exit code. */
 export const failure = Effect.fn("Report.failure")(function* (
   error: Failure,
-  about: Omit<Circumstances, "invocation"> = {}
-): Effect.fn.Return<number, OutputError, Invocation | Output | Screen> {
-  const invocation = yield* Invocation
+  about: Omit<Circumstances, "commandLine"> = {}
+): Effect.fn.Return<number, StdoutError, CommandLine | Stdout | Stderr> {
+  const commandLine = yield* CommandLine
   const code = yield* aside(error, about)
-  if (wantsJson(invocation)) yield* (yield* Output).json(FailureText.json(error, about))
+  if (wantsJson(commandLine)) yield* (yield* Stdout).json(FailureText.json(error, about))
   return code
 })
 
 /** Tells a failure on standard error alone and gives its exit code. */
 export const aside = Effect.fn("Report.aside")(function* (
   error: Failure,
-  about: Omit<Circumstances, "invocation"> = {}
-): Effect.fn.Return<number, never, Invocation | Screen> {
-  const invocation = yield* Invocation
-  const screen = yield* Screen
-  yield* Effect.forEach(FailureText.lines(error, { invocation, ...about }), screen.line, { discard: true })
+  about: Omit<Circumstances, "commandLine"> = {}
+): Effect.fn.Return<number, never, CommandLine | Stderr> {
+  const commandLine = yield* CommandLine
+  const stderr = yield* Stderr
+  yield* Effect.forEach(FailureText.lines(error, { commandLine, ...about }), stderr.line, { discard: true })
   return FailureText.exitCode(error)
 })
 
@@ -35,11 +35,11 @@ export const aside = Effect.fn("Report.aside")(function* (
 export const defect = Effect.fn("Report.defect")(function* (
   cause: unknown,
   batchId?: string
-): Effect.fn.Return<number, OutputError, Invocation | Output | Screen> {
-  const invocation = yield* Invocation
-  const screen = yield* Screen
-  const about = { batchId, debug: invocation.debug }
-  yield* Effect.forEach(FailureText.bug(cause, about), screen.line, { discard: true })
-  if (wantsJson(invocation)) yield* (yield* Output).json(FailureText.bugJson(cause, batchId))
+): Effect.fn.Return<number, StdoutError, CommandLine | Stdout | Stderr> {
+  const commandLine = yield* CommandLine
+  const stderr = yield* Stderr
+  const about = { batchId, debug: commandLine.debug }
+  yield* Effect.forEach(FailureText.bug(cause, about), stderr.line, { discard: true })
+  if (wantsJson(commandLine)) yield* (yield* Stdout).json(FailureText.bugJson(cause, batchId))
   return ExitCode.bug
 })

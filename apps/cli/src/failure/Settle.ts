@@ -4,34 +4,29 @@
 import { HelpDoc, ValidationError } from "@effect/cli"
 import { Effect, Option } from "effect"
 import { stripVTControlCharacters } from "node:util"
-import {
-  type AlreadyReported,
-  type OutputClosed,
-  type Failure as ToldFailure,
-  UsageError
-} from "./CliError.js"
+import type { CommandLine } from "../terminal/CommandLine.js"
+import type { Stderr } from "../terminal/Stderr.js"
+import type { Stdout, StdoutClosed } from "../terminal/Stdout.js"
+import { type AlreadyReported, type Failure as ToldFailure, UsageError } from "./CliError.js"
 import * as ExitCode from "./ExitCode.js"
-import type { Invocation } from "../terminal/Invocation.js"
-import type { Output } from "../terminal/Output.js"
 import * as Report from "./Report.js"
-import type { Screen } from "../terminal/Screen.js"
 
 /** What a run can fail with. */
-export type RunError = ToldFailure | ValidationError.ValidationError | AlreadyReported | OutputClosed
+export type RunError = ToldFailure | ValidationError.ValidationError | AlreadyReported | StdoutClosed
 
 /** Tells what has not been told and gives the exit code; only an interruption goes through. */
 export const settle = <R>(
   run: Effect.Effect<void, RunError, R>
-): Effect.Effect<number, never, R | Invocation | Output | Screen> =>
+): Effect.Effect<number, never, R | CommandLine | Stdout | Stderr> =>
   run.pipe(
     Effect.as(ExitCode.ok),
     Effect.catchIf(ValidationError.isValidationError, (error) => Effect.fail(misunderstood(error))),
     Effect.catchAll(
-      (error): Effect.Effect<number, OutputClosed | ToldFailure, Invocation | Output | Screen> => {
+      (error): Effect.Effect<number, StdoutClosed | ToldFailure, CommandLine | Stdout | Stderr> => {
         switch (error._tag) {
           case "AlreadyReported":
             return Effect.succeed(error.exitCode)
-          case "OutputClosed":
+          case "StdoutClosed":
             return Effect.succeed(ExitCode.ok)
           default:
             return Report.failure(error)
@@ -39,7 +34,7 @@ export const settle = <R>(
       }
     ),
     Effect.catchAllDefect((defect) => Report.defect(defect)),
-    Effect.catchAll((error) => Effect.succeed(error._tag === "OutputClosed" ? ExitCode.ok : ExitCode.local))
+    Effect.catchAll((error) => Effect.succeed(error._tag === "StdoutClosed" ? ExitCode.ok : ExitCode.local))
   )
 
 const misunderstood = (error: ValidationError.ValidationError): UsageError =>

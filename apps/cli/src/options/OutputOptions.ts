@@ -4,8 +4,8 @@
 import { Options } from "@effect/cli"
 import { FileSystem } from "@effect/platform"
 import { Effect, Option } from "effect"
-import type { Ids } from "./BatchIds.js"
 import { UsageError } from "../failure/CliError.js"
+import type { Ids } from "./BatchIds.js"
 import * as Destination from "./Destination.js"
 
 /** The flags. */

@@ -4,8 +4,8 @@
 import { isTerminal } from "@org/batch-core/Batch"
 import type { Event } from "@org/batch-core/Retrieval"
 import { Duration } from "effect"
+import { bytes, count, duration, plural } from "../terminal/Humanize.js"
 import { eta, type Job, rate } from "./Progress.js"
-import { bytes, count, duration, plural } from "../terminal/Quantity.js"
 
 /** How the terminal wants it. */
 export interface Look {

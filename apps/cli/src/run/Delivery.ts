@@ -6,15 +6,15 @@ import type { BatchError } from "@org/batch-core/BatchError"
 import { Receipt } from "@org/batch-core/Receipt"
 import type { DownloadOptions, Needs } from "@org/batch-core/Retrieval"
 import { Effect, Option, Schema, Stream } from "effect"
+import * as ExitCode from "../failure/ExitCode.js"
 import type { Ids } from "../options/BatchIds.js"
 import type { Destination } from "../options/Destination.js"
-import * as ExitCode from "../failure/ExitCode.js"
-import * as LocalDisk from "./LocalDisk.js"
-import { Output } from "../terminal/Output.js"
 import type { OutputRequest } from "../options/OutputOptions.js"
+import * as ProgressReporter from "../progress/ProgressReporter.js"
+import { bytes, count, plural } from "../terminal/Humanize.js"
+import { Stdout } from "../terminal/Stdout.js"
+import * as LocalDisk from "./LocalDisk.js"
 import * as PerBatch from "./PerBatch.js"
-import { bytes, count, plural } from "../terminal/Quantity.js"
-import * as Tracker from "../progress/Tracker.js"
 
 /** What to deliver, and how it is fetched. */
 export interface Job {
@@ -28,20 +28,24 @@ export interface Job {
 
 /** Fetches every batch to its end; fails with the exit code when one of them failed. */
 export const run = Effect.fn("Delivery.run")(function* (job: Job) {
-  const tracker = yield* Tracker.make({ ids: job.ids, quiet: job.request.quiet })
+  const reporter = yield* ProgressReporter.make({ ids: job.ids, quiet: job.request.quiet })
   return yield* job.destination._tag === "Stdout"
-    ? toStdout(job, job.destination, tracker)
-    : toFiles(job, job.destination, tracker)
+    ? toStdout(job, job.destination, reporter)
+    : toFiles(job, job.destination, reporter)
 }, Effect.scoped)
 
-const toFiles = (job: Job, destination: Destination & { readonly _tag: "Files" }, tracker: Tracker.Tracker) =>
+const toFiles = (
+  job: Job,
+  destination: Destination & { readonly _tag: "Files" },
+  reporter: ProgressReporter.ProgressReporter
+) =>
   PerBatch.run({
     ids: job.ids,
     concurrency: job.concurrency,
     order: "arrival",
     ifInterrupted: "what has arrived is kept, and the job goes on",
     run: (id) =>
-      fetch(job, tracker, id, {
+      fetch(job, reporter, id, {
         output: destination.path(id),
         format: destination.format,
         columns: destination.columns,
@@ -49,54 +53,59 @@ const toFiles = (job: Job, destination: Destination & { readonly _tag: "Files" }
         receipt: job.request.receipt,
         force: job.request.force
       }),
-    emit: (receipt) => announce(receipt, job.request, tracker),
-    last: tracker.last
+    emit: (receipt) => announce(receipt, job.request, reporter),
+    last: reporter.last
   })
 
 /** All rows are here and verified before the first of them is printed. */
 const toStdout = (
   job: Job,
   { columns, format }: Destination & { readonly _tag: "Stdout" },
-  tracker: Tracker.Tracker
+  reporter: ProgressReporter.ProgressReporter
 ) =>
   Effect.gen(function* () {
     const folder = yield* LocalDisk.privateFolder
-    const output = yield* Output
+    const stdout = yield* Stdout
     yield* PerBatch.run({
       ids: job.ids,
       concurrency: job.concurrency,
       order: "arguments",
       ifInterrupted: "-o - starts from the beginning, a file would go on from what is here",
-      run: (id) => fetch(job, tracker, id, { output: `${folder}/${id}.${format}`, format, columns }),
+      run: (id) => fetch(job, reporter, id, { output: `${folder}/${id}.${format}`, format, columns }),
       emit: (receipt) =>
-        Stream.runForEach(LocalDisk.bytes(receipt.output), output.bytes).pipe(
+        Stream.runForEach(LocalDisk.bytes(receipt.output), stdout.bytes).pipe(
           Effect.zipRight(LocalDisk.remove(receipt.output)),
-          Effect.zipRight(tracker.say(`${receipt.batchId} ${summary(receipt)} written to standard output`)),
+          Effect.zipRight(reporter.say(`${receipt.batchId} ${summary(receipt)} written to standard output`)),
           Effect.as(ExitCode.ok)
         ),
-      last: tracker.last
+      last: reporter.last
     })
   })
 
-const fetch = (job: Job, tracker: Tracker.Tracker, id: BatchId, options: DownloadOptions) =>
+const fetch = (
+  job: Job,
+  reporter: ProgressReporter.ProgressReporter,
+  id: BatchId,
+  options: DownloadOptions
+) =>
   job
     .fetch(id, {
       ...options,
       concurrency: Option.getOrUndefined(job.request.concurrency),
       allowIncomplete: job.request.allowIncomplete,
-      onEvent: tracker.onEvent(id)
+      onEvent: reporter.onEvent(id)
     })
     .pipe(
       Effect.tapBoth({
-        onFailure: () => tracker.ended(id, "failed"),
-        onSuccess: () => tracker.ended(id, "done")
+        onFailure: () => reporter.ended(id, "failed"),
+        onSuccess: () => reporter.ended(id, "done")
       })
     )
 
-const announce = (receipt: Receipt, request: OutputRequest, tracker: Tracker.Tracker) =>
+const announce = (receipt: Receipt, request: OutputRequest, reporter: ProgressReporter.ProgressReporter) =>
   Effect.gen(function* () {
-    if (request.json) yield* (yield* Output).json(yield* Effect.orDie(Schema.encode(Receipt)(receipt)))
-    else yield* tracker.say(`${receipt.batchId} ${summary(receipt)} in ${receipt.output}`)
+    if (request.json) yield* (yield* Stdout).json(yield* Effect.orDie(Schema.encode(Receipt)(receipt)))
+    else yield* reporter.say(`${receipt.batchId} ${summary(receipt)} in ${receipt.output}`)
     return ExitCode.ok
   })
 

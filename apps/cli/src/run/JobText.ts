@@ -4,7 +4,7 @@
 import { type Batch, isTerminal } from "@org/batch-core/Batch"
 import { maskUrl } from "@org/batch-core/Secret"
 import { DateTime, Option, Redacted } from "effect"
-import { ago, count, duration, instant, plural } from "../terminal/Quantity.js"
+import { ago, count, duration, instant, plural } from "../terminal/Humanize.js"
 
 /** What the job is about: `company enrich`. */
 export const kind = (batch: Batch): string =>

@@ -5,12 +5,12 @@
 import type { Batch, BatchId } from "@org/batch-core/Batch"
 import type { BatchError } from "@org/batch-core/BatchError"
 import { Cause, Deferred, Effect, Either, Exit } from "effect"
-import type { Ids } from "../options/BatchIds.js"
 import { AlreadyReported } from "../failure/CliError.js"
-import { again, Invocation } from "../terminal/Invocation.js"
-import type { Output, OutputError } from "../terminal/Output.js"
 import * as Report from "../failure/Report.js"
-import { Screen } from "../terminal/Screen.js"
+import type { Ids } from "../options/BatchIds.js"
+import { again, CommandLine } from "../terminal/CommandLine.js"
+import { Stderr } from "../terminal/Stderr.js"
+import type { Stdout, StdoutError } from "../terminal/Stdout.js"
 
 /** What to do with each batch. */
 export interface Work<A, E extends BatchError, R, R2> {
@@ -21,7 +21,7 @@ export interface Work<A, E extends BatchError, R, R2> {
   readonly order: "arguments" | "arrival"
   readonly run: (id: BatchId) => Effect.Effect<A, E, R>
   /** Prints a result and gives its exit code. */
-  readonly emit: (result: A, id: BatchId) => Effect.Effect<number, OutputError, R2>
+  readonly emit: (result: A, id: BatchId) => Effect.Effect<number, StdoutError, R2>
   /** What is said when it is interrupted, before the command that goes on with the batches that are left. */
   readonly ifInterrupted?: string | undefined
   /** The last answer of the API about a batch, for the message when it fails. */
@@ -31,7 +31,7 @@ export interface Work<A, E extends BatchError, R, R2> {
 /** Runs it all; fails with the exit code when it is not 0, everything having been told by then. */
 export const run = <A, E extends BatchError, R, R2>(
   work: Work<A, E, R, R2>
-): Effect.Effect<void, OutputError | AlreadyReported, R | R2 | Invocation | Output | Screen> =>
+): Effect.Effect<void, StdoutError | AlreadyReported, R | R2 | CommandLine | Stdout | Stderr> =>
   Effect.gen(function* () {
     const turns = yield* Effect.forEach(work.ids, () => Deferred.make<void>())
     const ended = new Set<BatchId>()
@@ -63,19 +63,19 @@ export const run = <A, E extends BatchError, R, R2>(
 const goOn = (
   what: string | undefined,
   left: ReadonlyArray<BatchId>
-): Effect.Effect<void, never, Invocation | Screen> =>
+): Effect.Effect<void, never, CommandLine | Stderr> =>
   Effect.gen(function* () {
     if (what === undefined) return
-    const screen = yield* Screen
-    yield* screen.line(`interrupted: ${what}`)
-    yield* screen.line(`  next   ${again(yield* Invocation, { ids: left })}`)
+    const stderr = yield* Stderr
+    yield* stderr.line(`interrupted: ${what}`)
+    yield* stderr.line(`  next   ${again(yield* CommandLine, { ids: left })}`)
   })
 
 const conclude = <A, E extends BatchError, R, R2>(
   work: Work<A, E, R, R2>,
   id: BatchId,
   result: Exit.Exit<A, E>
-): Effect.Effect<number, OutputError, R2 | Invocation | Output | Screen> =>
+): Effect.Effect<number, StdoutError, R2 | CommandLine | Stdout | Stderr> =>
   Effect.gen(function* () {
     if (Exit.isSuccess(result)) return yield* work.emit(result.value, id)
     const failure = Cause.failureOrCause(result.cause)

@@ -4,7 +4,7 @@
 import { FileSystem } from "@effect/platform"
 import { Effect, Either, Option } from "effect"
 import { SettingsError } from "../failure/CliError.js"
-import { Screen } from "../terminal/Screen.js"
+import { Stderr } from "../terminal/Stderr.js"
 
 /** Variables by their names. */
 export type Variables = ReadonlyMap<string, string>
@@ -46,7 +46,7 @@ const unquoted = (value: string): string => /^(["'])(.*)\1$/u.exec(value)?.[2] ?
 /** The variables of the profile file; none when there is no such file. Warns when others can read a key in it. */
 export const read = Effect.fn("Profile.read")(function* (
   file: string
-): Effect.fn.Return<Variables, SettingsError, FileSystem.FileSystem | Screen> {
+): Effect.fn.Return<Variables, SettingsError, FileSystem.FileSystem | Stderr> {
   const fs = yield* FileSystem.FileSystem
   const text = yield* fs.readFileString(file).pipe(
     Effect.catchTag("SystemError", (error) =>
@@ -64,11 +64,11 @@ export const read = Effect.fn("Profile.read")(function* (
   return variables
 })
 
-const warnIfShared = (file: string): Effect.Effect<void, never, FileSystem.FileSystem | Screen> =>
+const warnIfShared = (file: string): Effect.Effect<void, never, FileSystem.FileSystem | Stderr> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const mode = yield* Effect.option(fs.stat(file))
     if (!Option.exists(mode, (info) => (info.mode & 0o077) !== 0)) return
-    const screen = yield* Screen
-    yield* screen.line(`warning: ${file} holds a key and others may read it: chmod 600 ${file}`)
+    const stderr = yield* Stderr
+    yield* stderr.line(`warning: ${file} holds a key and others may read it: chmod 600 ${file}`)
   })

@@ -4,10 +4,10 @@
 import type { FileSystem } from "@effect/platform"
 import * as BatchConfig from "@org/batch-core/BatchConfig"
 import { ConfigProvider, Context, Effect, Layer, Option } from "effect"
-import { Censor } from "../terminal/Censor.js"
 import { SettingsError } from "../failure/CliError.js"
+import { Redactor } from "../terminal/Redactor.js"
+import type { Stderr } from "../terminal/Stderr.js"
 import * as Profile from "./Profile.js"
-import type { Screen } from "../terminal/Screen.js"
 
 /** The environment of the process. */
 export interface Environment {
@@ -21,7 +21,7 @@ export const Environment = Context.GenericTag<Environment>("@org/batch-cli/Envir
 export const variables: Effect.Effect<
   Profile.Variables,
   SettingsError,
-  Environment | FileSystem.FileSystem | Screen
+  Environment | FileSystem.FileSystem | Stderr
 > = Effect.gen(function* () {
   const env = (yield* Environment).variables
   const file = Profile.path(env)
@@ -34,20 +34,22 @@ export const variables: Effect.Effect<
 export const layer: Layer.Layer<
   BatchConfig.BatchConfig,
   SettingsError,
-  Censor | Environment | FileSystem.FileSystem | Screen
+  Redactor | Environment | FileSystem.FileSystem | Stderr
 > = Layer.unwrapEffect(
   Effect.map(variables, (all) =>
     BatchConfig.layerConfig().pipe(
-      Layer.tap(guardKey),
+      Layer.tap(redactKey),
       Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(all), { pathDelim: "_" }))),
       Layer.mapError((error) => new SettingsError(BatchConfig.explain(error)))
     )
   )
 )
 
-const guardKey = (settings: Context.Context<BatchConfig.BatchConfig>): Effect.Effect<void, never, Censor> =>
+const redactKey = (
+  settings: Context.Context<BatchConfig.BatchConfig>
+): Effect.Effect<void, never, Redactor> =>
   Effect.gen(function* () {
-    const { guard } = yield* Censor
+    const redactor = yield* Redactor
     const { apiKey } = Context.get(settings, BatchConfig.BatchConfig)
-    if (Option.isSome(apiKey)) yield* guard(apiKey.value)
+    if (Option.isSome(apiKey)) yield* redactor.add(apiKey.value)
   })

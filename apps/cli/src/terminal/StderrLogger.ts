@@ -3,7 +3,7 @@
  */
 import { maskText } from "@org/batch-core/Secret"
 import { Effect, Inspectable, Layer, Logger } from "effect"
-import { Screen } from "./Screen.js"
+import { Stderr } from "./Stderr.js"
 
 const words: Readonly<Record<string, string>> = {
   WARN: "warning: ",
@@ -13,15 +13,15 @@ const words: Readonly<Record<string, string>> = {
 }
 
 /** In place of Effect's logger, which writes to standard output. */
-export const layer: Layer.Layer<never, never, Screen> = Layer.unwrapEffect(
-  Effect.map(Screen, (screen) =>
+export const layer: Layer.Layer<never, never, Stderr> = Layer.unwrapEffect(
+  Effect.map(Stderr, (stderr) =>
     Logger.replace(
       Logger.defaultLogger,
       Logger.make(({ logLevel, message }) => {
         const text = (Array.isArray(message) ? message : [message]).map((part) =>
           Inspectable.toStringUnknown(part, 0)
         )
-        screen.unsafeLine(`${words[logLevel.label] ?? "debug: "}${maskText(text.join(" "))}`)
+        stderr.unsafeLine(`${words[logLevel.label] ?? "debug: "}${maskText(text.join(" "))}`)
       })
     )
   )

@@ -4,7 +4,7 @@
 import { Context } from "effect"
 
 /** How this program was started. */
-export interface Invocation {
+export interface CommandLine {
   /** What was typed, without `node` and the script. */
   readonly argv: ReadonlyArray<string>
   /** Whether a bug is told with its stack. */
@@ -12,7 +12,7 @@ export interface Invocation {
 }
 
 /** How this program was started. */
-export const Invocation = Context.GenericTag<Invocation>("@org/batch-cli/Invocation")
+export const CommandLine = Context.GenericTag<CommandLine>("@org/batch-cli/CommandLine")
 
 /** How a command line differs from the one that was typed. */
 export interface Changes {
@@ -44,10 +44,10 @@ const valued = [
 ]
 
 /** Whether the user wants JSON, as far as that can be told before the command line is understood. */
-export const wantsJson = ({ argv }: Pick<Invocation, "argv">): boolean => argv.includes("--json")
+export const wantsJson = ({ argv }: Pick<CommandLine, "argv">): boolean => argv.includes("--json")
 
 /** The command that repeats this one, with some changes; ready to be pasted into a shell. */
-export const again = ({ argv }: Pick<Invocation, "argv">, changes: Changes = {}): string => {
+export const again = ({ argv }: Pick<CommandLine, "argv">, changes: Changes = {}): string => {
   const [verb = "--help", ...words] = argv
   const left = changes.without ?? []
   const rest = words.filter(

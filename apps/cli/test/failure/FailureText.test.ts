@@ -2,9 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { BatchId, FromJson } from "@org/batch-core/Batch"
 import * as BatchError from "@org/batch-core/BatchError"
 import { Duration, Option, Schema } from "effect"
-import type { Failure } from "../../src/failure/CliError.js"
 import { SandboxUnavailable, SettingsError, UsageError } from "../../src/failure/CliError.js"
-import * as FailureText from "../../src/failure/Failure.js"
+import type { Failure } from "../../src/failure/CliError.js"
+import * as FailureText from "../../src/failure/FailureText.js"
 
 const batchId = Schema.decodeSync(BatchId)("01234567-89ab-4cde-8f01-23456789abcd")
 const link = "https://bucket.example/merged.jsonl.gz?X-Amz-Signature=0123abcd"
@@ -16,7 +16,7 @@ const last = Schema.decodeSync(FromJson)({
 })
 
 const circumstances = {
-  invocation: {
+  commandLine: {
     argv: ["download", batchId, "ffffffff-89ab-4cde-8f01-23456789abcd", "-o", "my out/", "--json"],
     debug: false
   },
@@ -142,6 +142,6 @@ it("a bug says so, without a stack unless debugging", () => {
   const quiet = FailureText.bug(defect, { batchId, debug: false }).join("\n")
   expect(quiet).toContain("this is a bug in batchctl: broke at https://bucket.example/merged.jsonl.gz?***")
   expect(quiet).toContain("issue tracker")
-  expect(quiet).not.toContain("Failure.test")
-  expect(FailureText.bug(defect, { debug: true }).join("\n")).toContain("Failure.test")
+  expect(quiet).not.toContain("FailureText.test")
+  expect(FailureText.bug(defect, { debug: true }).join("\n")).toContain("FailureText.test")
 })

@@ -1,28 +1,28 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Screen from "../../src/terminal/Screen.js"
+import * as Stderr from "../../src/terminal/Stderr.js"
 
 /** What is written to a terminal of 40 columns, or to a log. */
 const written = (
   env: Readonly<Record<string, string>>,
   isTTY: boolean,
-  use: (screen: Screen.Service) => Effect.Effect<void>
+  use: (stderr: Stderr.Service) => Effect.Effect<void>
 ): Effect.Effect<string> =>
   Effect.gen(function* () {
     const texts: Array<string> = []
-    yield* use(yield* Screen.make({ isTTY, columns: 40, write: (text) => texts.push(text) }, env))
+    yield* use(yield* Stderr.make({ isTTY, columns: 40, write: (text) => texts.push(text) }, env))
     return texts.join("")
   })
 
-const session = (screen: Screen.Service) =>
+const scene = (stderr: Stderr.Service) =>
   Effect.all(
     [
-      screen.live("one"),
-      screen.live("two"),
-      screen.line("stays"),
-      screen.live("three"),
-      screen.clear,
-      screen.clear
+      stderr.live("one"),
+      stderr.live("two"),
+      stderr.line("stays"),
+      stderr.live("three"),
+      stderr.clear,
+      stderr.clear
     ],
     {
       discard: true
@@ -32,7 +32,7 @@ const session = (screen: Screen.Service) =>
 it.effect("redraws one line on a terminal, and leaves none behind", () =>
   Effect.gen(function* () {
     const erase = "\r\u001b[2K"
-    expect(yield* written({ TERM: "xterm" }, true, session)).toBe(
+    expect(yield* written({ TERM: "xterm" }, true, scene)).toBe(
       `${erase}one${erase}two${erase}stays\n${erase}three${erase}`
     )
   })
@@ -44,13 +44,13 @@ it.effect.each([
   [{ TERM: "xterm" }, false]
 ] as const)("%j, terminal %j: lines that stay and nothing else", ([env, isTTY]) =>
   Effect.gen(function* () {
-    expect(yield* written(env, isTTY, session)).toBe("stays\n")
+    expect(yield* written(env, isTTY, scene)).toBe("stays\n")
   })
 )
 
 it.effect("NO_COLOR takes the colour and leaves the bar", () =>
   Effect.gen(function* () {
-    const { color, interactive } = yield* Screen.make({ isTTY: true, write: () => true }, { NO_COLOR: "1" })
+    const { color, interactive } = yield* Stderr.make({ isTTY: true, write: () => true }, { NO_COLOR: "1" })
     expect({ color, interactive }).toEqual({ color: false, interactive: true })
   })
 )
@@ -62,7 +62,7 @@ it.effect.each([
   [132, 132]
 ] as const)("a terminal that says %j columns: %j", ([columns, expected]) =>
   Effect.gen(function* () {
-    const screen = yield* Screen.make({ isTTY: true, columns, write: () => true }, {})
-    expect(yield* screen.columns).toBe(expected)
+    const stderr = yield* Stderr.make({ isTTY: true, columns, write: () => true }, {})
+    expect(yield* stderr.columns).toBe(expected)
   })
 )

@@ -4,12 +4,12 @@
 import type { Batch, BatchId } from "@org/batch-core/Batch"
 import type { Event } from "@org/batch-core/Retrieval"
 import { Clock, Duration, Effect, Ref, Schedule, type Scope } from "effect"
+import { Stderr } from "../terminal/Stderr.js"
 import * as Progress from "./Progress.js"
 import * as ProgressLine from "./ProgressLine.js"
-import { Screen } from "../terminal/Screen.js"
 
 /** What the commands tell of their work. */
-export interface Tracker {
+export interface ProgressReporter {
   /** Something has happened to a batch. */
   readonly onEvent: (id: BatchId) => (event: Event) => Effect.Effect<void>
   /** A batch has come to its end. */
@@ -26,17 +26,17 @@ const heartbeatEvery = Duration.minutes(1)
 type Jobs = ReadonlyMap<BatchId, Progress.Job>
 
 /** Shows progress as long as the scope lives. */
-export const make = Effect.fn("Tracker.make")(function* (options: {
+export const make = Effect.fn("ProgressReporter.make")(function* (options: {
   readonly ids: ReadonlyArray<BatchId>
   readonly quiet: boolean
-}): Effect.fn.Return<Tracker, never, Screen | Scope.Scope> {
-  const screen = yield* Screen
+}): Effect.fn.Return<ProgressReporter, never, Stderr | Scope.Scope> {
+  const stderr = yield* Stderr
   const startedAt = yield* Clock.currentTimeMillis
   const jobs = yield* Ref.make<Jobs>(new Map(options.ids.map((id) => [id, Progress.start(id, startedAt)])))
-  const say = (text: string) => (options.quiet ? Effect.void : screen.line(text))
+  const say = (text: string) => (options.quiet ? Effect.void : stderr.line(text))
   if (!options.quiet) {
-    yield* Effect.addFinalizer(() => screen.clear)
-    yield* Effect.forkScoped(screen.interactive ? redraw(screen, jobs) : beat(screen, jobs))
+    yield* Effect.addFinalizer(() => stderr.clear)
+    yield* Effect.forkScoped(stderr.interactive ? redraw(stderr, jobs) : beat(stderr, jobs))
   }
 
   const update = (id: BatchId, change: (job: Progress.Job, now: number) => Progress.Job) =>
@@ -52,7 +52,7 @@ export const make = Effect.fn("Tracker.make")(function* (options: {
       Effect.flatMap(
         update(id, (job, now) => Progress.apply(job, event, now)),
         ({ before, now }) => {
-          const text = screen.interactive
+          const text = stderr.interactive
             ? ProgressLine.notice(before, event)
             : ProgressLine.change(before, event, now)
           return text === undefined ? Effect.void : say(text)
@@ -64,19 +64,19 @@ export const make = Effect.fn("Tracker.make")(function* (options: {
   }
 })
 
-const redraw = (screen: Screen["Type"], jobs: Ref.Ref<Jobs>): Effect.Effect<void> =>
+const redraw = (stderr: Stderr["Type"], jobs: Ref.Ref<Jobs>): Effect.Effect<void> =>
   Effect.gen(function* () {
     const all = [...(yield* Ref.get(jobs)).values()]
-    const look = { columns: yield* screen.columns, unicode: screen.unicode, color: screen.color }
+    const look = { columns: yield* stderr.columns, unicode: stderr.unicode, color: stderr.color }
     const over = all.every((job) => job.phase === "done" || job.phase === "failed")
-    if (!over) yield* screen.live(ProgressLine.live(all, look, yield* Clock.currentTimeMillis))
+    if (!over) yield* stderr.live(ProgressLine.live(all, look, yield* Clock.currentTimeMillis))
   }).pipe(Effect.repeat(Schedule.spaced(redrawEvery)), Effect.asVoid)
 
-const beat = (screen: Screen["Type"], jobs: Ref.Ref<Jobs>): Effect.Effect<void> =>
+const beat = (stderr: Stderr["Type"], jobs: Ref.Ref<Jobs>): Effect.Effect<void> =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const busy = [...(yield* Ref.get(jobs)).values()].filter(
       ({ phase }) => phase !== "done" && phase !== "failed"
     )
-    if (busy.length > 0) yield* screen.line(ProgressLine.heartbeat(busy, now))
+    if (busy.length > 0) yield* stderr.line(ProgressLine.heartbeat(busy, now))
   }).pipe(Effect.schedule(Schedule.spaced(heartbeatEvery)), Effect.asVoid)

@@ -3,7 +3,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { isatty } from "node:tty"
-import { Censor } from "./Censor.js"
+import { Redactor } from "./Redactor.js"
 
 /** Standard error. Writing never fails: if nobody listens, nobody is told. */
 export interface Service {
@@ -24,7 +24,7 @@ export interface Service {
 }
 
 /** Standard error. */
-export class Screen extends Context.Tag("@org/batch-cli/Screen")<Screen, Service>() {}
+export class Stderr extends Context.Tag("@org/batch-cli/Stderr")<Stderr, Service>() {}
 
 /** What is known of the terminal. */
 export interface Terminal {
@@ -36,7 +36,7 @@ export interface Terminal {
 
 const set = (value: string | undefined): boolean => value !== undefined && value !== ""
 
-/** A screen over a terminal or a log, told apart by `isTTY`, `CI`, `TERM` and `NO_COLOR`. */
+/** Standard error over a terminal or a log, told apart by `isTTY`, `CI`, `TERM` and `NO_COLOR`. */
 export const make = (
   terminal: Terminal,
   env: Readonly<Record<string, string | undefined>>
@@ -71,9 +71,9 @@ export const make = (
   })
 
 /** The process's own standard error, opened when there is something to say: many a run says nothing. */
-export const layer: Layer.Layer<Screen, never, Censor> = Layer.effect(
-  Screen,
-  Effect.flatMap(Censor, ({ clean }) => {
+export const layer: Layer.Layer<Stderr, never, Redactor> = Layer.effect(
+  Stderr,
+  Effect.flatMap(Redactor, ({ redact }) => {
     const open = (): NodeJS.WriteStream => {
       if (process.stderr.listenerCount("error") === 0) process.stderr.on("error", () => undefined)
       return process.stderr
@@ -84,7 +84,7 @@ export const layer: Layer.Layer<Screen, never, Censor> = Layer.effect(
         get columns() {
           return open().columns
         },
-        write: (text) => open().write(clean(text))
+        write: (text) => open().write(redact(text))
       },
       process.env
     )

@@ -4,10 +4,10 @@
 import { type Batch, toJson } from "@org/batch-core/Batch"
 import { maskText } from "@org/batch-core/Secret"
 import { Duration, Either, Option, Predicate, Schema } from "effect"
+import { duration, plural } from "../terminal/Humanize.js"
 import { AnyFailure, type Circumstances, type Failure, type OwnFailure } from "./CliError.js"
 import * as ExitCode from "./ExitCode.js"
 import * as NextCommand from "./NextCommand.js"
-import { duration, plural } from "../terminal/Quantity.js"
 
 const isOwn = (failure: Failure): failure is OwnFailure =>
   failure._tag === "UsageError" || failure._tag === "SettingsError" || failure._tag === "SandboxUnavailable"
@@ -31,7 +31,7 @@ export const lines = (failure: Failure, context: Circumstances): ReadonlyArray<s
 /** The object that `--json` prints: the failure's own fields, as its schema encodes them. */
 export const json = (
   failure: Failure,
-  context: Omit<Circumstances, "invocation">
+  context: Omit<Circumstances, "commandLine">
 ): Readonly<Record<string, unknown>> => {
   const fields = Either.getOrElse(Schema.encodeEither(AnyFailure)(failure), () => ({}))
   return {
@@ -45,7 +45,7 @@ export const json = (
   }
 }
 
-const subject = (failure: Failure, context: Omit<Circumstances, "invocation">): string | undefined =>
+const subject = (failure: Failure, context: Omit<Circumstances, "commandLine">): string | undefined =>
   context.batchId ?? (failure._tag === "UsageError" ? Option.getOrUndefined(failure.batchId) : undefined)
 
 /** What is said of a fault of this program: never a stack, unless debugging was asked for. */

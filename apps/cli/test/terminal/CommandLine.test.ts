@@ -1,17 +1,17 @@
 import { expect, it } from "@effect/vitest"
-import * as Invocation from "../../src/terminal/Invocation.js"
+import * as CommandLine from "../../src/terminal/CommandLine.js"
 
 const typed = { argv: ["get", "a", "-o", "my rows/", "b", "--json", "--timeout=2h"] }
 
 it("repeats a command line so that a shell can read it", () => {
-  expect(Invocation.again(typed)).toBe("batchctl get a b -o 'my rows/' --json --timeout=2h")
-  expect(Invocation.again({ argv: ["get", "a", "-o", "-"] })).toBe("batchctl get a -o -")
-  expect(Invocation.command("get", "it's")).toBe(String.raw`batchctl get 'it'\''s'`)
-  expect(Invocation.again({ argv: [] })).toBe("batchctl --help")
+  expect(CommandLine.again(typed)).toBe("batchctl get a b -o 'my rows/' --json --timeout=2h")
+  expect(CommandLine.again({ argv: ["get", "a", "-o", "-"] })).toBe("batchctl get a -o -")
+  expect(CommandLine.command("get", "it's")).toBe(String.raw`batchctl get 'it'\''s'`)
+  expect(CommandLine.again({ argv: [] })).toBe("batchctl --help")
 })
 
 it("for one of several batches, under another verb, with more flags", () => {
-  expect(Invocation.again(typed, { ids: ["b"], verb: "wait", add: ["--force", "--json"] })).toBe(
+  expect(CommandLine.again(typed, { ids: ["b"], verb: "wait", add: ["--force", "--json"] })).toBe(
     "batchctl wait b -o 'my rows/' --json --timeout=2h --force"
   )
 })
@@ -19,7 +19,7 @@ it("for one of several batches, under another verb, with more flags", () => {
 it("without some flags and their values", () => {
   const table = { argv: ["get", "a", "--columns", "id", "-o", "rows.csv", "--format=csv", "--quiet"] }
   const without = ["--format", "--columns"]
-  expect(Invocation.again(table, { without, add: ["--format", "jsonl"] })).toBe(
+  expect(CommandLine.again(table, { without, add: ["--format", "jsonl"] })).toBe(
     "batchctl get a -o rows.csv --quiet --format jsonl"
   )
 })
