@@ -7,11 +7,11 @@ import * as Cli from "./Cli.js"
 import * as Process from "./Process.js"
 import * as Signals from "./Signals.js"
 import * as ExitCode from "./failure/ExitCode.js"
-import { settle } from "./failure/Settle.js"
+import * as Report from "./failure/Report.js"
 
 const signalled = Signals.watch(process)
 
-settle(Cli.run).pipe(
+Report.settle(Cli.run).pipe(
   Effect.provide(Process.layer),
   NodeRuntime.runMain({
     disableErrorReporting: true,

@@ -1,18 +1,33 @@
 /**
  * What the process lends to a run: its arguments and environment, its two outputs, and the disk.
  */
+import { Terminal } from "@effect/platform"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as Disk from "@org/batch-node/Disk"
 import * as Liveness from "@org/batch-node/Liveness"
-import { Layer } from "effect"
-import * as NoPrompt from "./NoPrompt.js"
+import { Effect, Layer } from "effect"
 import { Environment } from "./settings/Settings.js"
 import { CommandLine } from "./terminal/CommandLine.js"
 import * as Redactor from "./terminal/Redactor.js"
 import * as Stderr from "./terminal/Stderr.js"
 import * as StderrLogger from "./terminal/StderrLogger.js"
 import * as Stdout from "./terminal/Stdout.js"
+
+const never = Effect.dieMessage("batchctl asks no questions")
+
+/**
+ * A terminal without input: the parser requires one for prompts, and no command has any. Node's own would load its line
+ * editor into every run.
+ */
+const layerNoPrompt: Layer.Layer<Terminal.Terminal> = Layer.succeed(Terminal.Terminal, {
+  columns: Effect.succeed(80),
+  rows: Effect.succeed(24),
+  isTTY: Effect.succeed(false),
+  readInput: never,
+  readLine: never,
+  display: () => never
+})
 
 /** Everything that every command may ask for. */
 export const layer = Layer.mergeAll(
@@ -22,5 +37,5 @@ export const layer = Layer.mergeAll(
     Layer.provideMerge(Stderr.layer),
     Layer.provideMerge(Redactor.layer)
   ),
-  Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NoPrompt.layer, Disk.layer, Liveness.layer)
+  Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, layerNoPrompt, Disk.layer, Liveness.layer)
 )

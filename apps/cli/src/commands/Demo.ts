@@ -10,7 +10,7 @@ import { type Verification, verify } from "@org/batch-core/Verification"
 import * as Network from "@org/batch-node/Network"
 import { ConfigProvider, Effect, Layer, Option, Schema, Stream } from "effect"
 import { SandboxUnavailable } from "../failure/CliError.js"
-import * as LocalDisk from "../run/LocalDisk.js"
+import * as Delivery from "../run/Delivery.js"
 import * as LocalSandbox from "../run/LocalSandbox.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
 import { command } from "../terminal/CommandLine.js"
@@ -22,7 +22,10 @@ import * as GetCommand from "./GetCommand.js"
 /** Runs the demo with so many companies; the results are kept in a temporary folder. */
 export const run = Effect.fn("Demo.run")(function* (records: number) {
   const { baseUrl, apiKey } = yield* LocalSandbox.start({ clock: { pendingMs: 600, processingMs: 2_400 } })
-  const folder = yield* LocalDisk.keptFolder
+  const fs = yield* FileSystem.FileSystem
+  const folder = yield* fs
+    .makeTempDirectory({ prefix: "batchctl-demo-" })
+    .pipe(Effect.mapError(Delivery.storageError("the temporary folder")))
   yield* story(records, baseUrl, folder).pipe(Effect.provide(coreLayer({ baseUrl, apiKey })))
 }, Effect.scoped)
 

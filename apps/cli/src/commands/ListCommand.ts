@@ -8,10 +8,9 @@ import { Chunk, Clock, Effect, Option, Stream } from "effect"
 import { UsageError } from "../failure/CliError.js"
 import * as JobText from "../run/JobText.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
-import { ago, count } from "../terminal/Humanize.js"
+import { ago, count, table } from "../terminal/Humanize.js"
 import { Stderr } from "../terminal/Stderr.js"
 import { Stdout } from "../terminal/Stdout.js"
-import * as Table from "../terminal/Table.js"
 
 const defaultLimit = 20
 const largestPage = 100
@@ -87,7 +86,7 @@ const run = Effect.fn("ListCommand.run")(function* (request: Request) {
 const printTable = (jobs: ReadonlyArray<Batch>) =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    const rows = Table.render(
+    const rows = table(
       headings,
       jobs.map((batch) => row(batch, now))
     )

@@ -1,11 +1,13 @@
 /**
  * Telling failures: on standard error for people, on standard output for `--json`.
  */
-import { Effect } from "effect"
+import { HelpDoc, ValidationError } from "@effect/cli"
+import { Effect, Option } from "effect"
+import { stripVTControlCharacters } from "node:util"
 import { CommandLine, wantsJson } from "../terminal/CommandLine.js"
 import { Stderr } from "../terminal/Stderr.js"
-import { Stdout, type StdoutError } from "../terminal/Stdout.js"
-import type { Circumstances, Failure } from "./CliError.js"
+import { Stdout, type StdoutClosed, type StdoutError } from "../terminal/Stdout.js"
+import { type AlreadyReported, type Circumstances, type Failure, UsageError } from "./CliError.js"
 import * as ExitCode from "./ExitCode.js"
 import * as FailureText from "./FailureText.js"
 
@@ -43,3 +45,34 @@ export const defect = Effect.fn("Report.defect")(function* (
   if (wantsJson(commandLine)) yield* (yield* Stdout).json(FailureText.bugJson(cause, batchId))
   return ExitCode.bug
 })
+
+/** What a run can fail with. */
+export type RunError = Failure | ValidationError.ValidationError | AlreadyReported | StdoutClosed
+
+/** Tells what has not been told and gives the exit code; only an interruption goes through. */
+export const settle = <R>(
+  run: Effect.Effect<void, RunError, R>
+): Effect.Effect<number, never, R | CommandLine | Stdout | Stderr> =>
+  run.pipe(
+    Effect.as(ExitCode.ok),
+    Effect.catchIf(ValidationError.isValidationError, (error) => Effect.fail(misunderstood(error))),
+    Effect.catchAll((error): Effect.Effect<number, StdoutClosed | Failure, CommandLine | Stdout | Stderr> => {
+      switch (error._tag) {
+        case "AlreadyReported":
+          return Effect.succeed(error.exitCode)
+        case "StdoutClosed":
+          return Effect.succeed(ExitCode.ok)
+        default:
+          return failure(error)
+      }
+    }),
+    Effect.catchAllDefect((fault) => defect(fault)),
+    Effect.catchAll((error) => Effect.succeed(error._tag === "StdoutClosed" ? ExitCode.ok : ExitCode.local))
+  )
+
+const misunderstood = (error: ValidationError.ValidationError): UsageError =>
+  new UsageError({
+    detail: stripVTControlCharacters(HelpDoc.toAnsiText(error.error)).replace(/\s+/gu, " ").trim(),
+    hint: ValidationError.isCommandMismatch(error) ? Option.some("batchctl --help") : Option.none(),
+    batchId: Option.none()
+  })

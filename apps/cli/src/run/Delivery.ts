@@ -1,11 +1,13 @@
 /**
  * Results to where they were asked for: what `download` and `get` share. Loaded only when there is something to fetch.
  */
+import { FileSystem } from "@effect/platform"
+import type { PlatformError } from "@effect/platform/Error"
 import type { BatchId } from "@org/batch-core/Batch"
-import type { BatchError } from "@org/batch-core/BatchError"
+import { type BatchError, StorageError } from "@org/batch-core/BatchError"
 import { Receipt } from "@org/batch-core/Receipt"
 import type { DownloadOptions, Needs } from "@org/batch-core/Retrieval"
-import { Effect, Option, Schema, Stream } from "effect"
+import { Effect, Option, Schema, type Scope, Stream } from "effect"
 import * as ExitCode from "../failure/ExitCode.js"
 import type { Ids } from "../options/BatchIds.js"
 import type { Destination } from "../options/Destination.js"
@@ -13,7 +15,6 @@ import type { OutputRequest } from "../options/OutputOptions.js"
 import * as ProgressReporter from "../progress/ProgressReporter.js"
 import { bytes, count, plural } from "../terminal/Humanize.js"
 import { Stdout } from "../terminal/Stdout.js"
-import * as LocalDisk from "./LocalDisk.js"
 import * as PerBatch from "./PerBatch.js"
 
 /** What to deliver, and how it is fetched. */
@@ -33,6 +34,23 @@ export const run = Effect.fn("Delivery.run")(function* (job: Job) {
     ? toStdout(job, job.destination, reporter)
     : toFiles(job, job.destination, reporter)
 }, Effect.scoped)
+
+/** A failure of the file system as the core's own `StorageError`, so that it has the same exit code and advice. */
+export const storageError =
+  (path: string) =>
+  (error: PlatformError): StorageError =>
+    new StorageError({
+      reason:
+        error._tag === "SystemError" && error.reason === "PermissionDenied"
+          ? "Denied"
+          : /ENOSPC|EDQUOT/u.test(String(error.cause))
+            ? "NoSpace"
+            : error._tag === "SystemError" && error.reason === "AlreadyExists"
+              ? "Exists"
+              : "Unwritable",
+      path,
+      detail: error._tag === "SystemError" ? error.reason : "bad path"
+    })
 
 const toFiles = (
   job: Job,
@@ -64,7 +82,7 @@ const toStdout = (
   reporter: ProgressReporter.ProgressReporter
 ) =>
   Effect.gen(function* () {
-    const folder = yield* LocalDisk.privateFolder
+    const folder = yield* privateFolder
     const stdout = yield* Stdout
     yield* PerBatch.run({
       ids: job.ids,
@@ -73,8 +91,8 @@ const toStdout = (
       ifInterrupted: "-o - starts from the beginning, a file would go on from what is here",
       run: (id) => fetch(job, reporter, id, { output: `${folder}/${id}.${format}`, format, columns }),
       emit: (receipt) =>
-        Stream.runForEach(LocalDisk.bytes(receipt.output), stdout.bytes).pipe(
-          Effect.zipRight(LocalDisk.remove(receipt.output)),
+        Stream.runForEach(contents(receipt.output), stdout.bytes).pipe(
+          Effect.zipRight(remove(receipt.output)),
           Effect.zipRight(reporter.say(`${receipt.batchId} ${summary(receipt)} written to standard output`)),
           Effect.as(ExitCode.ok)
         ),
@@ -116,3 +134,17 @@ const summary = (receipt: Receipt): string => {
     ? "empty result (0 rows)"
     : `complete and verified: ${rows}, ${bytes(receipt.bytes)},`
 }
+
+/** A temporary folder that only its owner can read; it goes with the scope. */
+const privateFolder: Effect.Effect<string, StorageError, FileSystem.FileSystem | Scope.Scope> =
+  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "batchctl-" })).pipe(
+    Effect.mapError(storageError("the temporary folder"))
+  )
+
+const contents = (path: string): Stream.Stream<Uint8Array, StorageError, FileSystem.FileSystem> =>
+  Stream.unwrap(Effect.map(FileSystem.FileSystem, (fs) => fs.stream(path, { chunkSize: 256 * 1024 }))).pipe(
+    Stream.mapError(storageError(path))
+  )
+
+const remove = (path: string): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => fs.remove(path)).pipe(Effect.mapError(storageError(path)))

@@ -1,5 +1,5 @@
 /**
- * Figures as people read them. No `Intl`: it costs more at start-up than everything else that is printed.
+ * Figures and tables as people read them. No `Intl`: it costs more at start-up than everything else that is printed.
  */
 import { DateTime, Option } from "effect"
 
@@ -43,3 +43,18 @@ export const ago = (at: Option.Option<DateTime.Utc>, now: number): string =>
     onNone: () => "",
     onSome: (moment) => `${duration(Math.max(0, now - DateTime.toEpochMillis(moment)))} ago`
   })
+
+/** Rows aligned under their headings, two spaces between columns, no rules; the last column is not padded. */
+export const table = (
+  headings: ReadonlyArray<string>,
+  rows: ReadonlyArray<ReadonlyArray<string>>
+): ReadonlyArray<string> => {
+  const all = [headings, ...rows]
+  const widths = headings.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)))
+  return all.map((row) =>
+    row
+      .map((cell, column) => (column === headings.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+      .join("  ")
+      .trimEnd()
+  )
+}
