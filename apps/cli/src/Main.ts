@@ -2,14 +2,14 @@
  * Runs the command line on Node.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Signals from "@org/batch-node/Signals"
 import { Effect, Exit } from "effect"
 import * as Cli from "./Cli.js"
 import * as Process from "./Process.js"
-import * as Signals from "./Signals.js"
 import * as ExitCode from "./failure/ExitCode.js"
 import * as Report from "./failure/Report.js"
 
-const signalled = Signals.watch(process)
+const signalled = Signals.watch(process, { patience: "800 millis" })
 
 Report.settle(Cli.run).pipe(
   Effect.provide(Process.layer),

@@ -1,5 +1,5 @@
 /**
- * What a script sees of a run: the exit codes that the contract promises.
+ * What a script sees of a run: its exit code. Those of a run that a signal has ended are in `Signals`.
  */
 import type { BatchError } from "@org/batch-core/BatchError"
 
@@ -20,12 +20,6 @@ export const stillRunning = 5
 
 /** Disk full, no permission, destination exists, port in use. */
 export const local = 9
-
-/** Ended by a signal: Ctrl-C. */
-export const interrupted = 130
-
-/** Ended by a signal: a polite kill. */
-export const terminated = 143
 
 const ofTag = {
   NotAuthorized: 3,
