@@ -1,8 +1,8 @@
 /**
  * All commands under one name.
  */
-import { CliConfig, Command } from "@effect/cli"
-import { Effect } from "effect"
+import { CliConfig, Command, CommandDescriptor, type Usage } from "@effect/cli"
+import { Effect, HashMap, Option } from "effect"
 import * as DemoCommand from "./commands/DemoCommand.js"
 import * as DoctorCommand from "./commands/DoctorCommand.js"
 import * as DownloadCommand from "./commands/DownloadCommand.js"
@@ -53,6 +53,31 @@ const help = Effect.fn("Cli.help")(function* (argv: ReadonlyArray<string>) {
     render({ commands: Command.getSubcommands(root), summary, version: BATCHCTL_VERSION, argv })
   )
 })
+
+/** The flags that are followed by a value, as the commands declare them. The parser's own two are in no descriptor. */
+export const valued = (): ReadonlySet<string> =>
+  new Set([
+    "--completions",
+    "--log-level",
+    ...[...HashMap.values(Command.getSubcommands(root))].flatMap((command) =>
+      valuedIn(CommandDescriptor.getUsage(command))
+    )
+  ])
+
+const valuedIn = (usage: Usage.Usage): ReadonlyArray<string> => {
+  switch (usage._tag) {
+    case "Named":
+      return Option.isSome(usage.acceptedValues) ? usage.names : []
+    case "Optional":
+    case "Repeated":
+      return valuedIn(usage.usage)
+    case "Alternation":
+    case "Concat":
+      return [...valuedIn(usage.left), ...valuedIn(usage.right)]
+    default:
+      return []
+  }
+}
 
 /** Understands a command line and does what it says. */
 export const run = Effect.gen(function* () {

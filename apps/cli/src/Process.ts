@@ -7,6 +7,7 @@ import * as NodePath from "@effect/platform-node/NodePath"
 import * as Disk from "@org/batch-node/Disk"
 import * as Liveness from "@org/batch-node/Liveness"
 import { Effect, Layer } from "effect"
+import * as Cli from "./Cli.js"
 import { Environment } from "./settings/Settings.js"
 import { CommandLine } from "./terminal/CommandLine.js"
 import * as Redactor from "./terminal/Redactor.js"
@@ -31,7 +32,11 @@ const layerNoPrompt: Layer.Layer<Terminal.Terminal> = Layer.succeed(Terminal.Ter
 
 /** Everything that every command may ask for. */
 export const layer = Layer.mergeAll(
-  Layer.succeed(CommandLine, { argv: process.argv.slice(2), debug: Boolean(process.env["BATCH_DEBUG"]) }),
+  Layer.succeed(CommandLine, {
+    argv: process.argv.slice(2),
+    debug: Boolean(process.env["BATCH_DEBUG"]),
+    valued: Cli.valued
+  }),
   Layer.succeed(Environment, { variables: process.env }),
   Layer.mergeAll(Stdout.layer, StderrLogger.layer).pipe(
     Layer.provideMerge(Stderr.layer),

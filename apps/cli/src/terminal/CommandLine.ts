@@ -9,6 +9,8 @@ export interface CommandLine {
   readonly argv: ReadonlyArray<string>
   /** Whether a bug is told with its stack. */
   readonly debug: boolean
+  /** The flags that are followed by a value, such as `-o`; asked for only when a command line is repeated. */
+  readonly valued: () => ReadonlySet<string>
 }
 
 /** How this program was started. */
@@ -26,35 +28,24 @@ export interface Changes {
   readonly add?: ReadonlyArray<string> | undefined
 }
 
-const valued = [
-  "-o",
-  "--output",
-  "--format",
-  "--columns",
-  "--concurrency",
-  "--timeout",
-  "--status",
-  "--limit",
-  "--port",
-  "--storage-port",
-  "--host",
-  "--records",
-  "--log-level",
-  "--completions"
-]
-
 /** Whether the user wants JSON, as far as that can be told before the command line is understood. */
 export const wantsJson = ({ argv }: Pick<CommandLine, "argv">): boolean => argv.includes("--json")
 
 /** The command that repeats this one, with some changes; ready to be pasted into a shell. */
-export const again = ({ argv }: Pick<CommandLine, "argv">, changes: Changes = {}): string => {
+export const again = (
+  { argv, valued }: Pick<CommandLine, "argv" | "valued">,
+  changes: Changes = {}
+): string => {
+  const flagsWithValue = valued()
   const [verb = "--help", ...words] = argv
   const left = changes.without ?? []
   const rest = words.filter(
     (word, index) => !left.includes(word.replace(/=.*$/su, "")) && !left.includes(words[index - 1] ?? "")
   )
-  const flags = rest.filter((_, index) => !isPositional(rest, index))
-  const ids = rest.filter((_, index) => isPositional(rest, index))
+  const isPositional = (word: string, index: number): boolean =>
+    (!word.startsWith("-") || word === "-") && !flagsWithValue.has(rest[index - 1] ?? "")
+  const flags = rest.filter((word, index) => !isPositional(word, index))
+  const ids = rest.filter(isPositional)
   const added = (changes.add ?? []).filter((flag) => !flags.includes(flag))
   return command(changes.verb ?? verb, ...(changes.ids ?? ids), ...flags, ...added)
 }
@@ -62,12 +53,6 @@ export const again = ({ argv }: Pick<CommandLine, "argv">, changes: Changes = {}
 /** A command line of this program. */
 export const command = (...words: ReadonlyArray<string>): string =>
   ["batchctl", ...words].map(quoted).join(" ")
-
-const isPositional = (words: ReadonlyArray<string>, index: number): boolean => {
-  const word = words[index] ?? ""
-  const before = words[index - 1] ?? ""
-  return (!word.startsWith("-") || word === "-") && !valued.includes(before)
-}
 
 const quoted = (word: string): string =>
   /^[\w@%+=:,./-]+$/u.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`

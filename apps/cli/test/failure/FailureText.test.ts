@@ -18,7 +18,8 @@ const last = Schema.decodeSync(FromJson)({
 const circumstances = {
   commandLine: {
     argv: ["download", batchId, "ffffffff-89ab-4cde-8f01-23456789abcd", "-o", "my out/", "--json"],
-    debug: false
+    debug: false,
+    valued: () => new Set(["-o"])
   },
   batchId,
   last
