@@ -1,5 +1,5 @@
 /**
- * All commands under one name.
+ * The root command: `batchctl` with its subcommands, and what is done with a command line.
  */
 import { CliConfig, Command, CommandDescriptor, type Usage } from "@effect/cli"
 import { Effect, HashMap, Option } from "effect"
@@ -15,12 +15,12 @@ import * as WaitCommand from "./commands/WaitCommand.js"
 import { CommandLine } from "./terminal/CommandLine.js"
 import { Stdout } from "./terminal/Stdout.js"
 
-/** Of this package, embedded when it is bundled. */
+/** The version of this package, which the bundler puts in. */
 declare const BATCHCTL_VERSION: string
 
 const summary = "From a batch id of the Crustdata Batch API to complete, verified rows."
 
-/** `batchctl` */
+/** The `batchctl` command with all subcommands. */
 export const root = Command.make("batchctl").pipe(
   Command.withDescription(summary),
   Command.withSubcommands([
@@ -40,7 +40,10 @@ const builtIns = CliConfig.layer({ showBuiltIns: false, finalCheckBuiltIn: true,
 
 const understand = Command.run(root, { name: "batchctl", version: BATCHCTL_VERSION, executable: "batchctl" })
 
-/** The parser prints what it finds wrong and fails with it as well; it is told once, by whoever settles the run. */
+/**
+ * The parser prints a usage error and fails with it as well; printed here it would appear twice, once from
+ * `Report.settle`.
+ */
 const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.consoleWith((console) => Effect.withConsole(effect, { ...console, error: () => Effect.void }))
 
@@ -79,10 +82,14 @@ const valuedIn = (usage: Usage.Usage): ReadonlyArray<string> => {
   }
 }
 
-/** Understands a command line and does what it says. */
+/**
+ * Parses the command line and runs the command that it names; `--help` and `--version` are answered without the
+ * parser.
+ */
 export const run = Effect.gen(function* () {
   const { argv } = yield* CommandLine
   if (asksForHelp(argv)) return yield* help(argv)
   if (argv[0] === "--version") return yield* (yield* Stdout).line(BATCHCTL_VERSION)
+  // The parser takes the whole argv of a process and drops its first two words.
   yield* understand(["", "", ...argv]).pipe(quietly, Effect.provide(builtIns))
 })

@@ -1,5 +1,5 @@
 /**
- * Runs the command line on Node.
+ * The entry point: runs the command line on Node and turns its end into an exit code.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Signals from "@org/batch-node/Signals"
@@ -9,7 +9,7 @@ import * as Process from "./Process.js"
 import * as ExitCode from "./failure/ExitCode.js"
 import * as Report from "./failure/Report.js"
 
-const signalled = Signals.watch(process, { patience: "800 millis" })
+const signalled = Signals.watch(process, { gracePeriod: "800 millis" })
 
 Report.settle(Cli.run).pipe(
   Effect.provide(Process.layer),

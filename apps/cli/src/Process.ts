@@ -1,5 +1,5 @@
 /**
- * What the process lends to a run: its arguments and environment, its two outputs, and the disk.
+ * The services that come from the process: arguments, environment, standard output and standard error, file system.
  */
 import { Terminal } from "@effect/platform"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
@@ -30,7 +30,7 @@ const layerNoPrompt: Layer.Layer<Terminal.Terminal> = Layer.succeed(Terminal.Ter
   display: () => never
 })
 
-/** Everything that every command may ask for. */
+/** The layer of the services that any command may require. */
 export const layer = Layer.mergeAll(
   Layer.succeed(CommandLine, {
     argv: process.argv.slice(2),

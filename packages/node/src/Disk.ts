@@ -1,5 +1,5 @@
 /**
- * The disk as Node knows it.
+ * The free space of a disk, measured with Node's `statfs`.
  *
  * @example
  * import { NodeContext } from "@effect/platform-node"
@@ -12,12 +12,14 @@ import * as FreeSpace from "@org/batch-core/FreeSpace"
 import { Effect, Layer, Option } from "effect"
 import { statfs } from "node:fs/promises"
 
-/** What the system lets us still write to the disk of a file or folder, in bytes. */
+/**
+ * The free space of the disk of a file or folder that this user may fill, in bytes; `None` if it cannot be measured.
+ */
 export const freeSpace: FreeSpace.Measure = (path) =>
   Effect.map(
     Effect.option(Effect.tryPromise(() => statfs(path))),
     Option.map(({ bavail, bsize }) => bavail * bsize)
   )
 
-/** Lets a download look for room before it begins. */
+/** Provides `FreeSpace`, with which a download checks for room before it begins. */
 export const layer: Layer.Layer<FreeSpace.FreeSpace> = Layer.succeed(FreeSpace.FreeSpace, freeSpace)

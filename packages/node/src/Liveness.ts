@@ -1,6 +1,6 @@
 /**
- * Processes as Linux tells of them: by boot, namespace, number and the moment of their start, which together never
- * come again. Elsewhere no process has a name.
+ * Whether a process is still alive, from `/proc` of Linux: boot, namespace, process id and start time together are
+ * unique, where a process id alone is used again. On other systems no process has a name, and none counts as dead.
  *
  * @example
  * import { NodeContext } from "@effect/platform-node"
@@ -13,13 +13,16 @@ import * as Liveness from "@org/batch-core/Liveness"
 import { Effect, Layer } from "effect"
 import { readFile, readlink } from "node:fs/promises"
 
-/** The boot and the namespace whose numbers we see. */
+/** The boot and the process namespace in which process ids are valid. */
 const place = Effect.tryPromise(async () => {
   const boot = await readFile("/proc/sys/kernel/random/boot_id", "utf8")
   return `${boot.trim()} ${await readlink("/proc/self/ns/pid")}`
 })
 
-/** When a process began, in ticks since the boot; none of one that has ended, even if nobody has asked how yet. */
+/**
+ * The start time of a process, in ticks since the boot; `undefined` for one that has ended, even if it is still a
+ * zombie.
+ */
 const began = (pid: string) =>
   Effect.tryPromise(() => readFile(`/proc/${pid}/stat`, "utf8")).pipe(
     Effect.map((stat) => {
@@ -28,7 +31,7 @@ const began = (pid: string) =>
     })
   )
 
-/** A process whose number nobody has any more has ended; that of another user may not be ours to look at. */
+/** Whether the process id is in use. Only ESRCH says that it is not: EPERM is a process of another user. */
 const exists = (pid: string): boolean => {
   try {
     return process.kill(Number(pid), 0)
@@ -37,7 +40,7 @@ const exists = (pid: string): boolean => {
   }
 }
 
-/** How processes of this machine know each other. */
+/** The names of processes by boot, namespace, process id and start time, and the check whether one has ended. */
 export const liveness: Liveness.Service = {
   self: Effect.zipWith(place, began("self"), (where, when) => `${where} ${process.pid} ${when}`).pipe(
     Effect.orElseSucceed(() => "")
@@ -54,5 +57,5 @@ export const liveness: Liveness.Service = {
   }
 }
 
-/** Lets a download go on at once where a process that was killed had been. */
+/** Provides `Liveness`, with which a download resumes at once where a killed process has left its lock. */
 export const layer: Layer.Layer<Liveness.Liveness> = Layer.succeed(Liveness.Liveness, liveness)

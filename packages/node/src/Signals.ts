@@ -7,7 +7,7 @@
  * import { Signals } from "@org/batch-node"
  * import { Effect, Exit } from "effect"
  *
- * const signalled = Signals.watch(process, { patience: "800 millis" })
+ * const signalled = Signals.watch(process, { gracePeriod: "800 millis" })
  *
  * NodeRuntime.runMain(Effect.never, {
  *   teardown: (exit, onExit) => onExit(signalled() ?? (Exit.isSuccess(exit) ? 0 : 1))
@@ -15,31 +15,32 @@
  */
 import { Duration } from "effect"
 
-/** What a shell reports of a process that a signal has ended: 128 and the number of the signal. */
+/** The exit codes by signal: 128 plus its number, as shells report it. */
 export const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const
 
-/** The part of a process that is watched; `process` itself is one. */
+/** The part of a process that is used; `process` is one. */
 export interface Target {
   readonly on: (signal: keyof typeof exitCodes, listener: () => void) => unknown
   readonly exit: (code: number) => unknown
 }
 
-/** How long leaving may take. */
+/** Options of `watch`. */
 export interface Options {
-  /** After the first signal the process is ended once this has passed; without it there is no limit. */
-  readonly patience?: Duration.DurationInput | undefined
+  /** How long the graceful end may take, from the first signal; then the process exits. No limit if absent. */
+  readonly gracePeriod?: Duration.DurationInput | undefined
 }
 
 /**
- * Listens from now on; the answer is the exit code of the first signal, or `undefined` while there was none. Call it
- * before the runtime starts, so that no signal of the start is missed.
+ * Listens for both signals; returns a function that gives the exit code of the first one, or `undefined` before it.
+ * Call it before the program starts, so that no signal is missed.
  */
-export const watch = (target: Target, { patience }: Options = {}): (() => number | undefined) => {
+export const watch = (target: Target, { gracePeriod }: Options = {}): (() => number | undefined) => {
   let received: number | undefined
   const note = (code: number) => () => {
     // Process 1 of a container has no default action for signals, so the second one is answered here.
     if (received !== undefined) target.exit(code)
-    else if (patience !== undefined) setTimeout(() => target.exit(code), Duration.toMillis(patience)).unref()
+    else if (gracePeriod !== undefined)
+      setTimeout(() => target.exit(code), Duration.toMillis(gracePeriod)).unref()
     received ??= code
   }
   target.on("SIGINT", note(exitCodes.SIGINT))

@@ -1,5 +1,5 @@
 /**
- * What `@org/batch-core` needs of Node.
+ * The services of `@org/batch-core` on Node, and the signals that end a process.
  *
  * @packageDocumentation
  */

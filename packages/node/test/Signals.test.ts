@@ -22,9 +22,9 @@ it.each([
   expect(exits).toEqual([])
 })
 
-it("ends the process when leaving takes longer than its patience", () => {
+it("ends the process when leaving takes longer than its grace period", () => {
   const { exits, send, target } = fake()
-  Signals.watch(target, { patience: "800 millis" })
+  Signals.watch(target, { gracePeriod: "800 millis" })
   send("SIGTERM")
   vi.advanceTimersByTime(799)
   expect(exits).toEqual([])
@@ -34,7 +34,7 @@ it("ends the process when leaving takes longer than its patience", () => {
 
 it("ends the process at once on a second signal, with its code; the first is what is told", () => {
   const { exits, send, target } = fake()
-  const signalled = Signals.watch(target, { patience: "1 minute" })
+  const signalled = Signals.watch(target, { gracePeriod: "1 minute" })
   send("SIGINT")
   send("SIGTERM")
   expect(exits).toEqual([143])
@@ -43,7 +43,7 @@ it("ends the process at once on a second signal, with its code; the first is wha
 
 it("does not keep a process alive that has come to its end", () => {
   const { send, target } = fake()
-  Signals.watch(target, { patience: "1 minute" })
+  Signals.watch(target, { gracePeriod: "1 minute" })
   const timers = vi.spyOn(globalThis, "setTimeout")
   send("SIGINT")
   expect(timers.mock.results.map(({ value }) => value.hasRef())).toEqual([false])

@@ -1,6 +1,6 @@
 /**
- * The story that `batchctl demo` tells. Everything is real but the upstream: the submit is an HTTP request, and the
- * results come through the same code as for `batchctl get`.
+ * The steps of `batchctl demo`: submit, wait, download, verify. Only the upstream is simulated: the submit is an HTTP
+ * request, and the results come through the same code as for `batchctl get`.
  */
 import { FileSystem, HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { BatchId } from "@org/batch-core/Batch"
@@ -19,7 +19,7 @@ import { Stderr } from "../terminal/Stderr.js"
 import { Stdout } from "../terminal/Stdout.js"
 import * as GetCommand from "./GetCommand.js"
 
-/** Runs the demo with so many companies; the results are kept in a temporary folder. */
+/** Runs the demo with this number of companies. The results stay in a temporary folder, whose path is printed. */
 export const run = Effect.fn("Demo.run")(function* (records: number) {
   const { baseUrl, apiKey } = yield* LocalSandbox.start({ clock: { pendingMs: 600, processingMs: 2_400 } })
   const fs = yield* FileSystem.FileSystem
@@ -48,7 +48,7 @@ const story = (records: number, baseUrl: string, folder: string) =>
     yield* line(`\n${tryNext(output).join("\n")}`)
   })
 
-/** The flags of the command that the demo shows. */
+/** The flags of the `get` command line that the demo prints. */
 const asTyped = {
   timeout: "5m",
   format: Option.none(),
@@ -62,7 +62,10 @@ const asTyped = {
   quiet: false
 }
 
-/** A quick cadence, since the job takes seconds; no proxy, since the sandbox is on this machine. */
+/**
+ * The core's services against the sandbox: short poll delays, since the job takes seconds; no proxy, since it is on
+ * this machine.
+ */
 const coreLayer = (sandbox: { readonly baseUrl: string; readonly apiKey: string }) => {
   const settings = new Map([
     ["CRUSTDATA_BASE_URL", sandbox.baseUrl],

@@ -1,5 +1,5 @@
 /**
- * The examination behind `batchctl doctor`. Loaded only then.
+ * The checks of `batchctl doctor`: Node, settings, proxy, API, clock, folders. Loaded only by that command.
  */
 import { HttpClient } from "@effect/platform"
 import { BatchClient } from "@org/batch-core/BatchClient"
@@ -18,12 +18,12 @@ import * as Profile from "../settings/Profile.js"
 import * as Settings from "../settings/Settings.js"
 import { bytes, duration } from "../terminal/Humanize.js"
 
-/** One thing that was looked at. */
+/** The outcome of one check. */
 export interface Finding {
   readonly name: string
   readonly state: "ok" | "warning" | "failed"
   readonly detail: string
-  /** What a script is told when it failed. */
+  /** The exit code of the run if this is the first check that failed. */
   readonly exitCode: number
 }
 
@@ -39,7 +39,7 @@ const finding = (
   exitCode
 })
 
-/** Looks at everything; never fails, since failing is what it looks for. */
+/** Runs all checks. A failed check is a finding, not a failure of the effect. */
 export const examine = Effect.gen(function* () {
   const environment = yield* Settings.Environment
   const settings = yield* Effect.either(Effect.provide(BatchConfig, Settings.layer))
@@ -52,20 +52,20 @@ export const examine = Effect.gen(function* () {
   ]
 })
 
-/** The findings as aligned lines. */
+/** The findings as aligned lines, one each. */
 export const text = (findings: ReadonlyArray<Finding>): ReadonlyArray<string> => {
   const width = Math.max(...findings.map(({ name }) => name.length))
   const marks = { ok: "ok    ", warning: "look  ", failed: "FAILED" }
   return findings.map(({ detail, name, state }) => `${marks[state]}  ${name.padEnd(width)}  ${detail}`)
 }
 
-/** The findings for scripts. */
+/** The findings as the object that `--json` prints. */
 export const json = (findings: ReadonlyArray<Finding>): unknown => ({
   ok: findings.every(({ state }) => state !== "failed"),
   findings: findings.map(({ detail, name, state }) => ({ name, state, detail }))
 })
 
-/** That of the first failed finding. */
+/** The exit code of the run: that of the first failed check, or 0. */
 export const exitCode = (findings: ReadonlyArray<Finding>): number =>
   findings.find(({ state }) => state === "failed")?.exitCode ?? ExitCode.ok
 
@@ -104,7 +104,9 @@ const settingsFindings = (
 
 const proxy = (url: string): string => maskUrl(url).replace(/^[^/@]*@/u, "***@")
 
-/** One call, one attempt, ten seconds at most. */
+/**
+ * Checks the API by one `list` request: one attempt, ten seconds at most. The clock is compared by its `Date` header.
+ */
 const reach = (settings: BatchConfig["Type"]) =>
   Effect.gen(function* () {
     const date = yield* Ref.make(Option.none<number>())

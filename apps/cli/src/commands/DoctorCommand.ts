@@ -1,5 +1,5 @@
 /**
- * `batchctl doctor`: what is set, reachable and writable; no secrets.
+ * `batchctl doctor`: checks what is set, reachable and writable; prints no secrets.
  */
 import { Command, Options } from "@effect/cli"
 import { Effect } from "effect"

@@ -9,7 +9,7 @@ import * as CoreLayer from "../settings/CoreLayer.js"
 
 const options = { ids: BatchIds.args, ...OutputOptions.options }
 
-/** What was asked for. */
+/** The parsed flags and arguments. */
 interface Request extends OutputOptions.OutputRequest {
   readonly ids: ReadonlyArray<string>
 }

@@ -10,7 +10,7 @@ import * as CoreLayer from "../settings/CoreLayer.js"
 
 const options = { ids: BatchIds.args, timeout: Timeout.option, ...OutputOptions.options }
 
-/** What was asked for. */
+/** The parsed flags and arguments. */
 export interface Request extends OutputOptions.OutputRequest {
   readonly ids: ReadonlyArray<string>
   readonly timeout: string
@@ -19,7 +19,7 @@ export interface Request extends OutputOptions.OutputRequest {
 /** An account runs at most 5 jobs at a time, so with 8 places those that have ended are never kept waiting. */
 const concurrency = 8
 
-/** Waits and downloads, over any core layer. */
+/** Waits and downloads with whatever core layer is provided; the demo provides one against its sandbox. */
 export const deliver = Effect.fn("GetCommand.deliver")(function* (request: Request) {
   const ids = yield* BatchIds.parse(request.ids)
   const destination = yield* OutputOptions.resolve(ids, request)

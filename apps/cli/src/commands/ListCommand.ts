@@ -28,7 +28,7 @@ const options = {
   json: Options.boolean("json").pipe(Options.withDescription("Print the API's own JSON, one job per line."))
 }
 
-/** What was asked for. */
+/** The parsed flags. */
 interface Request {
   readonly status: Option.Option<string>
   readonly limit: Option.Option<number>
@@ -67,6 +67,7 @@ const run = Effect.fn("ListCommand.run")(function* (request: Request) {
   const limit = yield* limitOf(request)
   const stdout = yield* Stdout
   const print = (batch: Batch) => stdout.json(toJson(batch))
+  // One job more than is shown tells whether there are more.
   const jobs = BatchClient.list({
     status: Option.getOrUndefined(request.status),
     limit: Math.min(limit + 1, largestPage)

@@ -23,7 +23,7 @@ const options = {
   )
 }
 
-/** What was asked for. */
+/** The parsed flags. */
 interface Request {
   readonly port: number
   readonly host: string

@@ -1,5 +1,5 @@
 /**
- * `batchctl status`: the state of jobs as it is now.
+ * `batchctl status`: one status request per job, without waiting.
  */
 import { Command, Options } from "@effect/cli"
 import { type Batch, toJson } from "@org/batch-core/Batch"
@@ -25,7 +25,7 @@ const options = {
   )
 }
 
-/** What was asked for. */
+/** The parsed flags and arguments. */
 interface Request {
   readonly ids: ReadonlyArray<string>
   readonly json: boolean

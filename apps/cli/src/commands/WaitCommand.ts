@@ -1,5 +1,5 @@
 /**
- * `batchctl wait`: waits until jobs have ended.
+ * `batchctl wait`: polls jobs until each is completed or failed.
  */
 import { Command, Options } from "@effect/cli"
 import { type Batch, type BatchId, toJson } from "@org/batch-core/Batch"
@@ -18,7 +18,7 @@ import * as CoreLayer from "../settings/CoreLayer.js"
 import { Stdout } from "../terminal/Stdout.js"
 
 /** An account runs at most 5 jobs at a time, so with 8 places those that have ended are never kept waiting. */
-export const concurrency = 8
+const concurrency = 8
 
 const options = {
   ids: BatchIds.args,
@@ -29,7 +29,7 @@ const options = {
   )
 }
 
-/** What was asked for. */
+/** The parsed flags and arguments. */
 interface Request {
   readonly ids: ReadonlyArray<string>
   readonly timeout: string
@@ -55,7 +55,7 @@ const print = (batch: Batch, json: boolean) =>
     return ExitCode.ok
   })
 
-/** The final state and the failure in one object, so that there is one line a batch whatever became of it. */
+/** Prints a failed job. With `--json` state and error are one object, so that every batch has exactly one line. */
 const printFailed = (batch: Batch, json: boolean) =>
   Effect.gen(function* () {
     const stdout = yield* Stdout

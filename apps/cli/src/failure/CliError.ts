@@ -1,16 +1,18 @@
 /**
- * What can go wrong in the front end itself, beside the failures of the core.
+ * The errors of the command line itself, beside those of the core.
  */
 import type { Batch } from "@org/batch-core/Batch"
 import { BatchError } from "@org/batch-core/BatchError"
 import { Schema } from "effect"
 import type { CommandLine } from "../terminal/CommandLine.js"
 
-/** The command line asks for something that cannot be done. Nothing was requested. */
+/**
+ * The command line is invalid: an unknown flag, a bad value, flags that exclude each other. Raised before any request.
+ */
 export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
   /** What is wrong, naming the flag or the argument. */
   detail: Schema.String,
-  /** What to write instead, if there is something to say. */
+  /** What to run instead, if there is a better answer than the command's `--help`. */
   hint: Schema.optionalWith(Schema.String, { as: "Option" }),
   /** The argument that was taken for a batch id, if it is about one. */
   batchId: Schema.optionalWith(Schema.String, { as: "Option" })
@@ -31,7 +33,7 @@ export class SettingsError extends Schema.TaggedError<SettingsError>()("Settings
   }
 }
 
-/** The failures have been told already; this carries the exit code to the end. */
+/** The failures have been printed already; only the exit code is still to be passed on. */
 export class AlreadyReported extends Schema.TaggedError<AlreadyReported>()("AlreadyReported", {
   exitCode: Schema.Int
 }) {}
@@ -45,16 +47,16 @@ export class SandboxUnavailable extends Schema.TaggedError<SandboxUnavailable>()
   }
 }
 
-/** Every failure that is told to the user, for encoding. */
+/** The schema of every failure that is printed, for `--json`. */
 export const AnyFailure = Schema.Union(BatchError, UsageError, SettingsError, SandboxUnavailable)
 
-/** Every failure that is told to the user. */
+/** Every failure that is printed to the user. */
 export type Failure = typeof AnyFailure.Type
 
-/** Those of the front end. */
+/** The failures of the command line itself. */
 export type OwnFailure = UsageError | SettingsError | SandboxUnavailable
 
-/** What is known around a failure. */
+/** The context in which a failure is printed. */
 export interface Circumstances {
   readonly commandLine: CommandLine
   /** The batch that it is about. */

@@ -1,12 +1,13 @@
 /**
- * What a script sees of a run: its exit code. Those of a run that a signal has ended are in `Signals`.
+ * The exit codes, which scripts rely on; the README lists them. Those of a run that a signal has ended are in
+ * `@org/batch-node/Signals`.
  */
 import type { BatchError } from "@org/batch-core/BatchError"
 
-/** Done, complete and verified. */
+/** Success: the results are complete and verified. */
 export const ok = 0
 
-/** A fault of this program. */
+/** A bug in batchctl. */
 export const bug = 1
 
 /** A bad flag, a bad id, a bad setting, an impossible combination. */
@@ -38,9 +39,9 @@ const ofTag = {
   RecordInvalid: 7
 } as const satisfies Record<BatchError["_tag"], number>
 
-/** The code for a failure of the core. */
+/** The exit code of a core failure. */
 export const ofError = (error: BatchError): number => ofTag[error._tag]
 
-/** What `--exit-status` makes of a job's state. */
+/** The exit code of a job's status, for `--exit-status`. */
 export const ofStatus = (status: string): number =>
   status === "completed" ? ok : status === "failed" ? jobFailed : stillRunning

@@ -1,5 +1,5 @@
 /**
- * What a failure means to whoever typed the command: a message, what is known, what to run next, and an exit code.
+ * A failure as text, as JSON and as an exit code: the message, what is known of the batch, what to run next.
  */
 import { type Batch, toJson } from "@org/batch-core/Batch"
 import { maskText } from "@org/batch-core/Secret"
@@ -20,7 +20,7 @@ export const exitCode = (failure: Failure): number =>
       : ExitCode.usage
     : ExitCode.ofError(failure)
 
-/** The lines for standard error: what happened, then what is known and what to do, each under its label. */
+/** The lines for standard error: `error: …`, then `batch`, `tried` and `next`, each where there is something to say. */
 export const lines = (failure: Failure, context: Circumstances): ReadonlyArray<string> => [
   `error: ${maskText(failure.message)}`,
   ...labelled("batch", context.batchId !== undefined && `${context.batchId}${lastKnown(failure, context)}`),
@@ -48,7 +48,7 @@ export const json = (
 const subject = (failure: Failure, context: Omit<Circumstances, "commandLine">): string | undefined =>
   context.batchId ?? (failure._tag === "UsageError" ? Option.getOrUndefined(failure.batchId) : undefined)
 
-/** What is said of a fault of this program: never a stack, unless debugging was asked for. */
+/** The lines for a bug in batchctl, with the stack only if debugging was asked for. */
 export const bug = (
   defect: unknown,
   { batchId, debug }: { readonly batchId?: string | undefined; readonly debug: boolean }
@@ -61,7 +61,7 @@ export const bug = (
     : ["         (BATCH_DEBUG=1 shows the stack)"])
 ]
 
-/** The same for `--json`. */
+/** The object that `--json` prints for a bug in batchctl. */
 export const bugJson = (defect: unknown, batchId: string | undefined): unknown => ({
   ...(batchId === undefined ? {} : { batch_id: batchId }),
   error: { type: "Bug", message: reason(defect) }

@@ -1,5 +1,5 @@
 /**
- * The command to run after a failure: the one that goes on, or the one that tells more.
+ * The advice under a failure: the command that resumes or repeats the work, or the one that shows the cause.
  */
 import type { StorageError } from "@org/batch-core/BatchError"
 import { Duration, Option } from "effect"
@@ -7,7 +7,7 @@ import { again, command } from "../terminal/CommandLine.js"
 import { duration } from "../terminal/Humanize.js"
 import type { Circumstances, Failure } from "./CliError.js"
 
-/** What to do next, with the command ready to be pasted. */
+/** The text behind `next`, its command quoted so that it can be pasted into a shell. */
 export const of = (failure: Failure, { batchId, commandLine }: Circumstances): string => {
   const ids = batchId === undefined ? undefined : [batchId]
   const same = (add: ReadonlyArray<string> = []) => again(commandLine, { ids, add })

@@ -1,5 +1,5 @@
 /**
- * Telling failures: on standard error for people, on standard output for `--json`.
+ * Prints failures: as text on standard error, and with `--json` as an object on standard output too.
  */
 import { HelpDoc, ValidationError } from "@effect/cli"
 import { Effect, Option } from "effect"
@@ -11,7 +11,7 @@ import { type AlreadyReported, type Circumstances, type Failure, UsageError } fr
 import * as ExitCode from "./ExitCode.js"
 import * as FailureText from "./FailureText.js"
 
-/** Tells a failure and gives its exit code. */
+/** Prints a failure and returns its exit code. */
 export const failure = Effect.fn("Report.failure")(function* (
   error: Failure,
   about: Omit<Circumstances, "commandLine"> = {}
@@ -22,7 +22,7 @@ export const failure = Effect.fn("Report.failure")(function* (
   return code
 })
 
-/** Tells a failure on standard error alone and gives its exit code. */
+/** Prints a failure on standard error only and returns its exit code. */
 export const aside = Effect.fn("Report.aside")(function* (
   error: Failure,
   about: Omit<Circumstances, "commandLine"> = {}
@@ -33,7 +33,7 @@ export const aside = Effect.fn("Report.aside")(function* (
   return FailureText.exitCode(error)
 })
 
-/** Tells a fault of this program and gives its exit code. */
+/** Prints a bug in batchctl and returns its exit code. */
 export const defect = Effect.fn("Report.defect")(function* (
   cause: unknown,
   batchId?: string
@@ -46,10 +46,13 @@ export const defect = Effect.fn("Report.defect")(function* (
   return ExitCode.bug
 })
 
-/** What a run can fail with. */
+/** Every error that a command can end with. */
 export type RunError = Failure | ValidationError.ValidationError | AlreadyReported | StdoutClosed
 
-/** Tells what has not been told and gives the exit code; only an interruption goes through. */
+/**
+ * Turns the end of a run into its exit code and prints the failure that has not been printed yet. Errors and defects
+ * are handled here; an interruption is passed on.
+ */
 export const settle = <R>(
   run: Effect.Effect<void, RunError, R>
 ): Effect.Effect<number, never, R | CommandLine | Stdout | Stderr> =>
@@ -67,6 +70,7 @@ export const settle = <R>(
       }
     }),
     Effect.catchAllDefect((fault) => defect(fault)),
+    // Printing the failure may itself have failed, on a pipe that is closed or a disk that is full.
     Effect.catchAll((error) => Effect.succeed(error._tag === "StdoutClosed" ? ExitCode.ok : ExitCode.local))
   )
 

@@ -1,21 +1,21 @@
 /**
- * The batch ids of a command line, checked before anything is requested.
+ * The batch id arguments of a command, validated before any request.
  */
 import { Args } from "@effect/cli"
 import { BatchId } from "@org/batch-core/Batch"
 import { Array, Effect, Either, Option, ParseResult, Schema } from "effect"
 import { UsageError } from "../failure/CliError.js"
 
-/** One or more ids. */
+/** The argument `<batch-id>...`. */
 export const args = Args.text({ name: "batch-id" }).pipe(
   Args.withDescription("The id of a batch job, a UUID; several are carried to their end side by side."),
   Args.repeated
 )
 
-/** One or more ids, each once. */
+/** One or more distinct ids. */
 export type Ids = Array.NonEmptyReadonlyArray<BatchId>
 
-/** Checks the ids; an id that is given twice is handled once. */
+/** Validates the ids and removes duplicates, whatever their case. */
 export const parse = (words: ReadonlyArray<string>): Effect.Effect<Ids, UsageError> =>
   Effect.gen(function* () {
     const ids = yield* Effect.forEach(words, parseOne)

@@ -1,12 +1,12 @@
 /**
- * Where results go and in which form: what `-o`, `--format`, `--columns` and `--parts` mean together.
+ * The destination and format of results, from `-o`, `--format`, `--columns` and `--parts` together.
  */
 import type { BatchId } from "@org/batch-core/Batch"
 import * as Csv from "@org/batch-core/Csv"
 import * as Format from "@org/batch-core/Format"
 import { Either, Option } from "effect"
 
-/** What was asked for. */
+/** The flags that decide the destination. */
 export interface Request {
   readonly ids: ReadonlyArray<BatchId>
   readonly output: Option.Option<string>
@@ -17,19 +17,19 @@ export interface Request {
   readonly receipt: boolean
 }
 
-/** What is at the path of `-o` already. */
+/** What exists at the path of `-o`. */
 export type Present = "file" | "directory" | "nothing"
 
-/** Where each result goes. */
+/** The destination of each result. */
 export type Destination =
-  /** Rows on standard output, once all of them are here and verified. */
+  /** Rows on standard output, after all of them are downloaded and verified. */
   | ({ readonly _tag: "Stdout" } & Form)
   | ({ readonly _tag: "Files"; readonly path: (id: BatchId) => string } & Form)
 
-/** How the rows are stored. */
+/** The format of the rows. */
 export interface Form {
   readonly format: Format.Format
-  /** Of `csv`, if they are named. */
+  /** The columns of `csv`, or `undefined` for those that the rows have. */
   readonly columns: ReadonlyArray<string> | undefined
 }
 
@@ -37,7 +37,10 @@ const names = `${Format.all.slice(0, -1).join(", ")} and ${Format.all.slice(-1).
 
 const otherFormats = /\.(?:tsv|parquet|arrow|xlsx|json|sqlite|db|zst|zip)$/iu
 
-/** `Left` says which flags cannot go together, or which value cannot be used. */
+/**
+ * Resolves the flags to a destination. `Left` is the usage error: flags that exclude each other, or a value that is
+ * not valid.
+ */
 export const resolve = (request: Request, present: Present): Either.Either<Destination, string> => {
   const output = Option.getOrUndefined(request.output)
   if (output === "") return Either.left("-o needs a path")

@@ -8,7 +8,7 @@ import { UsageError } from "../failure/CliError.js"
 import type { Ids } from "./BatchIds.js"
 import * as Destination from "./Destination.js"
 
-/** The flags. */
+/** The flags, each with the text of its help. */
 export const options = {
   output: Options.text("output").pipe(
     Options.withAlias("o"),
@@ -51,7 +51,7 @@ export const options = {
   )
 }
 
-/** What was asked for. */
+/** The parsed flags. */
 export interface OutputRequest {
   readonly output: Option.Option<string>
   readonly format: Option.Option<string>
@@ -65,7 +65,7 @@ export interface OutputRequest {
   readonly quiet: boolean
 }
 
-/** Settles where the results go, before anything is requested. */
+/** Resolves the flags to a destination, before any request. */
 export const resolve = Effect.fn("OutputOptions.resolve")(function* (
   ids: Ids,
   request: OutputRequest

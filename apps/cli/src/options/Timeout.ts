@@ -1,12 +1,12 @@
 /**
- * `--timeout`: how long to wait for jobs, counted from the start of the command, for all ids alike.
+ * `--timeout`: how long to wait for jobs. One deadline, from the start of the command, holds for all ids.
  */
 import { Options } from "@effect/cli"
 import * as DurationText from "@org/batch-core/DurationText"
 import { Clock, Duration, Effect, Either, Option } from "effect"
 import { UsageError } from "../failure/CliError.js"
 
-/** The flag. */
+/** The `--timeout` flag. */
 export const option = Options.text("timeout").pipe(
   Options.withDescription(
     "How long to wait, such as 90s, 30m or 2h. Default: 30m. When it passes the job itself goes on."
@@ -14,10 +14,10 @@ export const option = Options.text("timeout").pipe(
   Options.withDefault("30m")
 )
 
-/** How much of the time is left, whenever it is asked; never less than nothing. */
+/** The time left until the deadline, at the moment it is run; zero once it has passed. */
 export type Left = Effect.Effect<Duration.Duration>
 
-/** Reads the flag and starts the clock. */
+/** Parses the flag and starts the countdown. */
 export const start = Effect.fn("Timeout.start")(function* (text: string): Effect.fn.Return<Left, UsageError> {
   const timeout = yield* Either.mapLeft(
     DurationText.parse(text),

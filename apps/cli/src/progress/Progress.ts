@@ -1,16 +1,16 @@
 /**
- * What is known of batches under way, and how it reads: pure, so that every line can be tested.
+ * The progress of a batch as a value: its state, folded from events, with transfer rate and time left.
  */
 import type { Batch, BatchId } from "@org/batch-core/Batch"
 import type { Event } from "@org/batch-core/Retrieval"
 
-/** One moment of a transfer, for its rate. */
+/** The bytes of a transfer at one moment, for its rate. */
 interface Sample {
   readonly at: number
   readonly bytes: number
 }
 
-/** A batch under way. Times are epoch milliseconds, bytes are compressed bytes. */
+/** The progress of one batch. Times are epoch milliseconds, bytes are compressed bytes. */
 export interface Job {
   readonly id: BatchId
   readonly phase: "waiting" | "downloading" | "done" | "failed"
@@ -22,11 +22,11 @@ export interface Job {
   readonly totalBytes: number | undefined
   readonly resumedBytes: number
   readonly records: number
-  /** The last seconds of the transfer, oldest first. */
+  /** Samples of the last seconds of the transfer, oldest first. */
   readonly samples: ReadonlyArray<Sample>
 }
 
-/** A batch of which nothing is known yet. */
+/** The progress of a batch before its first event. */
 export const start = (id: BatchId, now: number): Job => ({
   id,
   phase: "waiting",
@@ -44,7 +44,7 @@ export const start = (id: BatchId, now: number): Job => ({
 const sampleEvery = 200
 const samplesKept = 25
 
-/** What an event changes. */
+/** The progress after an event. */
 export const apply = (job: Job, event: Event, now: number): Job => {
   switch (event._tag) {
     case "Status":
@@ -69,7 +69,7 @@ export const apply = (job: Job, event: Event, now: number): Job => {
   }
 }
 
-/** The end of a batch, one way or the other. */
+/** The progress of a batch that has succeeded or failed. */
 export const end = (job: Job, phase: "done" | "failed", now: number): Job => ({
   ...job,
   phase,
@@ -83,7 +83,7 @@ const sampled = (samples: ReadonlyArray<Sample>, sample: Sample): ReadonlyArray<
     : [...samples, sample].slice(-samplesKept)
 }
 
-/** Bytes a second over the last seconds, once there is something to go by. */
+/** Bytes per second over the last seconds; `undefined` in the first 300 ms and while no bytes arrive. */
 export const rate = ({ bytes, samples }: Job, now: number): number | undefined => {
   const first = samples[0]
   const millis = first === undefined ? 0 : now - first.at
@@ -92,7 +92,7 @@ export const rate = ({ bytes, samples }: Job, now: number): number | undefined =
     : ((bytes - first.bytes) * 1000) / millis
 }
 
-/** Milliseconds that are left, once size and rate are known. */
+/** Milliseconds left; `undefined` until size and rate are known. */
 export const eta = (job: Job, now: number): number | undefined => {
   const speed = rate(job, now)
   return speed === undefined || job.totalBytes === undefined

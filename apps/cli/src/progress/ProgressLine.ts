@@ -7,7 +7,7 @@ import { Duration } from "effect"
 import { bytes, count, duration, plural } from "../terminal/Humanize.js"
 import { eta, type Job, rate } from "./Progress.js"
 
-/** How the terminal wants it. */
+/** What the terminal can show. */
 export interface Look {
   /** Width in characters; a line stays below it. */
   readonly columns: number
@@ -15,7 +15,7 @@ export interface Look {
   readonly color: boolean
 }
 
-/** The live line for everything under way. */
+/** The live line: one batch in detail, or a summary of several. */
 export const live = (jobs: ReadonlyArray<Job>, look: Look, now: number): string => {
   const [job] = jobs
   if (job === undefined) return ""
@@ -43,7 +43,7 @@ const state = ({ batch }: Job): string => {
     : `${batch.status}, ${count(batch.resultCount)} of ${plural(batch.entitiesRequested, "row")}`
 }
 
-/** Segments are dropped, the least telling first, until there is room for a bar. */
+/** A bar and the segments for which there is room; the least important are dropped first. */
 const downloading = (job: Job, look: Look, now: number): string => {
   const speed = rate(job, now)
   const left = eta(job, now)
@@ -106,7 +106,10 @@ const summary = (jobs: ReadonlyArray<Job>, now: number): string => {
   ].join("  ")
 }
 
-/** The line of a log for a change of state; nothing for what is no change. `before` is what was known until then. */
+/**
+ * The log line for an event, or `undefined` if it changes nothing worth a line. `before` is the progress before the
+ * event.
+ */
 export const change = (before: Job, event: Event, now: number): string | undefined => {
   const line = (text: string): string => `${before.id} ${text}`
   switch (event._tag) {
@@ -123,7 +126,7 @@ export const change = (before: Job, event: Event, now: number): string | undefin
   }
 }
 
-/** What deserves a line everywhere, on a terminal too. */
+/** The line for an event that is printed on a terminal too, above the live line. */
 export const notice = (job: Job, event: Event): string | undefined => {
   switch (event._tag) {
     case "Notice":
@@ -145,7 +148,7 @@ export const notice = (job: Job, event: Event): string | undefined => {
   }
 }
 
-/** The line of a log that shows there is still life. */
+/** The log line of a heartbeat: the progress so far, for a log in which nothing else has happened. */
 export const heartbeat = (jobs: ReadonlyArray<Job>, now: number): string => {
   const [job] = jobs
   if (job === undefined || jobs.length > 1) return summary(jobs, now)

@@ -1,5 +1,6 @@
 /**
- * Shows progress while work goes on: a live line on a terminal, a line for each change and a rare heartbeat in a log.
+ * Prints progress to standard error: a live line on a terminal; in a log a line for each change and a heartbeat every
+ * minute.
  */
 import type { Batch, BatchId } from "@org/batch-core/Batch"
 import type { Event } from "@org/batch-core/Retrieval"
@@ -8,15 +9,15 @@ import { Stderr } from "../terminal/Stderr.js"
 import * as Progress from "./Progress.js"
 import * as ProgressLine from "./ProgressLine.js"
 
-/** What the commands tell of their work. */
+/** Receives the events of the batches and prints their progress. */
 export interface ProgressReporter {
-  /** Something has happened to a batch. */
+  /** Takes an event of a batch. */
   readonly onEvent: (id: BatchId) => (event: Event) => Effect.Effect<void>
-  /** A batch has come to its end. */
+  /** Takes the end of a batch. */
   readonly ended: (id: BatchId, phase: "done" | "failed") => Effect.Effect<void>
-  /** A line for people, unless they asked for quiet. */
+  /** Prints a line, unless `--quiet` was given. */
   readonly say: (text: string) => Effect.Effect<void>
-  /** The last answer of the API about a batch. */
+  /** The last status that the API gave for a batch, for the message when it fails. */
   readonly last: (id: BatchId) => Effect.Effect<Batch | undefined>
 }
 
@@ -25,7 +26,7 @@ const heartbeatEvery = Duration.minutes(1)
 
 type Jobs = ReadonlyMap<BatchId, Progress.Job>
 
-/** Shows progress as long as the scope lives. */
+/** Makes a reporter, whose live line or heartbeat goes on until the scope is closed. */
 export const make = Effect.fn("ProgressReporter.make")(function* (options: {
   readonly ids: ReadonlyArray<BatchId>
   readonly quiet: boolean

@@ -1,5 +1,6 @@
 /**
- * Results to where they were asked for: what `download` and `get` share. Loaded only when there is something to fetch.
+ * Delivers results to files or to standard output; `download` and `get` share it. Loaded only when there is something
+ * to fetch.
  */
 import { FileSystem } from "@effect/platform"
 import type { PlatformError } from "@effect/platform/Error"
@@ -17,17 +18,20 @@ import { bytes, count, plural } from "../terminal/Humanize.js"
 import { Stdout } from "../terminal/Stdout.js"
 import * as PerBatch from "./PerBatch.js"
 
-/** What to deliver, and how it is fetched. */
+/** The batches to deliver, their destination, and the effect that fetches one. */
 export interface Job {
   readonly ids: Ids
   readonly request: OutputRequest
   readonly destination: Destination
-  /** Batches at the same time. */
+  /** How many batches are fetched at the same time. */
   readonly concurrency: number
   readonly fetch: (id: BatchId, options: DownloadOptions) => Effect.Effect<Receipt, BatchError, Needs>
 }
 
-/** Fetches every batch to its end; fails with the exit code when one of them failed. */
+/**
+ * Fetches every batch, even if another fails; fails with the exit code of the first one that did, in the order of the
+ * ids.
+ */
 export const run = Effect.fn("Delivery.run")(function* (job: Job) {
   const reporter = yield* ProgressReporter.make({ ids: job.ids, quiet: job.request.quiet })
   return yield* job.destination._tag === "Stdout"
@@ -75,7 +79,7 @@ const toFiles = (
     last: reporter.last
   })
 
-/** All rows are here and verified before the first of them is printed. */
+/** Downloads to a temporary folder first, so that all rows are verified before the first of them is printed. */
 const toStdout = (
   job: Job,
   { columns, format }: Destination & { readonly _tag: "Stdout" },

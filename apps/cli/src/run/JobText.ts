@@ -1,5 +1,5 @@
 /**
- * A job as people read it.
+ * A job as text: a block of lines, one line, or its kind for a table.
  */
 import { type Batch, isTerminal } from "@org/batch-core/Batch"
 import { maskUrl } from "@org/batch-core/Secret"
@@ -10,7 +10,7 @@ import { ago, count, duration, instant, plural } from "../terminal/Humanize.js"
 export const kind = (batch: Batch): string =>
   [batch.entity, batch.action].filter((word) => word !== "").join(" ") || "-"
 
-/** Aligned lines with everything that is known of a job; `now` is in epoch milliseconds. */
+/** Aligned lines with every known field of a job; `now` is in epoch milliseconds. */
 export const block = (
   batch: Batch,
   options: { readonly now: number; readonly showUrls: boolean }
@@ -27,7 +27,7 @@ export const block = (
     ["links", links(batch, options.showUrls)]
   ].flatMap(([label = "", text = ""]) => (text === "" ? [] : [`${label.padEnd(10)} ${text}`]))
 
-/** One line for the end of a wait. */
+/** The line that `wait` prints for a job that has ended. */
 export const line = (batch: Batch): string =>
   `${batch.batchId} ${batch.status}, ${plural(batch.resultCount, "row")}, ${count(batch.entitiesFulfilled)} found of ${count(batch.entitiesRequested)} requested`
 

@@ -1,24 +1,24 @@
 /**
- * The sandbox as the commands use it. Loaded only by `sandbox` and `demo`.
+ * The local sandbox of `sandbox` and `demo`, with example jobs. Loaded only by these commands.
  */
 import { Sandbox } from "@org/batch-sandbox"
 import { Effect, type Scope } from "effect"
 import { SandboxUnavailable } from "../failure/CliError.js"
 
-/** Starts a sandbox that lives as long as the scope. */
+/** Starts a sandbox, which is stopped when the scope is closed. */
 export const start = (
   options: Sandbox.Options
 ): Effect.Effect<Sandbox.Service, SandboxUnavailable, Scope.Scope> =>
   Sandbox.start(options).pipe(Effect.mapError(unavailable))
 
-/** A job to try, and what it shows. */
+/** A job of the sandbox, the command to try on it, and what that shows. */
 export interface Example {
   readonly id: string
   readonly verb: string
   readonly what: string
 }
 
-/** Jobs in every state that a user will meet. */
+/** Creates one job in every state that a user will meet. */
 export const examples = (
   sandbox: Sandbox.Service
 ): Effect.Effect<ReadonlyArray<Example>, SandboxUnavailable> =>

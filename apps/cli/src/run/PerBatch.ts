@@ -1,6 +1,6 @@
 /**
- * Several batches side by side: each is carried to its end, and the exit code is that of the first that failed, in
- * the order of the arguments.
+ * Runs an effect for each batch, concurrently. A batch that fails does not stop the others, and the exit code is that
+ * of the first that failed, in the order of the arguments.
  */
 import type { Batch, BatchId } from "@org/batch-core/Batch"
 import type { BatchError } from "@org/batch-core/BatchError"
@@ -12,23 +12,23 @@ import { again, CommandLine } from "../terminal/CommandLine.js"
 import { Stderr } from "../terminal/Stderr.js"
 import type { Stdout, StdoutError } from "../terminal/Stdout.js"
 
-/** What to do with each batch. */
+/** The effect to run for each batch, and how its result is printed. */
 export interface Work<A, E extends BatchError, R, R2> {
   readonly ids: Ids
-  /** Batches at the same time. */
+  /** How many batches run at the same time. */
   readonly concurrency: number
   /** `arguments` keeps what is printed in the order of the ids; `arrival` prints each as soon as it is done. */
   readonly order: "arguments" | "arrival"
   readonly run: (id: BatchId) => Effect.Effect<A, E, R>
-  /** Prints a result and gives its exit code. */
+  /** Prints a result and returns its exit code. */
   readonly emit: (result: A, id: BatchId) => Effect.Effect<number, StdoutError, R2>
-  /** What is said when it is interrupted, before the command that goes on with the batches that are left. */
+  /** The message of an interruption; the command that resumes the unfinished batches follows it. */
   readonly ifInterrupted?: string | undefined
-  /** The last answer of the API about a batch, for the message when it fails. */
+  /** The last status that the API gave for a batch, for the message when it fails. */
   readonly last?: ((id: BatchId) => Effect.Effect<Batch | undefined>) | undefined
 }
 
-/** Runs it all; fails with the exit code when it is not 0, everything having been told by then. */
+/** Runs all batches and prints each result or failure; then fails with the exit code if it is not 0. */
 export const run = <A, E extends BatchError, R, R2>(
   work: Work<A, E, R, R2>
 ): Effect.Effect<void, StdoutError | AlreadyReported, R | R2 | CommandLine | Stdout | Stderr> =>
@@ -41,6 +41,7 @@ export const run = <A, E extends BatchError, R, R2>(
         Effect.gen(function* () {
           const result = yield* Effect.exit(work.run(id))
           const before = work.order === "arguments" ? turns[index - 1] : undefined
+          // With `arguments` a batch prints only after the one before it, whichever has ended first.
           if (before !== undefined) yield* Deferred.await(before)
           const code = yield* conclude(work, id, result)
           ended.add(id)

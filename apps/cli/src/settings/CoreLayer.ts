@@ -1,5 +1,6 @@
 /**
- * What every command that talks to the API needs: one client, so one throttle and one retry budget for all ids.
+ * The layer of core services for commands that call the API: one client, so that all ids share one throttle and one
+ * retry budget.
  */
 import type { FileSystem, HttpClient } from "@effect/platform"
 import * as BatchClient from "@org/batch-core/BatchClient"
@@ -15,18 +16,18 @@ import * as Settings from "./Settings.js"
 /** The services of the core. */
 export type Core = BatchClient.BatchClient | BatchConfig | BatchHttp.BatchHttp
 
-/** The services of the core over any client and any settings. */
+/** The core's clients, over any HTTP client and any settings. */
 export const layerClients: Layer.Layer<
   BatchClient.BatchClient | BatchHttp.BatchHttp,
   never,
   BatchConfig | HttpClient.HttpClient
 > = BatchClient.layer.pipe(Layer.provideMerge(BatchHttp.layer))
 
-/** The HTTP client with the network of the environment. */
+/** The HTTP client, with the proxy settings of the environment. */
 export const layerNetwork: Layer.Layer<HttpClient.HttpClient, never, Settings.Environment> =
   Layer.unwrapEffect(Effect.map(Settings.Environment, Network.layer))
 
-/** The services of the core with the settings and the network of the environment. */
+/** The services of the core with the settings and the proxies of the environment. */
 export const layer: Layer.Layer<
   Core,
   SettingsError,

@@ -9,7 +9,7 @@ import { Stderr } from "../terminal/Stderr.js"
 /** Variables by their names. */
 export type Variables = ReadonlyMap<string, string>
 
-/** Where the profile file is looked for. */
+/** The path of the profile file: under `XDG_CONFIG_HOME`, or `.config` in the home folder; none if neither is known. */
 export const path = (env: Readonly<Record<string, string | undefined>>): Option.Option<string> => {
   const home = env["HOME"] ?? env["USERPROFILE"] ?? ""
   const folder = env["XDG_CONFIG_HOME"] || (home === "" ? "" : `${home}/.config`)
@@ -19,8 +19,8 @@ export const path = (env: Readonly<Record<string, string | undefined>>): Option.
 const known = /^(?:CRUSTDATA|BATCH)_[A-Z0-9_]+$/u
 
 /**
- * Reads `KEY=value` lines; empty lines and lines that begin with `#` do not count, `export` before a name and
- * quotes around a value are taken off. `Left` names the line, never its value.
+ * Parses `KEY=value` lines. Empty lines and lines that begin with `#` are skipped, `export` before a name and quotes
+ * around a value are removed. `Left` names the line, never its value.
  */
 export const parse = (text: string): Either.Either<Variables, string> => {
   const lines = text.split(/\r?\n/u).map((line) => line.trim())
@@ -43,7 +43,7 @@ const pair = /^(?:export\s+)?(\w+)\s*=\s*(.*)$/u
 
 const unquoted = (value: string): string => /^(["'])(.*)\1$/u.exec(value)?.[2] ?? value
 
-/** The variables of the profile file; none when there is no such file. Warns when others can read a key in it. */
+/** Reads the profile file; no variables if there is no such file. Warns if other users can read a key in it. */
 export const read = Effect.fn("Profile.read")(function* (
   file: string
 ): Effect.fn.Return<Variables, SettingsError, FileSystem.FileSystem | Stderr> {

@@ -1,5 +1,5 @@
 /**
- * The settings of a run: the environment first, then the profile file, then the defaults of the core.
+ * The settings, in the order of their precedence: environment, profile file, defaults of the core.
  */
 import type { FileSystem } from "@effect/platform"
 import * as BatchConfig from "@org/batch-core/BatchConfig"
@@ -17,7 +17,7 @@ export interface Environment {
 /** The environment of the process. */
 export const Environment = Context.GenericTag<Environment>("@org/batch-cli/Environment")
 
-/** All variables: those of the profile file, and over them those of the environment that are not empty. */
+/** The variables of the profile file, overridden by those of the environment that are not empty. */
 export const variables: Effect.Effect<
   Profile.Variables,
   SettingsError,
@@ -30,7 +30,7 @@ export const variables: Effect.Effect<
   return new Map([...profile, ...own])
 })
 
-/** The settings of the core, or one readable line that says which variable is wrong, why, and how to write it. */
+/** The settings of the core. The error says in one line which variable is invalid, why, and how to write it. */
 export const layer: Layer.Layer<
   BatchConfig.BatchConfig,
   SettingsError,

@@ -1,22 +1,22 @@
 /**
- * The command line as it was typed, and the command lines that go on from it.
+ * The command line that was typed, and the command lines that repeat or resume it.
  */
 import { Context } from "effect"
 
-/** How this program was started. */
+/** The command line of this run. */
 export interface CommandLine {
-  /** What was typed, without `node` and the script. */
+  /** The arguments, without `node` and the script. */
   readonly argv: ReadonlyArray<string>
-  /** Whether a bug is told with its stack. */
+  /** Whether a bug is printed with its stack (`BATCH_DEBUG`). */
   readonly debug: boolean
   /** The flags that are followed by a value, such as `-o`; asked for only when a command line is repeated. */
   readonly valued: () => ReadonlySet<string>
 }
 
-/** How this program was started. */
+/** The command line of this run. */
 export const CommandLine = Context.GenericTag<CommandLine>("@org/batch-cli/CommandLine")
 
-/** How a command line differs from the one that was typed. */
+/** What to change in a command line that is repeated. */
 export interface Changes {
   /** Another command with the same flags. */
   readonly verb?: string | undefined
@@ -28,7 +28,7 @@ export interface Changes {
   readonly add?: ReadonlyArray<string> | undefined
 }
 
-/** Whether the user wants JSON, as far as that can be told before the command line is understood. */
+/** Whether `--json` was typed. Asked of the words, since failures must obey it even where parsing has failed. */
 export const wantsJson = ({ argv }: Pick<CommandLine, "argv">): boolean => argv.includes("--json")
 
 /** The command that repeats this one, with some changes; ready to be pasted into a shell. */
@@ -50,7 +50,7 @@ export const again = (
   return command(changes.verb ?? verb, ...(changes.ids ?? ids), ...flags, ...added)
 }
 
-/** A command line of this program. */
+/** A command line of batchctl, its words quoted for a shell. */
 export const command = (...words: ReadonlyArray<string>): string =>
   ["batchctl", ...words].map(quoted).join(" ")
 

@@ -21,6 +21,7 @@ export const bytes = (value: number): string => {
 
 /** `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`, `5 d 3 h`. */
 export const duration = (millis: number): string => {
+  // From here on one decimal would round to 10.0 s.
   if (millis < 9_950) return `${(Math.max(0, millis) / 1000).toFixed(1)} s`
   const seconds = Math.round(millis / 1000)
   if (seconds < 60) return `${seconds} s`

@@ -1,35 +1,35 @@
 /**
- * Standard error: talk for people. At most one live line, redrawn in place, and lines above it that stay.
+ * Standard error, for messages and progress: lines that stay, and under them at most one live line, redrawn in place.
  */
 import { Context, Effect, Layer } from "effect"
 import { isatty } from "node:tty"
 import { Redactor } from "./Redactor.js"
 
-/** Standard error. Writing never fails: if nobody listens, nobody is told. */
+/** Standard error. Writing never fails: a run does not depend on who reads its messages. */
 export interface Service {
-  /** Whether a live line makes sense: a terminal that can redraw, and nobody logs it. */
+  /** Whether a live line can be drawn: a terminal that can redraw, and no CI that logs it. */
   readonly interactive: boolean
   readonly color: boolean
   readonly unicode: boolean
   /** Width of the terminal in characters. */
   readonly columns: Effect.Effect<number>
-  /** A line that stays. */
+  /** Prints a line that stays. */
   readonly line: (text: string) => Effect.Effect<void>
-  /** The same for callers outside of effects, such as a logger. */
+  /** Prints a line from outside of effects, such as from a logger. */
   readonly unsafeLine: (text: string) => void
   /** Redraws the live line; the text must fit into the width of the terminal. */
   readonly live: (text: string) => Effect.Effect<void>
-  /** Removes the live line. */
+  /** Erases the live line. */
   readonly clear: Effect.Effect<void>
 }
 
 /** Standard error. */
 export class Stderr extends Context.Tag("@org/batch-cli/Stderr")<Stderr, Service>() {}
 
-/** What is known of the terminal. */
+/** The stream to write to, such as `process.stderr`. */
 export interface Terminal {
   readonly isTTY?: boolean | undefined
-  /** 0 on a terminal that does not know its width. */
+  /** Width in characters; 0 on a terminal that does not know it. */
   readonly columns?: number | undefined
   readonly write: (text: string) => unknown
 }
@@ -70,7 +70,9 @@ export const make = (
     }
   })
 
-/** The process's own standard error, opened when there is something to say: many a run says nothing. */
+/**
+ * The process's own standard error, opened at the first write: many a run writes nothing, and opening costs start-up.
+ */
 export const layer: Layer.Layer<Stderr, never, Redactor> = Layer.effect(
   Stderr,
   Effect.flatMap(Redactor, ({ redact }) => {

@@ -1,5 +1,5 @@
 /**
- * Log messages, on standard error, one line each: `warning: …`.
+ * The logger: each message is a line on standard error, such as `warning: …`, with its links masked.
  */
 import { maskText } from "@org/batch-core/Secret"
 import { Effect, Inspectable, Layer, Logger } from "effect"
@@ -12,7 +12,7 @@ const words: Readonly<Record<string, string>> = {
   INFO: ""
 }
 
-/** In place of Effect's logger, which writes to standard output. */
+/** Replaces Effect's default logger, which writes to standard output. */
 export const layer: Layer.Layer<never, never, Stderr> = Layer.unwrapEffect(
   Effect.map(Stderr, (stderr) =>
     Logger.replace(

@@ -1,5 +1,5 @@
 /**
- * Standard output: the data that was asked for and nothing else.
+ * Standard output, for data only: rows, tables, JSON. Messages go to standard error.
  */
 import { StorageError } from "@org/batch-core/BatchError"
 import { Context, Effect, Layer, Predicate, Schema } from "effect"
@@ -9,14 +9,17 @@ import { Stderr } from "./Stderr.js"
 /** The reader of standard output has closed it. Not a failure: it has what it wanted. */
 export class StdoutClosed extends Schema.TaggedError<StdoutClosed>()("StdoutClosed", {}) {}
 
-/** What writing can fail with: the reader has gone, or the disk behind a redirection is full. */
+/** Errors of a write: the reader has closed the pipe, or the disk behind a redirection is full. */
 export type StdoutError = StdoutClosed | StorageError
 
-/** Standard output. An effect ends when the bytes have been handed to the system, so a slow reader slows us. */
+/**
+ * Standard output. An effect ends when the bytes have been handed to the system, so that a slow reader slows the
+ * writer.
+ */
 export interface Service {
   readonly line: (text: string) => Effect.Effect<void, StdoutError>
   readonly bytes: (chunk: Uint8Array) => Effect.Effect<void, StdoutError>
-  /** One JSON object on one line. */
+  /** Prints a value as one line of JSON. */
   readonly json: (value: unknown) => Effect.Effect<void, StdoutError>
 }
 
@@ -35,6 +38,7 @@ export const make = (
         stream.write(chunk, (error) => resume(error ? Effect.fail(failure(error)) : Effect.void))
       })
     )
+  // The callback of `write` has the error too; without a listener the stream would end the process with it.
   stream.on("error", () => undefined)
   return {
     line: (text) => write(`${redact(text)}\n`),
