@@ -30,7 +30,7 @@ const onePiece = {
   name: "one-piece",
   setup({ onLoad, onResolve, resolve }) {
     onResolve({ filter: /^/ }, async ({ kind, path, pluginData, ...options }) => {
-      if (kind !== "dynamic-import" || pluginData === onePiece || !/^(?:\.\/(?!Main)|@org\/)/.test(path))
+      if (kind !== "dynamic-import" || pluginData === onePiece || !/^(?:\.{1,2}\/(?!Main)|@org\/)/.test(path))
         return
       const { path: file } = await resolve(path, { ...options, kind, pluginData: onePiece })
       return { path: file, pluginData: "later" }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * The binary: compiled code is cached from run to run where Node can do so (22.8 and later), before anything is loaded.
+ * The binary. It turns on Node's compile cache (22.8 and later) before it loads the program, so that later runs start
+ * faster.
  */
 import Module from "node:module"
 

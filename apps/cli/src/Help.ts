@@ -1,10 +1,10 @@
 /**
- * `--help` in the manner of other command-line tools. Loaded only when it is asked for.
+ * The pages of `--help`, from the commands' descriptors: usage, arguments, flags, examples. Loaded only for `--help`.
  */
 import { CliConfig, CommandDescriptor, type HelpDoc, type Span } from "@effect/cli"
 import { HashMap, Option } from "effect"
 
-/** What help is about. */
+/** The commands to describe, and the command line that asks for help. */
 export interface Subject {
   readonly commands: HashMap.HashMap<string, CommandDescriptor.Command<unknown>>
   readonly summary: string
@@ -12,7 +12,7 @@ export interface Subject {
   readonly argv: ReadonlyArray<string>
 }
 
-/** Help on the command that the arguments name, or on all of them. */
+/** The page of the command that the arguments name, or else the overview of all commands. */
 export const render = (subject: Subject): string => {
   const [verb = ""] = subject.argv.filter((word) => HashMap.has(subject.commands, word))
   return Option.match(HashMap.get(subject.commands, verb), {
@@ -141,7 +141,7 @@ const under = (
 const description = (descriptor: CommandDescriptor.Command<unknown>): string =>
   under(descriptor, "DESCRIPTION").flatMap(paragraphs).join(" ")
 
-/** What the parser adds to every flag and says nothing. */
+/** Sentences that the parser adds to every flag and that carry no information. */
 const filler =
   /^(?:A user-defined piece of text\.|A true or false value\.|An integer\.|This setting is optional\.|This argument may be repeated zero or more times\.)$/u
 

@@ -80,3 +80,18 @@ it.scopedLive.each([
     expect(yield* sandbox.requests).toEqual([])
   })
 )
+
+it.scopedLive.each([
+  "list --status failed --limit 5",
+  "list --log-level debug --limit 5",
+  "wait 01234567-89ab-4cde-8f01-23456789abcd --timeout 1h --quiet",
+  "get 01234567-89ab-4cde-8f01-23456789abcd -o x.csv --format csv --columns id --concurrency 2 --timeout 1h"
+])("the command to run next has each value behind its flag: %s", (line) =>
+  Effect.gen(function* () {
+    const { run, sandbox } = yield* world()
+    const { code, stderr } = yield* run(line.split(" "), { env: { BATCH_RETRY_LIMIT: "many" } })
+    expect(code).toBe(2)
+    expect(lines(stderr).at(-1)).toBe(`  next   correct or unset BATCH_RETRY_LIMIT, then batchctl ${line}`)
+    expect(yield* sandbox.requests).toEqual([])
+  })
+)

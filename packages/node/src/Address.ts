@@ -1,5 +1,5 @@
 /**
- * Addresses that a link of somebody else's must not lead to: those of this machine and of the networks behind it.
+ * Public and other IP addresses. A link from a third party must not lead to this machine or to the networks behind it.
  *
  * @example
  * import { Address } from "@org/batch-node"
@@ -33,7 +33,7 @@ for (const [network, prefix] of [
 ] as const)
   inner.addSubnet(network, prefix, "ipv6")
 
-/** An IPv4 address inside an IPv6 one: mapped, compatible, translated (NAT64, 6to4). */
+/** IPv6 networks that embed an IPv4 address: mapped, compatible, translated (NAT64, 6to4). */
 const embedding = new BlockList()
 for (const [network, prefix] of [
   ["::", 96],
@@ -56,7 +56,7 @@ export const isPublic = (address: string): boolean => {
   return family === 6 && !inner.check(plain, "ipv6") && !embedding.check(plain, "ipv6")
 }
 
-/** Looks a host up as Node does, and finds none that is not public, except for one host. */
+/** A DNS lookup for sockets that leaves out addresses that are not public, except for one host. */
 export const lookupPublic =
   (except: string): LookupFunction =>
   (hostname, options, callback) => {
@@ -70,7 +70,7 @@ export const lookupPublic =
     })
   }
 
-/** Whether a host is on a public address only; none if it cannot be looked up. */
+/** Whether all addresses of a host are public; `None` if it cannot be looked up. */
 export const isPublicHost = (hostname: string): Effect.Effect<Option.Option<boolean>> =>
   Effect.async((resume) =>
     lookup(hostname.replace(/^\[|\]$/gu, ""), { all: true }, (error, found) =>
@@ -82,6 +82,6 @@ export const isPublicHost = (hostname: string): Effect.Effect<Option.Option<bool
     )
   )
 
-/** Why no connection is made; core takes it for final. */
+/** The error of a connection that is refused because its host is not public. Core does not retry it. */
 export const refusal = (hostname: string): NodeJS.ErrnoException =>
   Object.assign(new Error(`${hostname} is not a public address`), { code: "EPRIVATE" })

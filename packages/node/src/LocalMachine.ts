@@ -1,7 +1,7 @@
 /**
- * What Linux and the other systems that Node knows can tell of the machine: the free space of a disk and, on Linux,
- * whether a process is alive. A process is named by boot, namespace, number and the moment of its start, which
- * together never come again; on other systems no process has a name.
+ * The free space of a disk, and whether a process is still alive, from `/proc` of Linux: boot, namespace, process id and
+ * start time together are unique, where a process id alone is used again. On other systems no process has a name, and
+ * none counts as dead.
  *
  * @example
  * import { NodeContext } from "@effect/platform-node"
@@ -14,13 +14,16 @@ import * as LocalMachine from "@org/batch-core/LocalMachine"
 import { Effect, Layer, Option } from "effect"
 import { readFile, readlink, statfs } from "node:fs/promises"
 
-/** The boot and the namespace whose numbers we see. */
+/** The boot and the process namespace in which process ids are valid. */
 const place = Effect.tryPromise(async () => {
   const boot = await readFile("/proc/sys/kernel/random/boot_id", "utf8")
   return `${boot.trim()} ${await readlink("/proc/self/ns/pid")}`
 })
 
-/** When a process began, in ticks since the boot; none of one that has ended, even if nobody has asked how yet. */
+/**
+ * The start time of a process, in ticks since the boot; `undefined` for one that has ended, even if it is still a
+ * zombie.
+ */
 const began = (pid: string) =>
   Effect.tryPromise(() => readFile(`/proc/${pid}/stat`, "utf8")).pipe(
     Effect.map((stat) => {
@@ -29,7 +32,7 @@ const began = (pid: string) =>
     })
   )
 
-/** A process whose number nobody has any more has ended; that of another user may not be ours to look at. */
+/** Whether the process id is in use. Only ESRCH says that it is not: EPERM is a process of another user. */
 const exists = (pid: string): boolean => {
   try {
     return process.kill(Number(pid), 0)
@@ -38,7 +41,7 @@ const exists = (pid: string): boolean => {
   }
 }
 
-/** The machine as Node sees it. */
+/** The free space of a disk, and the names of processes with the check whether one has ended. */
 export const localMachine: LocalMachine.Service = {
   freeBytes: (path) =>
     Effect.map(
@@ -60,7 +63,7 @@ export const localMachine: LocalMachine.Service = {
   }
 }
 
-/** Lets a download look for room before it begins, and go on at once where a process that was killed had been. */
+/** Provides `LocalMachine`: a download looks for room before it begins, and resumes at once where a killed process has left its lock. */
 export const layer: Layer.Layer<LocalMachine.LocalMachine> = Layer.succeed(
   LocalMachine.LocalMachine,
   localMachine

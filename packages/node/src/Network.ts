@@ -1,6 +1,6 @@
 /**
- * The HTTP client of Node, with connections that are kept alive, and the proxy settings of the environment, for
- * the API and for the files alike. `NODE_EXTRA_CA_CERTS` is obeyed by Node itself.
+ * The HTTP client on Node, for the API and for the files: connections are kept alive, the proxy settings of the
+ * environment apply. `NODE_EXTRA_CA_CERTS` is obeyed by Node itself.
  *
  * @example
  * import { BatchClient, BatchConfig, BatchHttp } from "@org/batch-core"
@@ -18,7 +18,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Effect, Layer } from "effect"
 import { anywhere, guarded, publicExcept, type Reach } from "./Sockets.js"
 
-/** Where connections may go, and by which way. */
+/** The proxies and the hosts that connections may use. */
 export interface Options {
   /** The environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in capitals or not. */
   readonly variables: Readonly<Record<string, string | undefined>>
@@ -64,10 +64,10 @@ const direct = (reach: Reach): Layer.Layer<NodeHttpClient.HttpAgent> =>
 const over = (agents: Layer.Layer<NodeHttpClient.HttpAgent>): Layer.Layer<HttpClient.HttpClient> =>
   Layer.provide(NodeHttpClient.layerWithoutAgent, agents)
 
-/** Without a proxy, whatever the environment says. */
+/** The HTTP client without a proxy, whatever the environment says. */
 export const layerDirect: Layer.Layer<HttpClient.HttpClient> = over(direct(anywhere))
 
-/** The client that obeys the environment. */
+/** The HTTP client with the proxies of the environment, and with public hosts only if that is asked for. */
 export const layer = (options: Options): Layer.Layer<HttpClient.HttpClient> => {
   const reach = options.publicExcept === undefined ? anywhere : publicExcept(options.publicExcept)
   return over(proxiesSet(options.variables).length === 0 ? direct(reach) : proxied(reach))

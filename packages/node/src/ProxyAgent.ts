@@ -1,5 +1,5 @@
 /**
- * An agent that asks the environment, request by request, which proxy to use. Loaded only when a proxy is set.
+ * An HTTP agent that chooses the proxy of each request from the environment. Loaded only when a proxy is set.
  */
 import { Agent, type AgentConnectOpts } from "agent-base"
 import { HttpProxyAgent } from "http-proxy-agent"
@@ -10,7 +10,10 @@ import { getProxyForUrl } from "proxy-from-env"
 import * as Address from "./Address.js"
 import { anywhere, guarded, type Reach } from "./Sockets.js"
 
-/** Sends each request the way that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name for its URL. */
+/**
+ * Connects through the proxy that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name for the URL, or
+ * directly.
+ */
 export class ProxyAgent extends Agent {
   private readonly agents = new Map<string, Http.Agent>()
   private readonly reach: Reach
@@ -41,7 +44,9 @@ export class ProxyAgent extends Agent {
   }
 }
 
-/** A proxy that refuses to connect is a failed connection, not an answer of the host behind it. */
+/**
+ * An agent that tunnels by CONNECT. A proxy that refuses is a failed connection, not an answer of the host behind it.
+ */
 const tunnel = (proxy: string): Http.Agent => {
   const agent = new HttpsProxyAgent(proxy, anywhere.options)
   agent.on("proxyConnect", ({ statusCode }: ConnectResponse, request: Http.ClientRequest) => {
@@ -50,7 +55,7 @@ const tunnel = (proxy: string): Http.Agent => {
   return agent
 }
 
-/** What a proxy says to CONNECT. */
+/** The answer of a proxy to CONNECT. */
 interface ConnectResponse {
   readonly statusCode: number
 }

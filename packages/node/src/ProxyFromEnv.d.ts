@@ -1,4 +1,4 @@
 declare module "proxy-from-env" {
-  /** The proxy for a URL as the environment says it, or an empty text. */
+  /** The URL of the proxy for a URL, from the variables of the environment; empty if there is none. */
   export const getProxyForUrl: (url: string) => string
 }

@@ -1,31 +1,31 @@
 /**
- * What every socket of ours has: a listener, so that no error of one ends the process, and an end it may lead to.
- * When a request is aborted whose answer has arrived but is not read to its end, Node takes its own listener away
- * before the error comes (https://github.com/nodejs/node/issues/65938). Whoever waits for the answer is told of the
- * error all the same.
+ * Guards the sockets of HTTP agents: each has an error listener, so that no socket error ends the process, and
+ * connects only to hosts that are allowed. The listener is needed because Node removes its own when a request is
+ * aborted whose answer has arrived but is not read to its end, before the error comes
+ * (https://github.com/nodejs/node/issues/65938). The request still fails with that error.
  */
 import type * as Http from "node:http"
 import { isIP, Socket } from "node:net"
 import * as Address from "./Address.js"
 
-/** Where sockets may lead to. */
+/** The hosts that sockets may connect to. */
 export interface Reach {
-  /** Of the hosts that are addresses, those that are not allowed. */
+  /** Whether a host that is an IP address is not allowed; names are checked when they are looked up. */
   readonly refuses: (host: string) => boolean
-  /** How agents look up the others. */
+  /** Options for agents, with the lookup of names that leaves out addresses that are not allowed. */
   readonly options: Http.AgentOptions
 }
 
-/** Everywhere. */
+/** All hosts are allowed. */
 export const anywhere: Reach = { refuses: () => false, options: { keepAlive: true } }
 
-/** To public addresses, and to one host wherever it is. */
+/** Only hosts on public addresses are allowed, and one host wherever it is. */
 export const publicExcept = (except: string): Reach => ({
   refuses: (host) => host !== except && isIP(host) !== 0 && !Address.isPublic(host),
   options: { ...anywhere.options, lookup: Address.lookupPublic(except) }
 })
 
-/** The same agent, its sockets guarded. */
+/** Wraps the agent's `createConnection`, so that every socket is guarded; returns the same agent. */
 export const guarded = <A extends Http.Agent>(agent: A, { refuses }: Reach): A => {
   const create = agent.createConnection.bind(agent)
   agent.createConnection = (options, callback) => {

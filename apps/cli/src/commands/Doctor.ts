@@ -1,0 +1,163 @@
+/**
+ * The checks of `batchctl doctor`: Node, settings, proxy, API, clock, folders. Loaded only by that command.
+ */
+import { HttpClient } from "@effect/platform"
+import { BatchClient, layerOver } from "@org/batch-core/BatchClient"
+import { BatchConfig } from "@org/batch-core/BatchConfig"
+import { maskUrl } from "@org/batch-core/Masking"
+import { localMachine } from "@org/batch-node/LocalMachine"
+import * as Network from "@org/batch-node/Network"
+import { Clock, Duration, Effect, Either, Layer, Option, Ref } from "effect"
+import { access, constants } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { resolve } from "node:path"
+import type { SettingsError } from "../failure/CliError.js"
+import * as ExitCode from "../failure/ExitCode.js"
+import * as CoreLayer from "../settings/CoreLayer.js"
+import * as Profile from "../settings/Profile.js"
+import * as Settings from "../settings/Settings.js"
+import { bytes, duration } from "../terminal/Humanize.js"
+
+/** The outcome of one check. */
+export interface Finding {
+  readonly name: string
+  readonly state: "ok" | "warning" | "failed"
+  readonly detail: string
+  /** The exit code of the run if this is the first check that failed. */
+  readonly exitCode: number
+}
+
+const finding = (
+  name: string,
+  state: Finding["state"],
+  detail: string,
+  exitCode: number = ExitCode.ok
+): Finding => ({
+  name,
+  state,
+  detail,
+  exitCode
+})
+
+/** Runs all checks. A failed check is a finding, not a failure of the effect. */
+export const examine = Effect.gen(function* () {
+  const environment = yield* Settings.Environment
+  const settings = yield* Effect.either(Effect.provide(BatchConfig, Settings.layer))
+  return [
+    node(process.versions.node),
+    ...settingsFindings(settings, environment),
+    ...(Either.isRight(settings) ? yield* reach(settings.right) : []),
+    yield* folder("output folder", resolve(".")),
+    yield* folder("temporary folder", tmpdir())
+  ]
+})
+
+/** The findings as aligned lines, one each. */
+export const text = (findings: ReadonlyArray<Finding>): ReadonlyArray<string> => {
+  const width = Math.max(...findings.map(({ name }) => name.length))
+  const marks = { ok: "ok    ", warning: "look  ", failed: "FAILED" }
+  return findings.map(({ detail, name, state }) => `${marks[state]}  ${name.padEnd(width)}  ${detail}`)
+}
+
+/** The findings as the object that `--json` prints. */
+export const json = (findings: ReadonlyArray<Finding>): unknown => ({
+  ok: findings.every(({ state }) => state !== "failed"),
+  findings: findings.map(({ detail, name, state }) => ({ name, state, detail }))
+})
+
+/** The exit code of the run: that of the first failed check, or 0. */
+export const exitCode = (findings: ReadonlyArray<Finding>): number =>
+  findings.find(({ state }) => state === "failed")?.exitCode ?? ExitCode.ok
+
+const node = (version: string): Finding => {
+  const [major = 0, minor = 0] = version.split(".").map(Number)
+  return major > 20 || (major === 20 && minor >= 19)
+    ? finding("node", "ok", version)
+    : finding("node", "failed", `${version} is too old: 20.19 or later is needed`, ExitCode.usage)
+}
+
+const settingsFindings = (
+  settings: Either.Either<BatchConfig["Type"], SettingsError>,
+  environment: Settings.Environment
+): ReadonlyArray<Finding> => {
+  const proxies = Network.proxiesSet(environment.variables).map(
+    (name) => `${name}=${proxy(environment.variables[name] ?? "")}`
+  )
+  const noProxy = environment.variables["NO_PROXY"] ?? environment.variables["no_proxy"] ?? ""
+  const profile = Option.getOrElse(Profile.path(environment.variables), () => "none")
+  return [
+    ...Either.match(settings, {
+      onLeft: ({ detail, setting }) => [
+        finding("settings", "failed", `${setting}: ${detail}`, ExitCode.usage)
+      ],
+      onRight: ({ apiKey, baseUrl }) => [
+        finding("base URL", "ok", baseUrl),
+        Option.isSome(apiKey)
+          ? finding("API key", "ok", "set (not shown)")
+          : finding("API key", "failed", "not set: export CRUSTDATA_API_KEY=…", 3)
+      ]
+    }),
+    finding("profile file", "ok", `${profile} (read when it is there)`),
+    finding("proxy", "ok", proxies.length === 0 ? "none" : [...proxies, `NO_PROXY=${noProxy}`].join(" "))
+  ]
+}
+
+const proxy = (url: string): string => maskUrl(url).replace(/^[^/@]*@/u, "***@")
+
+/**
+ * Checks the API by one `list` request: one attempt, ten seconds at most. The clock is compared by its `Date` header.
+ */
+const reach = (settings: BatchConfig["Type"]) =>
+  Effect.gen(function* () {
+    const date = yield* Ref.make(Option.none<number>())
+    const retry = { ...settings.retry, limit: 0, attemptTimeout: Duration.seconds(10) }
+    const client = Layer.effect(
+      HttpClient.HttpClient,
+      Effect.map(
+        HttpClient.HttpClient,
+        HttpClient.tap((response) => Ref.set(date, Option.some(Date.parse(response.headers["date"] ?? ""))))
+      )
+    ).pipe(Layer.provide(CoreLayer.layerNetwork))
+    const core = layerOver(Layer.succeed(BatchConfig, { ...settings, retry })).pipe(Layer.provide(client))
+    const [took, answer] = yield* Effect.flatMap(BatchClient, ({ page }) => page({ limit: 1 })).pipe(
+      Effect.either,
+      Effect.timed,
+      Effect.provide(core)
+    )
+    const api = Either.match(answer, {
+      onLeft: (error) => finding("API", "failed", error.message, ExitCode.ofError(error)),
+      onRight: ({ jobs }) =>
+        finding(
+          "API",
+          "ok",
+          `answers in ${duration(Duration.toMillis(took))} and takes the key${jobs.length === 0 ? "; this account has no batches" : ""}`
+        )
+    })
+    return [api, ...Option.toArray(skew(yield* Ref.get(date), yield* Clock.currentTimeMillis))]
+  })
+
+const tolerated = 5_000
+
+const skew = (server: Option.Option<number>, now: number): Option.Option<Finding> =>
+  server.pipe(
+    Option.filter((at) => !Number.isNaN(at)),
+    Option.map((at) => {
+      const difference = now - at
+      const text = `${duration(Math.abs(difference))} ${difference < 0 ? "behind" : "ahead of"} the server's`
+      return Math.abs(difference) < tolerated
+        ? finding("clock", "ok", "agrees with the server's")
+        : finding(
+            "clock",
+            "warning",
+            `${text}; links are judged by the server's clock, so this does no harm here`
+          )
+    })
+  )
+
+const folder = (name: string, path: string): Effect.Effect<Finding> =>
+  Effect.tryPromise(() => access(path, constants.W_OK)).pipe(
+    Effect.zipRight(localMachine.freeBytes(path)),
+    Effect.map(Option.match({ onNone: () => "", onSome: (free) => `, ${bytes(free)} free` })),
+    Effect.map((free) => finding(name, "ok", `${path} is writable${free}`)),
+    Effect.catchAll(() => Effect.succeed(finding(name, "failed", `${path} is not writable`, ExitCode.local)))
+  )

@@ -1,0 +1,25 @@
+/**
+ * `batchctl doctor`: checks what is set, reachable and writable; prints no secrets.
+ */
+import { Command, Options } from "@effect/cli"
+import { Effect } from "effect"
+import { AlreadyReported } from "../failure/CliError.js"
+import { Stdout } from "../terminal/Stdout.js"
+
+const options = {
+  json: Options.boolean("json").pipe(Options.withDescription("Print the findings as one JSON object."))
+}
+
+const run = Effect.fn("DoctorCommand.run")(function* ({ json }: { readonly json: boolean }) {
+  const doctor = yield* Effect.promise(() => import("./Doctor.js"))
+  const stdout = yield* Stdout
+  const findings = yield* doctor.examine
+  yield* json ? stdout.json(doctor.json(findings)) : stdout.line(doctor.text(findings).join("\n"))
+  const exitCode = doctor.exitCode(findings)
+  if (exitCode !== 0) return yield* new AlreadyReported({ exitCode })
+})
+
+/** `batchctl doctor` */
+export const command = Command.make("doctor", options, run).pipe(
+  Command.withDescription("Check settings, network, disk and clock; shows no secrets.")
+)

@@ -1,0 +1,39 @@
+/**
+ * `batchctl get`: waits for jobs, then downloads their results. The main job.
+ */
+import { Command } from "@effect/cli"
+import { Effect } from "effect"
+import * as BatchIds from "../options/BatchIds.js"
+import * as OutputOptions from "../options/OutputOptions.js"
+import * as Timeout from "../options/Timeout.js"
+import * as CoreLayer from "../settings/CoreLayer.js"
+
+const options = { ids: BatchIds.args, timeout: Timeout.option, ...OutputOptions.options }
+
+/** The parsed flags and arguments. */
+export interface Request extends OutputOptions.OutputRequest {
+  readonly ids: ReadonlyArray<string>
+  readonly timeout: string
+}
+
+/** An account runs at most 5 jobs at a time, so with 8 places those that have ended are never kept waiting. */
+const concurrency = 8
+
+/** Waits and downloads with whatever core layer is provided; the demo provides one against its sandbox. */
+export const deliver = Effect.fn("GetCommand.deliver")(function* (request: Request) {
+  const ids = yield* BatchIds.parse(request.ids)
+  const destination = yield* OutputOptions.resolve(ids, request)
+  const left = yield* Timeout.start(request.timeout)
+  const { get } = yield* Effect.promise(() => import("@org/batch-core/Retrieval"))
+  const delivery = yield* Effect.promise(() => import("../run/Delivery.js"))
+  const fetch: Parameters<typeof delivery.run>[0]["fetch"] = (id, options) =>
+    Effect.flatMap(left, (deadline) => get(id, { ...options, deadline }))
+  yield* delivery.run({ ids, request, destination, concurrency, fetch })
+})
+
+const run = (request: Request) => deliver(request).pipe(Effect.provide(CoreLayer.layer))
+
+/** `batchctl get <batch-id>...` */
+export const command = Command.make("get", options, run).pipe(
+  Command.withDescription("Wait for jobs, then download their results, verified: the main job.")
+)

@@ -1,0 +1,61 @@
+/**
+ * `batchctl sandbox`: a local batch API with storage, to try everything without a key and without credits.
+ */
+import { Command, Options } from "@effect/cli"
+import * as Network from "@org/batch-node/Network"
+import { Effect, Option } from "effect"
+import type { Example } from "../run/LocalSandbox.js"
+import { Environment } from "../settings/Settings.js"
+import { Stdout } from "../terminal/Stdout.js"
+
+const options = {
+  port: Options.integer("port").pipe(
+    Options.withDescription("Port of the API; 0 takes any free one. Default: 8788"),
+    Options.withDefault(8788)
+  ),
+  host: Options.text("host").pipe(
+    Options.withDescription("Address to listen on. Default: 127.0.0.1"),
+    Options.withDefault("127.0.0.1")
+  ),
+  storagePort: Options.integer("storage-port").pipe(
+    Options.withDescription("Port of the file storage; any free one unless told otherwise."),
+    Options.optional
+  )
+}
+
+/** The parsed flags. */
+interface Request {
+  readonly port: number
+  readonly host: string
+  readonly storagePort: Option.Option<number>
+}
+
+const setup = (
+  sandbox: { readonly baseUrl: string; readonly storageUrl: string; readonly apiKey: string },
+  proxied: boolean
+): ReadonlyArray<string> => [
+  `# A local batch API, until Ctrl-C; its files are at ${sandbox.storageUrl}`,
+  "# In another terminal:",
+  `export CRUSTDATA_BASE_URL=${sandbox.baseUrl}`,
+  `export CRUSTDATA_API_KEY=${sandbox.apiKey}`,
+  ...(proxied ? [`export NO_PROXY="\${NO_PROXY:+$NO_PROXY,}${new URL(sandbox.baseUrl).hostname}"`] : [])
+]
+
+const attempt = ({ id, verb, what }: Example): string => `batchctl ${verb.padEnd(4)} ${id}  # ${what}`
+
+const run = Effect.fn("SandboxCommand.run")(function* ({ storagePort, ...where }: Request) {
+  const { examples, start } = yield* Effect.promise(() => import("../run/LocalSandbox.js"))
+  const stdout = yield* Stdout
+  const proxied = Network.proxiesSet((yield* Environment).variables).length > 0
+  const sandbox = yield* start({ ...where, storagePort: Option.getOrUndefined(storagePort) })
+  const jobs = yield* examples(sandbox)
+  yield* stdout.line(
+    [...setup(sandbox, proxied), "", "# Jobs to try:", "batchctl list", ...jobs.map(attempt)].join("\n")
+  )
+  return yield* Effect.never
+}, Effect.scoped)
+
+/** `batchctl sandbox` */
+export const command = Command.make("sandbox", options, run).pipe(
+  Command.withDescription("Run a local batch API with storage and a few jobs to try, until Ctrl-C.")
+)

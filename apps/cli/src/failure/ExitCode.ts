@@ -1,0 +1,47 @@
+/**
+ * The exit codes, which scripts rely on; the README lists them. Those of a run that a signal has ended are in
+ * `@org/batch-node/Signals`.
+ */
+import type { BatchError } from "@org/batch-core/BatchError"
+
+/** Success: the results are complete and verified. */
+export const ok = 0
+
+/** A bug in batchctl. */
+export const bug = 1
+
+/** A bad flag, a bad id, a bad setting, an impossible combination. */
+export const usage = 2
+
+/** The job itself failed. */
+export const jobFailed = 4
+
+/** The job is still running. */
+export const stillRunning = 5
+
+/** Disk full, no permission, destination exists, port in use. */
+export const local = 9
+
+const ofTag = {
+  NotAuthorized: 3,
+  RequestRejected: usage,
+  BatchNotFound: 8,
+  RateLimited: 6,
+  ApiUnavailable: 6,
+  MalformedResponse: 6,
+  BatchFailed: jobFailed,
+  BatchNotCompleted: stillRunning,
+  WaitTimeout: stillRunning,
+  ResultsUnavailable: 7,
+  TransferFailed: 6,
+  ResultsCorrupt: 7,
+  StorageError: local,
+  RecordInvalid: 7
+} as const satisfies Record<BatchError["_tag"], number>
+
+/** The exit code of a core failure. */
+export const ofError = (error: BatchError): number => ofTag[error._tag]
+
+/** The exit code of a job's status, for `--exit-status`. */
+export const ofStatus = (status: string): number =>
+  status === "completed" ? ok : status === "failed" ? jobFailed : stillRunning

@@ -1,0 +1,87 @@
+/**
+ * The output options that `download` and `get` share.
+ */
+import { Options } from "@effect/cli"
+import { FileSystem } from "@effect/platform"
+import { Effect, Option } from "effect"
+import { UsageError } from "../failure/CliError.js"
+import type { Ids } from "./BatchIds.js"
+import * as Destination from "./Destination.js"
+
+/** The flags, each with the text of its help. */
+export const options = {
+  output: Options.text("output").pipe(
+    Options.withAlias("o"),
+    Options.withDescription(
+      "A file; or a folder (one that exists, or a name that ends in /); or - for JSONL (or CSV) on standard output. Default: ./<batch-id>.jsonl.gz"
+    ),
+    Options.optional
+  ),
+  format: Options.text("format").pipe(
+    Options.withDescription(
+      "jsonl.gz (the bytes as delivered, the default), jsonl or csv; taken from the extension of -o when absent."
+    ),
+    Options.optional
+  ),
+  columns: Options.text("columns").pipe(
+    Options.withDescription(
+      "The columns of csv and their order, as id,data.name. Default: those of all rows, in the order of their appearance."
+    ),
+    Options.optional
+  ),
+  parts: Options.boolean("parts").pipe(
+    Options.withDescription("Keep the part files separate, in the folder that -o names.")
+  ),
+  concurrency: Options.integer("concurrency").pipe(
+    Options.withDescription("Connections at most, 1 to 64; it starts with few and adapts. Default: 16"),
+    Options.optional
+  ),
+  force: Options.boolean("force").pipe(Options.withDescription("Replace an existing destination.")),
+  allowIncomplete: Options.boolean("allow-incomplete").pipe(
+    Options.withDescription("Keep a result whose row count disagrees with result_count, with a warning.")
+  ),
+  receipt: Options.boolean("receipt").pipe(
+    Options.withDescription("Write <output>.receipt.json beside the output.")
+  ),
+  json: Options.boolean("json").pipe(
+    Options.withDescription("Print the receipt, one JSON object per batch and line.")
+  ),
+  quiet: Options.boolean("quiet").pipe(
+    Options.withDescription("No progress and no notices on standard error; errors still.")
+  )
+}
+
+/** The parsed flags. */
+export interface OutputRequest {
+  readonly output: Option.Option<string>
+  readonly format: Option.Option<string>
+  readonly columns: Option.Option<string>
+  readonly parts: boolean
+  readonly concurrency: Option.Option<number>
+  readonly force: boolean
+  readonly allowIncomplete: boolean
+  readonly receipt: boolean
+  readonly json: boolean
+  readonly quiet: boolean
+}
+
+/** Resolves the flags to a destination, before any request. */
+export const resolve = Effect.fn("OutputOptions.resolve")(function* (
+  ids: Ids,
+  request: OutputRequest
+): Effect.fn.Return<Destination.Destination, UsageError, FileSystem.FileSystem> {
+  const refuse = (detail: string) => new UsageError({ detail, hint: Option.none(), batchId: Option.none() })
+  const concurrency = Option.getOrElse(request.concurrency, () => 1)
+  if (concurrency < 1 || concurrency > 64)
+    return yield* refuse(`--concurrency ${concurrency} must be from 1 to 64`)
+  const present = yield* look(Option.getOrElse(request.output, () => "."))
+  return yield* Effect.mapError(Destination.resolve({ ids, ...request }, present), refuse)
+})
+
+const look = (path: string): Effect.Effect<Destination.Present, never, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) =>
+    fs.stat(path).pipe(
+      Effect.map((info) => (info.type === "Directory" ? "directory" : "file")),
+      Effect.catchAll(() => Effect.succeed("nothing" as const))
+    )
+  )

@@ -1,0 +1,30 @@
+/**
+ * `--timeout`: how long to wait for jobs. One deadline, from the start of the command, holds for all ids.
+ */
+import { Options } from "@effect/cli"
+import * as DurationText from "@org/batch-core/DurationText"
+import { Clock, Duration, Effect, Either, Option } from "effect"
+import { UsageError } from "../failure/CliError.js"
+
+/** The `--timeout` flag. */
+export const option = Options.text("timeout").pipe(
+  Options.withDescription(
+    "How long to wait, such as 90s, 30m or 2h. Default: 30m. When it passes the job itself goes on."
+  ),
+  Options.withDefault("30m")
+)
+
+/** The time left until the deadline, at the moment it is run; zero once it has passed. */
+export type Left = Effect.Effect<Duration.Duration>
+
+/** Parses the flag and starts the countdown. */
+export const start = Effect.fn("Timeout.start")(function* (text: string): Effect.fn.Return<Left, UsageError> {
+  const timeout = yield* Either.mapLeft(
+    DurationText.parse(text),
+    (detail) => new UsageError({ detail: `--timeout ${detail}`, hint: Option.none(), batchId: Option.none() })
+  )
+  const startedAt = yield* Clock.currentTimeMillis
+  return Effect.map(Clock.currentTimeMillis, (now) =>
+    Duration.subtract(timeout, Duration.millis(Math.max(0, now - startedAt)))
+  )
+})

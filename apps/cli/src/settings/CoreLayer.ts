@@ -1,0 +1,28 @@
+/**
+ * The layer of core services for commands that call the API: one client, so that all ids share one throttle and one
+ * retry budget.
+ */
+import type { FileSystem, HttpClient } from "@effect/platform"
+import * as BatchClient from "@org/batch-core/BatchClient"
+import type { BatchConfig } from "@org/batch-core/BatchConfig"
+import type * as BatchHttp from "@org/batch-core/BatchHttp"
+import * as Network from "@org/batch-node/Network"
+import { Effect, Layer } from "effect"
+import type { SettingsError } from "../failure/CliError.js"
+import type { Redactor } from "../terminal/Redactor.js"
+import type { Stderr } from "../terminal/Stderr.js"
+import * as Settings from "./Settings.js"
+
+/** The services of the core. */
+export type Core = BatchClient.BatchClient | BatchConfig | BatchHttp.BatchHttp
+
+/** The HTTP client, with the proxy settings of the environment. */
+export const layerNetwork: Layer.Layer<HttpClient.HttpClient, never, Settings.Environment> =
+  Layer.unwrapEffect(Effect.map(Settings.Environment, Network.layer))
+
+/** The services of the core with the settings and the proxies of the environment. */
+export const layer: Layer.Layer<
+  Core,
+  SettingsError,
+  Redactor | Settings.Environment | FileSystem.FileSystem | Stderr
+> = BatchClient.layerOver(Settings.layer).pipe(Layer.provide(layerNetwork))

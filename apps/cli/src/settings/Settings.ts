@@ -1,0 +1,55 @@
+/**
+ * The settings, in the order of their precedence: environment, profile file, defaults of the core.
+ */
+import type { FileSystem } from "@effect/platform"
+import * as BatchConfig from "@org/batch-core/BatchConfig"
+import { ConfigProvider, Context, Effect, Layer, Option } from "effect"
+import { SettingsError } from "../failure/CliError.js"
+import { Redactor } from "../terminal/Redactor.js"
+import type { Stderr } from "../terminal/Stderr.js"
+import * as Profile from "./Profile.js"
+
+/** The environment of the process. */
+export interface Environment {
+  readonly variables: Readonly<Record<string, string | undefined>>
+}
+
+/** The environment of the process. */
+export const Environment = Context.GenericTag<Environment>("@org/batch-cli/Environment")
+
+/** The variables of the profile file, overridden by those of the environment that are not empty. */
+export const variables: Effect.Effect<
+  Profile.Variables,
+  SettingsError,
+  Environment | FileSystem.FileSystem | Stderr
+> = Effect.gen(function* () {
+  const env = (yield* Environment).variables
+  const file = Profile.path(env)
+  const profile = Option.isSome(file) ? yield* Profile.read(file.value) : new Map<string, string>()
+  const own = Object.entries(env).flatMap(([name, value]) => (value ? [[name, value] as const] : []))
+  return new Map([...profile, ...own])
+})
+
+/** The settings of the core. The error says in one line which variable is invalid, why, and how to write it. */
+export const layer: Layer.Layer<
+  BatchConfig.BatchConfig,
+  SettingsError,
+  Redactor | Environment | FileSystem.FileSystem | Stderr
+> = Layer.unwrapEffect(
+  Effect.map(variables, (all) =>
+    BatchConfig.layerConfig().pipe(
+      Layer.tap(redactKey),
+      Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(all), { pathDelim: "_" }))),
+      Layer.mapError((error) => new SettingsError(BatchConfig.explain(error)))
+    )
+  )
+)
+
+const redactKey = (
+  settings: Context.Context<BatchConfig.BatchConfig>
+): Effect.Effect<void, never, Redactor> =>
+  Effect.gen(function* () {
+    const redactor = yield* Redactor
+    const { apiKey } = Context.get(settings, BatchConfig.BatchConfig)
+    if (Option.isSome(apiKey)) yield* redactor.add(apiKey.value)
+  })

@@ -1,0 +1,61 @@
+/**
+ * Figures and tables as people read them. No `Intl`: it costs more at start-up than everything else that is printed.
+ */
+import { DateTime, Option } from "effect"
+
+/** `1,234,567`. */
+export const count = (value: number): string => String(value).replace(/\B(?=(?:\d{3})+$)/gu, ",")
+
+/** `1 row`, `1,234 rows`, `2 retries`. */
+export const plural = (value: number, noun: string): string =>
+  `${count(value)} ${value === 1 ? noun : noun.replace(/y$/u, "ie").concat("s")}`
+
+const units = ["B", "kB", "MB", "GB", "TB"] as const
+
+/** `999 B`, `1.2 kB`, `12.3 MB`: powers of 1000, three digits. */
+export const bytes = (value: number): string => {
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, value)) / 3)))
+  const scaled = value / 1000 ** power
+  return `${power === 0 ? Math.round(scaled) : scaled < 100 ? scaled.toFixed(1) : Math.round(scaled)} ${units[power]}`
+}
+
+/** `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`, `5 d 3 h`. */
+export const duration = (millis: number): string => {
+  // From here on one decimal would round to 10.0 s.
+  if (millis < 9_950) return `${(Math.max(0, millis) / 1000).toFixed(1)} s`
+  const seconds = Math.round(millis / 1000)
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3_600) return two(seconds, 60, "min", 1, "s")
+  return seconds < 86_400 ? two(seconds, 3_600, "h", 60, "min") : two(seconds, 86_400, "d", 3_600, "h")
+}
+
+const two = (seconds: number, major: number, majorUnit: string, minor: number, minorUnit: string): string => {
+  const rest = Math.floor((seconds % major) / minor)
+  return `${Math.floor(seconds / major)} ${majorUnit}${rest === 0 ? "" : ` ${rest} ${minorUnit}`}`
+}
+
+/** `2025-11-20 10:00:00Z`. */
+export const instant = (at: DateTime.Utc): string =>
+  `${DateTime.formatIso(at).slice(0, 19).replace("T", " ")}Z`
+
+/** `3 min ago`, or nothing when the moment is unknown. */
+export const ago = (at: Option.Option<DateTime.Utc>, now: number): string =>
+  Option.match(at, {
+    onNone: () => "",
+    onSome: (moment) => `${duration(Math.max(0, now - DateTime.toEpochMillis(moment)))} ago`
+  })
+
+/** Rows aligned under their headings, two spaces between columns, no rules; the last column is not padded. */
+export const table = (
+  headings: ReadonlyArray<string>,
+  rows: ReadonlyArray<ReadonlyArray<string>>
+): ReadonlyArray<string> => {
+  const all = [headings, ...rows]
+  const widths = headings.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)))
+  return all.map((row) =>
+    row
+      .map((cell, column) => (column === headings.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+      .join("  ")
+      .trimEnd()
+  )
+}
