@@ -9,6 +9,8 @@ export interface Fault {
   readonly path: RegExp
   readonly nth?: number
   readonly times?: number
+  /** Only once there was such a call. */
+  readonly since?: Fault["call"]
   readonly code: string
   /** Bytes that are written before a write fails. */
   readonly after?: number
@@ -39,6 +41,8 @@ export const make = (...faults: ReadonlyArray<Fault>): Disk => {
     calls.push(`${call} ${path.replace(/^.*\//u, "")}`)
     for (const one of live) {
       if (one.fault.call !== call || !one.fault.path.test(path)) continue
+      if (one.fault.since !== undefined && !calls.some((made) => made.startsWith(`${one.fault.since} `)))
+        continue
       one.seen += 1
       if (one.seen < (one.fault.nth ?? 1) || one.struck >= (one.fault.times ?? Number.POSITIVE_INFINITY))
         continue

@@ -345,6 +345,92 @@ describe("run", () => {
     })
   )
 
+  it.effect("counts failures anew after progress, and gives back what they cost", () =>
+    Effect.gen(function* () {
+      const { retry } = yield* BatchConfig.make({ retry: { limit: 2 } })
+      const throttle = yield* Throttle.make(retry)
+      let [tries, gained] = [0, 0]
+      const attempt = Effect.suspend(() => {
+        tries += 1
+        if (tries % 2 === 0) gained += 1
+        return tries < 9 ? Effect.fail(failure("Timeout")) : Effect.succeed(tries)
+      })
+      const played = yield* play(RetryPolicy.run(attempt, { retry, throttle, progress: () => gained }), {
+        random: 0
+      })
+      expect(valueOf(played)).toBe(9)
+      expect(yield* throttle.withdraw(500)).toBe(true)
+      yield* throttle.deposit(500)
+      const stuck = Effect.fail(failure("Transient"))
+      const lost = yield* play(RetryPolicy.run(stuck, { retry, throttle, progress: () => gained }))
+      expect(errorOf(lost)).toMatchObject({ attempts: 3 })
+    })
+  )
+
+  it.effect("mends what has a remedy at once, without a pause, a price or a count", () =>
+    Effect.gen(function* () {
+      const { retry } = yield* BatchConfig.make({ retry: { limit: 0, budget: 0 } })
+      const throttle = yield* Throttle.make(retry)
+      let mended = 0
+      const remedy = Effect.sync(() => void (mended += 1))
+      const attempt = Effect.suspend(() =>
+        mended < 3 ? Effect.fail({ ...failure("Never"), remedy }) : Effect.succeed("ok")
+      )
+      const played = yield* play(RetryPolicy.run(attempt, { retry, throttle }))
+      expect([valueOf(played), played.at, mended]).toEqual(["ok", 0, 3])
+    })
+  )
+
+  it.effect("ends with the failure of a remedy", () =>
+    Effect.gen(function* () {
+      const { retry } = yield* BatchConfig.make()
+      const throttle = yield* Throttle.make(retry)
+      const hopeless = { ...RetryPolicy.final("dead"), remedy: Effect.fail("no fresh link") }
+      const played = yield* play(RetryPolicy.run(Effect.fail(hopeless), { retry, throttle }))
+      expect(errorOf(played)).toBe("no fresh link")
+    })
+  )
+
+  it.effect("tells of each pause before it begins, with what went wrong", () =>
+    Effect.gen(function* () {
+      const { retry } = yield* BatchConfig.make()
+      const throttle = yield* Throttle.make(retry)
+      const told: Array<string> = []
+      const onPause = ({ detail }: RetryPolicy.Failure<unknown>, delay: Duration.Duration) =>
+        Effect.map(
+          Clock.currentTimeMillis,
+          (at) => void told.push(`${at} ${detail} ${Duration.toMillis(delay)}`)
+        )
+      const attempt = Effect.fail({ ...failure("Overloaded"), detail: "HTTP 503" })
+      yield* play(RetryPolicy.run(attempt, { retry, throttle, onPause }), { random: 1 })
+      expect(told).toEqual(["0 HTTP 503 1000", "1000 HTTP 503 2000", "3000 HTTP 503 4000"])
+    })
+  )
+
+  it.effect("leaves the gate open when the host is overloaded, and pauses as when it limits us", () =>
+    Effect.gen(function* () {
+      const throttle = yield* throttleOf({})
+      const { times } = yield* tries(["Overloaded", "ok"], { throttle, random: 1 })
+      expect(times).toEqual([0, 1000])
+      yield* tries([["Overloaded", 3600]], { throttle, random: 0, within: "0 seconds" })
+      expect((yield* play(throttle.enter, { random: 0, within: "0 seconds" })).at).toBe(3_600_000)
+    })
+  )
+
+  it.effect("runs a call of one's own in one line, and fails with its own failure", () =>
+    Effect.gen(function* () {
+      const { retry } = yield* BatchConfig.make()
+      const throttle = yield* Throttle.make(retry)
+      let calls = 0
+      const call = Effect.suspend(() => Effect.fail(`failure ${(calls += 1)}`))
+      const played = yield* play(
+        RetryPolicy.run(Effect.mapError(call, RetryPolicy.transient), { retry, throttle }),
+        { random: 1 }
+      )
+      expect([errorOf(played), played.at]).toEqual(["failure 4", 3500])
+    })
+  )
+
   it.effect("is interrupted at once while it pauses", () =>
     Effect.gen(function* () {
       const throttle = yield* throttleOf({})
@@ -360,7 +446,42 @@ describe("run", () => {
   )
 })
 
-type Kind = RetryPolicy.Failure<never>["retry"]
+describe("schedule", () => {
+  const called = (options: { readonly failures: number; readonly hint?: number; readonly random: number }) =>
+    Effect.gen(function* () {
+      const { retry } = yield* BatchConfig.make()
+      const times: Array<number> = []
+      const begun = yield* Clock.currentTimeMillis
+      const call = Effect.flatMap(Clock.currentTimeMillis, (at) =>
+        times.push(at - begun) > options.failures
+          ? Effect.succeed("ok")
+          : Effect.fail({ seconds: options.hint })
+      )
+      const hintOf = (error: { readonly seconds: number | undefined }) =>
+        Option.map(Option.fromNullable(error.seconds), Duration.seconds)
+      const played = yield* play(Effect.retry(call, RetryPolicy.schedule(retry, hintOf)), {
+        random: options.random
+      })
+      return { played, times }
+    })
+
+  it.effect("pauses as run does, and ends with the last failure", () =>
+    Effect.gen(function* () {
+      const { played, times } = yield* called({ failures: 9, random: 1 })
+      expect(times).toEqual([0, 500, 1500, 3500])
+      expect(errorOf(played)).toEqual({ seconds: undefined })
+    })
+  )
+
+  it.effect("pauses at least as long as a failure asks for, and not at all beyond our patience", () =>
+    Effect.gen(function* () {
+      expect((yield* called({ failures: 1, hint: 60, random: 0 })).times).toEqual([0, 60_000])
+      expect((yield* called({ failures: 1, hint: 121, random: 0 })).times).toEqual([0])
+    })
+  )
+})
+
+type Kind = RetryPolicy.Kind
 
 type Try = "ok" | Kind | readonly [Kind, hintSeconds: number]
 
