@@ -277,10 +277,10 @@ const isSame = (a: Readonly<Record<string, string>>, b: Readonly<Record<string, 
 const claimedIn = ({ folder }: Place): number => {
   const name = readdirSync(folder).find((name) => name.endsWith(".journal"))
   if (name === undefined) return 0
-  const journal: {
-    readonly entries: ReadonlyArray<{ readonly cells: ReadonlyArray<readonly [number, number]> }>
-  } = JSON.parse(readFileSync(join(folder, name), "utf8"))
-  return sum(journal.entries.flatMap(({ cells }) => cells.map(([filled]) => filled)))
+  const journal: { readonly entries: ReadonlyArray<{ readonly filled: ReadonlyArray<number> }> } = JSON.parse(
+    readFileSync(join(folder, name), "utf8")
+  )
+  return sum(journal.entries.flatMap(({ filled }) => filled))
 }
 
 /** How many bytes of a job's results the file host has sent. */
