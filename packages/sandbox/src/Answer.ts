@@ -1,9 +1,9 @@
 /**
- * An answer as it is planned: what would be sent if nothing disturbed it.
+ * An HTTP answer as it is planned: what would be sent if no fault disturbed it.
  */
 import * as Content from "./Content.js"
 
-/** Status, headers (names in lower case) and body. */
+/** A planned answer: status, headers (names in lower case) and body. */
 export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>

@@ -5,14 +5,14 @@ import { Effect } from "effect"
 import { createReadStream } from "node:fs"
 import { Readable } from "node:stream"
 
-/** Bytes in memory. */
+/** A segment of bytes in memory. */
 export interface Bytes {
   readonly _tag: "Bytes"
   readonly bytes: Uint8Array
   readonly length: number
 }
 
-/** `length` bytes of the file at `path`, from `start`. */
+/** A segment of `length` bytes of the file at `path`, from `start`. */
 export interface FileStretch {
   readonly _tag: "FileStretch"
   readonly path: string
@@ -28,7 +28,7 @@ export interface Content {
 
 const readSize = 256 * 1024
 
-/** Nothing. */
+/** Content without a byte. */
 export const empty: Content = { segments: [], size: 0 }
 
 /** Content held in memory. */
@@ -46,7 +46,7 @@ export const file = (path: string, start: number, length: number): Content => ({
   size: length
 })
 
-/** One after the other; neighbouring stretches of one file become one. */
+/** Contents one after the other; neighbouring stretches of one file become one. */
 export const concat = (parts: Iterable<Content>): Content => {
   const segments: Array<Bytes | FileStretch> = []
   let size = 0

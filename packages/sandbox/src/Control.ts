@@ -31,7 +31,7 @@ const Rules = Schema.transform(Schema.Unknown, Schema.Array(Schema.encodedSchema
   encode: (rules) => rules
 }).pipe(Schema.compose(Schema.Array(Fault.Rule)))
 
-/** Whether a request is one of these. */
+/** Whether a request is one for these endpoints. */
 export const isControl = ({ path }: Incoming): boolean => path.startsWith(prefix)
 
 /**

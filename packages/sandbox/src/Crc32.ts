@@ -11,7 +11,7 @@ export interface Checksum {
   readonly length: number
 }
 
-/** The checksum of nothing. */
+/** The checksum of no bytes. */
 export const empty: Checksum = { crc: 0, length: 0 }
 
 /** The checksum of `first` followed by `second`. */
@@ -20,7 +20,7 @@ export const combine = (first: Checksum, second: Checksum): Checksum => ({
   length: first.length + second.length
 })
 
-/** Polynomials are bit-reversed: the highest bit is x⁰. */
+/** The product of two polynomials. They are bit-reversed: the highest bit is x⁰. */
 const multiply = (left: number, right: number): number => {
   let product = 0
   let factor = right

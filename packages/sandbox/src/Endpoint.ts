@@ -4,11 +4,11 @@
 
 /** A submit endpoint. */
 export interface Endpoint {
-  /** Below `/batch/`. */
+  /** Its path below `/batch/`. */
   readonly path: string
   readonly entity: string
   readonly action: string
-  /** Identifiers for identifier jobs, records for searches. */
+  /** How many a job may have: identifiers, or records for searches. */
   readonly cap: number
   /** The properties that hold identifiers, of which a request has exactly one; none for searches. */
   readonly identifiers: ReadonlyArray<string>
@@ -133,6 +133,6 @@ export const all: ReadonlyArray<Endpoint> = [
   }
 ]
 
-/** The endpoint at a path. */
+/** The endpoint at a path, if there is one. */
 export const at = (path: string): Endpoint | undefined =>
   all.find((endpoint) => `/batch/${endpoint.path}` === path)

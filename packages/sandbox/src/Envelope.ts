@@ -1,5 +1,5 @@
 /**
- * What a line puts around a record: by the action of its job.
+ * The envelope of a line: the text around its record, which depends on the action of the job.
  */
 import * as Job from "./Job.js"
 

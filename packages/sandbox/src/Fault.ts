@@ -29,9 +29,9 @@ const RegExpSource = Schema.String.pipe(
   })
 )
 
-/** Which of the two listeners. */
+/** One of the two listeners: that of the API, or that of the file host. */
 export const Server = Schema.Literal("api", "storage")
-/** Which of the two listeners. */
+/** One of the two listeners: that of the API, or that of the file host. */
 export type Server = typeof Server.Type
 
 /**
@@ -148,14 +148,14 @@ export const Rule = Schema.Struct({
 /** A rule of the fault script. */
 export type Rule = typeof Rule.Type
 
-/** How much of a rule was used up. */
+/** A rule's id, how many requests it has taken, and how many it was to take. */
 export const Report = Schema.Struct({
   id: Schema.String,
   consumed: Count,
   expected: Schema.Union(Count, Schema.Literal("forever"))
 })
-/** How much of a rule was used up. */
+/** A rule's id, how many requests it has taken, and how many it was to take. */
 export type Report = typeof Report.Type
 
-/** No disturbance. */
+/** The effects on a request that no rule takes: none. */
 export const none: Effects = {}

@@ -1,5 +1,5 @@
 /**
- * The script under way: the rules in their order, and what was consumed of each.
+ * The fault script of a running sandbox: the rules in their order, and how much of each was consumed.
  */
 import { Effect, Option } from "effect"
 import type * as Fault from "./Fault.js"
@@ -16,6 +16,7 @@ export interface Claim {
 export interface FaultScript {
   /** Append rules; those without an id get `fault-1`, `fault-2`, … by their place in the script. */
   readonly append: (rules: ReadonlyArray<Fault.Rule>) => Effect.Effect<ReadonlyArray<string>>
+  /** Remove all rules. */
   readonly clear: Effect.Effect<void>
   /** Count the request in every rule it matches, and let the first rule not yet used up take it. */
   readonly claim: (incoming: Incoming) => Effect.Effect<Option.Option<Claim>>
@@ -31,7 +32,7 @@ interface Live {
   consumed: number
 }
 
-/** An empty script. */
+/** Make a script without rules. */
 export const make: Effect.Effect<FaultScript> = Effect.sync(() => {
   let live: Array<Live> = []
 

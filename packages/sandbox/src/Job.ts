@@ -4,7 +4,7 @@
 import * as Identifier from "./Identifier.js"
 import type { JobSpec, Step } from "./JobSpec.js"
 
-/** A job; changed by replacing it. */
+/** A job, immutable: each change makes another one. */
 export interface Job {
   readonly id: string
   /** 1 for the first job of the sandbox. */
@@ -39,14 +39,14 @@ export interface Job {
   readonly objects: ReadonlyMap<string, number | "Deleted">
 }
 
-/** What a sandbox gives to every job. */
+/** What a sandbox gives to every job whose specification does not say otherwise. */
 export interface Defaults {
   readonly pendingMs: number
   readonly processingMs: number
   readonly linkTtlSeconds: number
 }
 
-/** Where a job stands. */
+/** The state of a job at one moment. */
 export interface Standing {
   readonly status: string
   /** When it came to this status, epoch milliseconds. */
@@ -55,7 +55,7 @@ export interface Standing {
   readonly share: number
 }
 
-/** What a job made by a submit knows beyond a seeded one. */
+/** What a job has beside its specification: its id, place and time; and if it was submitted, what for. */
 export interface Origin {
   readonly id: string
   readonly sequence: number
@@ -67,7 +67,7 @@ export interface Origin {
 
 const maxParts = 1000
 
-/** A job by its specification. */
+/** Make a job by its specification. */
 export const make = (spec: JobSpec, defaults: Defaults, origin: Origin): Job => {
   const entity = spec.entity ?? "company"
   const action = spec.action ?? "enrich"
@@ -106,7 +106,7 @@ export const make = (spec: JobSpec, defaults: Defaults, origin: Origin): Job => 
   }
 }
 
-/** Where a job stands at a moment. Results grow from the end of `pending` to the end of the time line. */
+/** The state of a job at a moment. Results grow from the end of `pending` to the end of the time line. */
 export const standing = (job: Job, now: number): Standing => {
   const total = job.timeline.slice(0, -1).reduce((sum, step) => sum + step.ms, 0)
   const [first] = job.timeline

@@ -7,7 +7,7 @@ import type { JobSpec } from "./JobSpec.js"
 import { SandboxError } from "./SandboxError.js"
 import * as Seed from "./Seed.js"
 
-/** What a submit knows beyond the specification. */
+/** What a submitted job has beside its specification: the identifiers and fields that were asked for. */
 export type Submitted = Pick<Job.Origin, "identifiers" | "identifierType" | "fields">
 
 /** All jobs, in the order they were made. */
@@ -22,7 +22,7 @@ export interface JobStore {
   readonly active: Effect.Effect<number>
 }
 
-/** An account without jobs. Ids are drawn from the seed. */
+/** Make the store of an account's jobs, in memory. Ids are drawn from the seed. */
 export const make = (seed: number, defaults: Job.Defaults): Effect.Effect<JobStore> =>
   Effect.sync(() => {
     const jobs = new Map<string, Job.Job>()

@@ -5,7 +5,7 @@ import { Effect, FiberSet, Scope } from "effect"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { SandboxError } from "./SandboxError.js"
 
-/** A listener under way. */
+/** An HTTP server that listens. */
 export interface Listener {
   /** `http://host:port`. */
   readonly url: string
@@ -45,7 +45,7 @@ export const make = (options: Options): Effect.Effect<Listener, SandboxError, Sc
     }
   })
 
-/** A peer that went away while we wrote: its request is interrupted by `closed`. */
+/** Ignores that a peer went away while we wrote: its request is interrupted by `closed`. */
 const gone = (): void => undefined
 
 const listen = (server: Server, host: string, port: number): Effect.Effect<void, SandboxError> =>

@@ -27,6 +27,6 @@ export class Problem extends Data.TaggedError("Problem")<{
 export const badRequest = (message: string, metadata: Readonly<Record<string, unknown>> = {}): Problem =>
   new Problem({ status: 400, message, metadata })
 
-/** A refusal as an answer. */
+/** The answer that tells of a refusal. */
 export const toAnswer = ({ message, metadata = {}, status }: Problem): Answer.Answer =>
   Answer.json(status, { error: { type: types[status], message, metadata } })

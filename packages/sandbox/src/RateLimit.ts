@@ -1,5 +1,5 @@
 /**
- * Requests per window, as the `x-ratelimit-*` headers tell it.
+ * The rate limit of the API: requests per window, as the `x-ratelimit-*` headers tell it.
  */
 import { Clock, Effect } from "effect"
 
@@ -15,7 +15,7 @@ export interface Passage {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** A fixed window that opens with its first request. */
+/** Make a limiter, whose effect counts a request. Its window is fixed and opens with its first request. */
 export const make = ({ limit, windowSeconds }: Options): Effect.Effect<Effect.Effect<Passage>> =>
   Effect.sync(() => {
     let window = { until: -Infinity, used: 0 }

@@ -32,7 +32,7 @@ const place = (seed: Seed) => {
 
 const person = (seed: Seed) => `${seed.pick(RecordText.givenNames)} ${seed.pick(RecordText.familyNames)}`
 
-/** Companies. */
+/** The shape of companies. */
 export const company: RecordShape = {
   idKey: "crustdata_company_id",
   identityGroup: "basic_info",
@@ -114,7 +114,7 @@ export const company: RecordShape = {
   }
 }
 
-/** People. */
+/** The shape of people. */
 export const individual: RecordShape = {
   idKey: "crustdata_person_id",
   identityGroup: "basic_profile",
@@ -173,7 +173,7 @@ export const individual: RecordShape = {
         ]
 }
 
-/** What is found of a person's contacts. */
+/** The shape of a person's contact data. */
 export const contact: RecordShape = {
   ...individual,
   fixed: true,
@@ -187,7 +187,7 @@ export const contact: RecordShape = {
   })
 }
 
-/** Job listings. */
+/** The shape of job listings. */
 export const listing: RecordShape = {
   idKey: "crustdata_job_id",
   identityGroup: "job_details",
@@ -205,7 +205,7 @@ export const listing: RecordShape = {
   grow: (seed) => ["content", "paragraphs", RecordText.prose(seed, 200)]
 }
 
-/** Posts of a person or company. */
+/** The shape of posts of a person or company. */
 export const post: RecordShape = {
   idKey: "crustdata_post_id",
   identityGroup: "post",

@@ -1,5 +1,5 @@
 /**
- * What arrived, for tests to assert on. The value of an `Authorization` header is never kept, only that there was one.
+ * The log of requests that arrived, for tests to assert on. The value of an `Authorization` header is never kept, only that there was one.
  */
 import { Clock, Effect } from "effect"
 import type { Server } from "./Fault.js"
@@ -26,15 +26,16 @@ export interface RequestRecord {
 /** The record of a request under way, written to as the answer proceeds. */
 export type Entry = { -readonly [K in keyof RequestRecord]: RequestRecord[K] }
 
-/** The last 20,000 requests. */
+/** A log of the last 20,000 requests, in memory. */
 export interface RequestLog {
+  /** Append a request; its record is the caller's to write to. */
   readonly arrived: (incoming: Incoming, fault: string | undefined) => Effect.Effect<Entry>
   readonly records: Effect.Effect<ReadonlyArray<RequestRecord>>
 }
 
 const capacity = 20_000
 
-/** An empty log. */
+/** Make a log. */
 export const make: Effect.Effect<RequestLog> = Effect.sync(() => {
   const entries: Array<Entry> = []
   return {

@@ -10,7 +10,7 @@ import * as Spool from "./Spool.js"
 import * as StoredObject from "./StoredObject.js"
 import * as WallClock from "./WallClock.js"
 
-/** Results by job. */
+/** The results of all jobs. */
 export interface Results {
   /** Write the results of a job, or wait until they are written. */
   readonly spool: (job: Job.Job) => Effect.Effect<Spool.Spool, SandboxError>
@@ -36,7 +36,7 @@ interface Entry {
 const patience = "2 seconds"
 const writers = 4
 
-/** Results in a folder; writing ends with the scope. */
+/** Keep results in a folder, made from the seed; what is being written ends with the scope. */
 export const make = (folder: string, seed: number): Effect.Effect<Results, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope

@@ -17,7 +17,7 @@ const statuses = {
   SlowDown: 503
 } as const
 
-/** A code of S3. */
+/** An error code of S3. */
 export type Code = keyof typeof statuses
 
 /** An XML error; `details` become elements beside `Code` and `Message`. */

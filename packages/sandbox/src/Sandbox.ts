@@ -68,7 +68,7 @@ export interface Options {
   readonly signature?: Presign.Version | undefined
 }
 
-/** A sandbox under way. */
+/** A running sandbox. */
 export interface Service {
   /** `http://host:port` of the API. */
   readonly baseUrl: string

@@ -1,5 +1,5 @@
 /**
- * What the sandbox itself fails with.
+ * The failure of the sandbox itself, beside those that it plays.
  */
 import { Effect, Schema } from "effect"
 
@@ -13,7 +13,7 @@ export class SandboxError extends Schema.TaggedError<SandboxError>()("SandboxErr
   }
 }
 
-/** Work on the files of results. */
+/** Run work on the files of results; its failure is a `SandboxError` of reason `Spool`. */
 export const spooling = <A>(run: () => Promise<A>): Effect.Effect<A, SandboxError> =>
   Effect.tryPromise({
     try: run,

@@ -12,11 +12,11 @@ export interface Seed {
   readonly pick: <A>(choices: readonly [A, ...ReadonlyArray<A>]) => A
 }
 
-/** A source for a key, such as `[seed, "record", 12]`. */
+/** The source of numbers for a key, such as `[seed, "record", 12]`. */
 export const make = (...key: ReadonlyArray<string | number>): Seed =>
   from(createHash("sha256").update(key.join("\u0000")).digest().readUInt32LE(0))
 
-/** A source for a line of results: as `make`, for a fraction of the cost. */
+/** The source of numbers for a line of results: as `make`, for a fraction of the cost. */
 export const light = (seed: number, sequence: number, index: number): Seed =>
   from(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(sequence, 0x85ebca6b) ^ Math.imul(index + 1, 0xc2b2ae35))
 

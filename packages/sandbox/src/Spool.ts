@@ -20,7 +20,7 @@ export interface Stretch {
   readonly checksum: Crc32.Checksum
 }
 
-/** A spooled result. */
+/** A result on disk: its stretches in the order of the lines, and the size of all lines in bytes. */
 export interface Spool {
   readonly stretches: ReadonlyArray<Stretch>
   readonly jsonBytes: number

@@ -12,7 +12,7 @@ import * as Problem from "./Problem.js"
 import * as RecordShape from "./RecordShape.js"
 import * as Seed from "./Seed.js"
 
-/** A job to be created. */
+/** A job that a submit asks for, as a specification. */
 export interface Submission {
   readonly spec: JobSpec
   readonly submitted: Submitted

@@ -1,6 +1,6 @@
 /**
- * Memory outside the heap, such as the buffers of Node's streams: given back when it is used up, not when it is found
- * to be. Left to the garbage collector, it makes that walk the whole heap again for every 32 MiB that pass through.
+ * Gives memory outside the heap, such as the buffers of Node's streams, back as soon as it is used up. Left to the
+ * garbage collector, it makes that walk the whole heap again for every 32 MiB that pass through.
  *
  * @example
  * import * as Buffers from "./Buffers.js"
@@ -11,8 +11,9 @@
  */
 
 /**
- * Gives back at once the memory that these bytes are the last of, for whoever reads bytes of their own in order and
- * none of them again. Node's pool of small buffers, which may be anybody's, stays.
+ * Frees the buffer behind these bytes at once, provided that they reach to its end: for whoever owns a buffer, reads it
+ * in order and none of it again. The bytes are detached then, of length 0. Node's pool of small buffers, which may be
+ * anybody's, stays.
  */
 export const release = ({ buffer, byteLength, byteOffset }: Uint8Array): void => {
   const isLast = byteOffset + byteLength === buffer.byteLength
@@ -22,9 +23,9 @@ export const release = ({ buffer, byteLength, byteOffset }: Uint8Array): void =>
   }
 }
 
-/** Less costs more to give back than to find. */
+/** The size in bytes from which freeing a buffer costs less than leaving it to the garbage collector. */
 const worthwhile = 16_384
 
-/** A closed port: what is moved through it is freed. */
+/** A closed port: a buffer that is transferred through it is freed. */
 const nowhere = new MessageChannel().port1
 nowhere.close()

@@ -1,7 +1,7 @@
 /**
- * An effect and a companion that goes on for as long as it does. Unlike a race, nothing of either goes on when this
- * has ended, however it ended: a step that must not be interrupted is waited for. (The loser of `Effect.raceFirst`
- * is not, when the race itself is interrupted.)
+ * An effect with a companion that runs beside it until it ends, such as a lock's heartbeat beside a download. Unlike a
+ * race, nothing of either goes on when this has ended, however it ended: a step that must not be interrupted is waited
+ * for. (The loser of `Effect.raceFirst` is not, when the race itself is interrupted.)
  *
  * @example
  * import { Effect } from "effect"

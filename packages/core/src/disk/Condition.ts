@@ -1,29 +1,29 @@
 /**
- * A change that others wait for: look, and if there is nothing yet, wait for the next change and look again. No
- * change between the look and the wait is missed.
+ * A condition variable: fibers look at state that they share and, while they do not find what they want, wait for the
+ * next change and look again. No change between the look and the wait is missed.
  *
  * @example
  * import { Effect, Option, Ref } from "effect"
  * import * as Condition from "./Condition.js"
  *
  * const program = Effect.gen(function* () {
- *   const signal = yield* Condition.make
+ *   const changed = yield* Condition.make
  *   const box = yield* Ref.make(Option.none<number>())
- *   yield* Effect.fork(Effect.zipRight(Ref.set(box, Option.some(1)), signal.notify))
- *   return yield* signal.until(Ref.get(box)) // 1
+ *   yield* Effect.fork(Effect.zipRight(Ref.set(box, Option.some(1)), changed.notify))
+ *   return yield* changed.until(Ref.get(box)) // 1
  * })
  */
 import { Deferred, Effect, Option, Ref } from "effect"
 
-/** Something that changes. */
+/** A condition variable over state that several fibers share. */
 export interface Condition {
-  /** Says that something has changed. */
+  /** Wakes all who wait, after a change of the state. */
   readonly notify: Effect.Effect<void>
   /** Looks now and after every change, until the look finds something. */
   readonly until: <A, E, R>(look: Effect.Effect<Option.Option<A>, E, R>) => Effect.Effect<A, E, R>
 }
 
-/** Nothing has changed yet. */
+/** Makes a condition variable; whoever changes the state that is looked at must `notify` afterwards. */
 export const make: Effect.Effect<Condition> = Effect.gen(function* () {
   const next = yield* Ref.make(yield* Deferred.make<void>())
   const notify = Effect.gen(function* () {

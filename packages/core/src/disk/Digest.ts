@@ -1,6 +1,6 @@
 /**
- * Names for bytes: CRC-32, cheap, to find damage on our own disk; SHA-256, to say what was delivered. The one room
- * that knows Node's hashes.
+ * Checksums of bytes: CRC-32, cheap, to compare rows that come by two ways; SHA-256, to say what was delivered. The one
+ * module that knows Node's hashes.
  *
  * @example
  * import * as Digest from "./Digest.js"
@@ -12,23 +12,24 @@
 import { createHash } from "node:crypto"
 import { crc32 as crc } from "node:zlib"
 
-/** The CRC-32 of some bytes, or of bytes that go on where `before` ended. */
+/** The CRC-32 of bytes, an unsigned integer; `before` is that of the bytes in front of them. */
 export const crc32 = (bytes: Uint8Array, before = 0): number => crc(bytes, before)
 
-/** A SHA-256 that grows. */
+/** A SHA-256 that is computed portion by portion. */
 export interface Sha256 {
+  /** Takes the next bytes. */
   readonly update: (bytes: Uint8Array) => void
-  /** Of everything so far, in hexadecimal; the last call. */
+  /** The digest of all bytes taken, as 64 hexadecimal digits. Neither method may be called after it. */
   readonly hex: () => string
 }
 
-/** Of nothing yet. */
+/** Starts a SHA-256 of bytes that come in portions. */
 export const sha256 = (): Sha256 => {
   const hash = createHash("sha256")
   return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") }
 }
 
-/** The SHA-256 of some bytes, in hexadecimal. */
+/** The SHA-256 of bytes that are all there, as 64 hexadecimal digits. */
 export const sha256Of = (bytes: Uint8Array): string => {
   const digest = sha256()
   digest.update(bytes)

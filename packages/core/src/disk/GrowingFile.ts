@@ -15,7 +15,7 @@ import { type StorageError, storageErrorAt } from "../model/BatchError.js"
 import * as Condition from "./Condition.js"
 import * as Storage from "./Storage.js"
 
-/** Where the bytes end for now; `closed` when no more will come. */
+/** How far a file may be read: up to and without position `end`; `closed` when no more will come. */
 export interface Extent {
   readonly end: number
   readonly closed: boolean
@@ -32,20 +32,24 @@ export interface GrowingFile {
 
 /** The boundary up to which a growing file may be read; it only grows. */
 export interface Frontier {
-  /** Bytes below `end` may be read now. */
+  /** Moves the boundary to `end`, the position behind the last byte that may be read now. Never moves it back. */
   readonly advance: (end: number) => Effect.Effect<void>
-  /** No more will come. */
+  /** Tells readers that no more bytes will come. */
   readonly close: Effect.Effect<void>
 }
 
 /** A growing file that we write. Positions count from its first byte. */
 export interface Writable extends GrowingFile, Frontier {
+  /** Writes bytes at a position; readers see them when the frontier is moved behind them. */
   readonly write: (position: number, bytes: Uint8Array) => Effect.Effect<void, StorageError>
   /** Makes what was written durable. */
   readonly sync: Effect.Effect<void, StorageError>
 }
 
-/** A run of bytes at a place in a file, of which none may be read yet. */
+/**
+ * What readers see of the file at `path`, or of the run of bytes in it that begins at `base` (default 0), with the
+ * frontier that its writer moves. No byte may be read before the first `advance`.
+ */
 export const make = (options: {
   readonly path: string
   readonly base?: Effect.Effect<number> | undefined
@@ -104,7 +108,7 @@ export const open = (options: {
     }
   })
 
-/** A file that is all there, and its size in bytes. */
+/** A finished file as a growing one that is closed, and its size in bytes. */
 export const ofFile = (
   path: string
 ): Effect.Effect<GrowingFile & { readonly bytes: number }, StorageError, FileSystem.FileSystem> =>

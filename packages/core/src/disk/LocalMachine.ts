@@ -30,7 +30,7 @@ export interface Service {
   readonly isDead: (name: string) => Effect.Effect<boolean>
 }
 
-/** A machine of which nothing is known. */
+/** The answers where nobody asks the operating system: no free space known, no name, no process known to be dead. */
 export const unknown: Service = {
   freeBytes: () => Effect.succeedNone,
   self: Effect.succeed(""),

@@ -1,6 +1,7 @@
 /**
- * One process at a time on one destination. The lock saves bandwidth; the bytes never rest on it: two processes that
- * both believe to hold it write the same bytes of the same version to the same places. Only one of them publishes.
+ * A lock file that keeps a destination to one process at a time. It saves bandwidth; the bytes never rest on it: two
+ * processes that both believe to hold it write the same bytes of the same version to the same places. Only one of them
+ * publishes.
  *
  * The holder's heart beats: it touches the lock again and again. Whoever finds a lock watches it for a while; one that
  * does not beat was left behind by a crash, and is taken over: at once, where `LocalMachine` knows that its holder is dead.
@@ -22,11 +23,14 @@ import { StorageError, storageErrorAt } from "../model/BatchError.js"
 import { LocalMachine } from "./LocalMachine.js"
 import * as Storage from "./Storage.js"
 
-/** A lock that is held. */
+/** A lock that this process holds. */
 export interface Lock {
-  /** Fails if another process has taken the lock over. */
+  /** Fails with `StorageError` of reason `Exists` if another process has taken the lock over. */
   readonly check: Effect.Effect<void, StorageError>
-  /** Must run while the lock is needed: a heart that stands still is taken for dead. Ends only if the lock is lost. */
+  /**
+   * The heartbeat: checks and touches the lock every 0.4 × `patience`. Must run while the lock is needed, since a heart
+   * that stands still is taken for dead. Ends only if the lock is lost, with the failure of `check`.
+   */
   readonly heart: Effect.Effect<never, StorageError>
 }
 
@@ -45,6 +49,7 @@ export const acquire = (
     const token = `${unique} ${yield* self}`
     const take = Effect.acquireRelease(create(path, token), () => release(path, token))
     while (!(yield* take)) yield* evict(path, patience)
+    // Only another token means that the lock was taken over: one that is gone, or cannot be read, is nobody else's.
     const check = Effect.filterOrFail(
       holder(path),
       (held) => Option.getOrElse(held, () => token) === token,
@@ -59,7 +64,7 @@ export const acquire = (
 const occupied = (path: string): StorageError =>
   new StorageError({ reason: "Exists", path, detail: "another process is downloading to this destination" })
 
-/** Whether the lock is ours now: an existing one is left alone. */
+/** Creates the lock file, unless there is one: then `false`. */
 const create = (path: string, token: string): Effect.Effect<boolean, StorageError, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.writeFileString(path, token, { flag: "wx" })).pipe(
     Effect.as(true),
@@ -67,7 +72,7 @@ const create = (path: string, token: string): Effect.Effect<boolean, StorageErro
     Effect.mapError(storageErrorAt(path))
   )
 
-/** Removes a lock whose holder is dead. */
+/** Removes a lock that was left behind; fails with reason `Exists` if its heart beats. */
 const evict = (
   path: string,
   patience: Duration.Duration
@@ -78,6 +83,7 @@ const evict = (
     yield* Effect.sleep(patience)
     const after = yield* lastBeat(path)
     if (Option.isSome(after) && !Option.contains(before, after.value)) return yield* occupied(path)
+    // Two who evict at once may remove each other's new lock: the one that loses sees it at its next beat, and stops.
     yield* Storage.remove(path)
   })
 
@@ -99,6 +105,7 @@ const lastBeat = (path: string): Effect.Effect<Option.Option<number>, never, Fil
     Effect.catchAll(() => Effect.succeedNone)
   )
 
+/** Beats once. A failure is no loss of the lock: others may take it for dead then, and `check` finds out. */
 const touch = (path: string): Effect.Effect<void, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -110,7 +117,7 @@ const touch = (path: string): Effect.Effect<void, never, FileSystem.FileSystem> 
 const holder = (path: string): Effect.Effect<Option.Option<string>, never, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFileString(path)).pipe(Effect.option)
 
-/** Only our own lock is removed: another process may have taken it over while we were suspended. */
+/** Removes the lock if it is still ours: another process may have taken it over while we were suspended. */
 const release = (path: string, token: string): Effect.Effect<void, never, FileSystem.FileSystem> =>
   Effect.flatMap(holder(path), (held) =>
     Option.contains(held, token) ? Effect.ignore(Storage.remove(path)) : Effect.void

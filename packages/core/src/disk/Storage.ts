@@ -1,5 +1,5 @@
 /**
- * Our own disk: its failures in our words, and the few steps that make a file appear whole or not at all.
+ * Files on our own disk: every failure is a `StorageError`, and a few steps make a file appear whole or not at all.
  *
  * @example
  * import * as Storage from "./Storage.js"
@@ -10,7 +10,10 @@ import { type Error as PlatformErrors, FileSystem, Path } from "@effect/platform
 import { Effect, Option, type Scope } from "effect"
 import { StorageError, storageErrorAt } from "../model/BatchError.js"
 
-/** A file that is open for writing at any place, created if missing. */
+/**
+ * Opens a file until the scope is closed: with `r` an existing one for reading, with `r+` for writing at any place,
+ * with `w` an empty one for writing, created if missing.
+ */
 export const open = (
   path: string,
   flag: FileSystem.OpenFlag
@@ -54,7 +57,7 @@ export const readAt = (
       Effect.uninterruptible
     )
 
-/** A file became shorter under us. */
+/** The failure of reading a file that became shorter under us. */
 export const vanished = (path: string): Effect.Effect<never, StorageError> =>
   Effect.fail(new StorageError({ reason: "Unwritable", path, detail: "another program has shortened it" }))
 
@@ -78,7 +81,7 @@ export const remove = (path: string): Effect.Effect<void, StorageError, FileSyst
 export const rename = (from: string, to: string): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.rename(from, to)).pipe(Effect.mapError(storageErrorAt(to)))
 
-/** Writes a file, and syncs it. */
+/** Writes a whole file, over what has its name, and syncs it. A crash meanwhile may leave a part of it. */
 export const writeFile = (
   path: string,
   bytes: Uint8Array
@@ -87,14 +90,17 @@ export const writeFile = (
     Effect.zipRight(writeAt(file, path, 0, bytes), sync(file, path))
   ).pipe(Effect.scoped)
 
-/** Writes a small file whole or not at all, and durably. */
+/**
+ * Replaces a small file: the text is written to `<path>.next`, synced, and renamed, so that after a crash the file is
+ * the old one or the new one, and whole.
+ */
 export const replaceFile = (
   path: string,
   text: string
 ): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
   Effect.zipRight(writeFile(`${path}.next`, new TextEncoder().encode(text)), rename(`${path}.next`, path))
 
-/** Refuses a destination that exists (unless it may be replaced) or is no plain file. */
+/** Fails where a destination exists (`Exists`, unless it may be replaced) or is no plain file (`Unwritable`). */
 export const checkDestination = (
   path: string,
   options: { readonly replace: boolean }
@@ -138,6 +144,7 @@ export const publish = (options: {
       : fs.link(options.from, options.to).pipe(
           Effect.zipRight(fs.remove(options.from)),
           Effect.mapError(storageErrorAt(options.to)),
+          // Some file systems know no hard links; there a look has to do, with a small gap before the rename.
           Effect.catchIf(
             (error) => error.reason !== "Exists" && error.reason !== "NoSpace",
             () =>
@@ -150,7 +157,7 @@ export const publish = (options: {
     yield* syncFolder(path.dirname(path.resolve(options.to)))
   }).pipe(Effect.uninterruptible)
 
-/** Makes a rename durable. Systems that cannot open a folder (Windows) need no such step. */
+/** Syncs a folder, which makes renames in it durable. Systems that cannot open a folder (Windows) need no such step. */
 const syncFolder = (folder: string): Effect.Effect<void, never, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.open(folder, { flag: "r" })).pipe(
     Effect.flatMap((file) => file.sync),

@@ -46,14 +46,14 @@ export interface AssembledFile {
   readonly bytes: number
   readonly records: number
   readonly etag: string
-  /** Of a file of its own. */
+  /** SHA-256 of its compressed bytes, in hexadecimal, where it is a file of its own (`parts`). */
   readonly sha256: Option.Option<string>
 }
 
 /** All files, synced and proven. */
 export interface Assembled {
   readonly files: ReadonlyArray<AssembledFile>
-  /** Of what the writer has written, if there is one, else of all compressed bytes in order. */
+  /** Size and SHA-256 of what the writer has written, if there is one, else of all compressed bytes in order. */
   readonly bytes: number
   readonly sha256: string
   readonly records: number
@@ -74,6 +74,7 @@ export const assemble = (
     yield* checkRoom(files)
     const progress = yield* makeProgress(options, files, resumedBytes)
     const writer = options.writer === undefined ? undefined : yield* options.writer
+    // What is proven is what the disk gives back, from the first byte on: also what an earlier run has brought.
     const proofs = Effect.forEach(files, (file) => prove(options, file, progress, writer), {
       concurrency: writer === undefined ? Proof.atOnce : 1
     })
@@ -176,6 +177,7 @@ const warnUnlessStrong = (
   return options.emit({ _tag: "NotResumable", file: transfer.planned.name, detail })
 }
 
+/** A run to fetch, and its file. */
 interface Task {
   readonly file: Arriving
   readonly run: Cells.Run
@@ -229,6 +231,7 @@ const prove = (
     }
   })
 
+/** What is told of for the event `Progress`: a size that is known now, bytes that came, rows that are proven. */
 interface Progress {
   readonly sized: (bytes: number) => Effect.Effect<void>
   readonly brought: (bytes: number) => Effect.Effect<void>

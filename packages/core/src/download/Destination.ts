@@ -24,7 +24,7 @@ import * as Journal from "./Journal.js"
 import * as PartialFiles from "./PartialFiles.js"
 import * as RowWriter from "./RowWriter.js"
 
-/** What was asked for. */
+/** What to deliver, and where. */
 export interface Request {
   readonly batch: Batch
   readonly plan: ResultPlan
@@ -42,14 +42,15 @@ export interface Request {
   readonly aside?: boolean | undefined
 }
 
-/** Where a result goes. */
+/** The destination of one result: what lies beside the output, and how it is published and cleared up. */
 export interface Destination {
   /** Where the bytes lie until they are published, and which run may go on with them. */
   readonly layout: PartialFiles.Layout
+  /** The path of the lock. */
   readonly lock: string
   /** Takes the decompressed rows until they are published, if they are wanted. */
   readonly writer: RowWriter.Open | undefined
-  /** Makes the folder. */
+  /** Makes the folder of the output. */
   readonly makeFolder: Effect.Effect<void, StorageError, FileSystem.FileSystem>
   /** Ends a publication that a crash has interrupted, and gives what was published; none if there is no such thing. */
   readonly takeUp: Effect.Effect<Option.Option<Assembled>, StorageError, Needs>
@@ -85,7 +86,7 @@ export const check = (
     if (!request.parts && !found.includes(true)) yield* Storage.checkDestination(request.output, request)
   })
 
-/** Where the result of a request goes. */
+/** The destination of a request. Looks at no file yet. */
 export const make = (request: Request): Effect.Effect<Destination, never, Path.Path> =>
   Effect.map(Path.Path, (path) => {
     const { batch, columns, format, output, parts, plan, replace } = request
@@ -222,7 +223,7 @@ const isThere = (
     Effect.catchAll(() => Effect.succeed(false))
   )
 
-/** What is at the destination already is left there; if it is the very same, another process has published it. */
+/** Gives one file its name. What has it already stays; if it is the very same, another process has published it. */
 const publish = (output: Output, replace: boolean): Effect.Effect<void, StorageError, Needs> =>
   Storage.publish({ from: output.from, to: output.to, replace }).pipe(
     Effect.catchIf(

@@ -1,8 +1,8 @@
 /**
- * What the next run may believe of the bytes that it finds: which version of which files they belong to, and how much
- * of each file is here. Bytes are synced before the journal that claims them, and the journal is replaced by a rename;
- * so what it claims is there, and what damage on the disk has done since is found by the proof of the whole. Holds no
- * secret. A journal that is missing, cut off, foreign or older is simply not believed.
+ * The journal of a download. It says what the next run may believe of the bytes that it finds: which version of which
+ * files they belong to, and how much of each file is here. Bytes are synced before the journal that claims them, and the
+ * journal is replaced by a rename; so what it claims is there, and what damage on the disk has done since is found by the
+ * proof of the whole. Holds no secret. A journal that is missing, cut off, foreign or older is simply not believed.
  *
  * @example
  * import * as Journal from "./Journal.js"
@@ -99,7 +99,7 @@ const Journal = Schema.parseJson(
   })
 )
 
-/** Replaces the journal at once. */
+/** Replaces the journal, whole or not at all. */
 export const save = (
   path: string,
   purpose: Purpose,
@@ -109,7 +109,7 @@ export const save = (
     Storage.replaceFile(path, text)
   )
 
-/** The content of a journal that was written for this purpose; nothing of any other. */
+/** The content of the journal that was written for this purpose; an empty one if there is none. */
 export const load = (path: string, purpose: Purpose): Effect.Effect<Content, never, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFileString(path)).pipe(
     Effect.flatMap(Schema.decode(Journal)),

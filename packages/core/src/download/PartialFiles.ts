@@ -54,8 +54,8 @@ export const open = (layout: Layout): Effect.Effect<ReadonlyArray<PartialFile>, 
   })
 
 /**
- * Bytes that are not believed are not overwritten: they go with their file. A process that was suspended, and whose
- * lock was taken over, may still write to it.
+ * Sees to it that there is a file to write to. Bytes that are not believed are not overwritten, they go with their file:
+ * a process that was suspended, and whose lock was taken over, may still write to it.
  */
 const prepare = (path: string, resume: boolean): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
@@ -85,6 +85,7 @@ const openFile = (
     return { growing, transfer: file }
   })
 
+/** Where the next file begins behind this one, once the size of this one is known. */
 const endOf = ({ growing, transfer }: PartialFile): Effect.Effect<number> =>
   Effect.zipWith(growing.base, transfer.size, (base, size) => base + size)
 
@@ -104,7 +105,7 @@ const clip = (
     return { ...entry, filled }
   })
 
-/** Makes bytes durable while they come. */
+/** Syncs and journals the bytes of a download while they come. */
 export interface Checkpoints {
   /** To be told of bytes that are written. Waits when too many of them are not journalled yet. */
   readonly written: Effect.Effect<void>
@@ -112,7 +113,10 @@ export interface Checkpoints {
   readonly keep: Effect.Effect<never, StorageError>
 }
 
-/** What `keep` has not synced and journalled is, as far as the disk lets us, when the scope is closed. */
+/**
+ * The checkpoints of a download's files. What `keep` has not synced and journalled yet is, as far as the disk lets us,
+ * when the scope is closed.
+ */
 export const checkpoints = (
   layout: Layout,
   files: ReadonlyArray<PartialFile>

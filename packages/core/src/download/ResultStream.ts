@@ -53,7 +53,7 @@ export type StreamError =
 /** What is needed to stream. */
 export type Needs = BatchClient | BatchConfig | BatchHttp
 
-/** The results of a completed job. A reader that stops ends the transfer; one that pauses pauses it. */
+/** The results of a completed job, as bytes. A reader that stops ends the transfer; one that pauses pauses it. */
 export const make = (batch: Batch, options: StreamOptions): Stream.Stream<Uint8Array, StreamError, Needs> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
@@ -68,7 +68,7 @@ export const make = (batch: Batch, options: StreamOptions): Stream.Stream<Uint8A
     })
   )
 
-/** Small enough for hundreds of streams at the same time, large enough to be nearly as fast as larger ones. */
+/** Bytes in a chunk: few enough for hundreds of streams at the same time, and nearly as fast as larger ones. */
 const chunkBytes = 262_144
 
 interface Run {
@@ -80,7 +80,7 @@ interface Run {
   readonly shared: RangeFetch.Shared
 }
 
-/** Takes what is to be read, in order. */
+/** Takes the next bytes for the reader, in order. */
 type HandOn = (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, ResultsCorrupt>
 
 const share = (batch: Batch, emit: Emit = () => Effect.void) =>

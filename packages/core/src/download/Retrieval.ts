@@ -1,5 +1,5 @@
 /**
- * The whole story: await → plan → transfer → verify → format → publish → receipt.
+ * From a batch id to verified rows on the disk: await → plan → transfer → verify → format → publish → receipt.
  *
  * @example
  * import { type Batch, Retrieval } from "@org/batch-core"

@@ -1,14 +1,14 @@
 /**
- * Where the decompressed rows of a result go, in the form that is asked for, while they are proven.
+ * Writes the decompressed rows of a result to the disk, in the format that is asked for, while they are proven.
  *
  * @example
  * import { Effect } from "effect"
  * import * as RowWriter from "./RowWriter.js"
  *
  * const program = Effect.gen(function* () {
- *   const sink = yield* RowWriter.file("rows.jsonl.partial")
- *   yield* sink.write([new TextEncoder().encode('{"id":1}\n')])
- *   return yield* sink.end
+ *   const rows = yield* RowWriter.file("rows.jsonl.partial")
+ *   yield* rows.write([new TextEncoder().encode('{"id":1}\n')])
+ *   return yield* rows.end
  * })
  */
 import type { FileSystem } from "@effect/platform"
@@ -23,26 +23,29 @@ import * as GrowingFile from "../disk/GrowingFile.js"
 import * as Proof from "../proof/Proof.js"
 import * as Storage from "../disk/Storage.js"
 
-/** What was written. */
+/** Size in bytes, and SHA-256 in hexadecimal, of the file that was written. */
 export interface Written {
   readonly bytes: number
   readonly sha256: string
 }
 
-/** Takes rows. */
+/** A writer of the rows of one result. */
 export interface RowWriter {
   /** Takes decompressed bytes, in order, which may be gone when it is done. */
   readonly write: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, StorageError>
-  /** To be called when all rows are here and proven: only then is one that is no record known to be upstream's. */
+  /**
+   * Ends the file and syncs it. To be called when all rows are here and proven: only then is one that is no record
+   * known to be upstream's.
+   */
   readonly end: Effect.Effect<Written, RecordInvalid | ResultsCorrupt | StorageError, Needs>
 }
 
 type Needs = BatchConfig | FileSystem.FileSystem
 
-/** Opens a sink, over what an earlier one has left. */
+/** Opens a writer, over what an earlier one has left. */
 export type Open = Effect.Effect<RowWriter, StorageError, Needs | Scope.Scope>
 
-/** Where a sink writes, and what. */
+/** Where a writer writes, and what. */
 export interface Options {
   readonly path: string
   /** Of `csv`: those of all rows if none are named. Then the rows are read again, from the gzip file at `spool`. */
@@ -50,7 +53,7 @@ export interface Options {
   readonly spool: string
 }
 
-/** The sink of a format; none if rows are stored as they were delivered. */
+/** The writer of a format; none if rows are stored as they were delivered. */
 export const of = (format: Format, { columns, path, spool }: Options): Open | undefined => {
   switch (format) {
     case "jsonl.gz":
@@ -62,13 +65,13 @@ export const of = (format: Format, { columns, path, spool }: Options): Open | un
   }
 }
 
-/** A result without rows. */
+/** The bytes of a result without rows: an empty gzip member, nothing, or the header of named columns. */
 export const nothing = (format: Format, columns: ReadonlyArray<string> | undefined): Uint8Array => {
   if (format === "jsonl.gz") return Gunzip.emptyMember
   return format === "csv" && columns !== undefined ? Csv.header(columns) : new Uint8Array(0)
 }
 
-/** The rows as they are. */
+/** A writer of the rows as they are, one JSON object a line, to the file at `path`. */
 export const file = (
   path: string
 ): Effect.Effect<RowWriter, StorageError, FileSystem.FileSystem | Scope.Scope> =>
@@ -76,7 +79,7 @@ export const file = (
     const handle = yield* Storage.open(path, "w")
     const hash = Digest.sha256()
     let bytes = 0
-    /** The hash is made while the disk has to do. Not interruptible, as the write. */
+    /** Writes a chunk, which is hashed while the disk is busy with it. Not interruptible, as the write. */
     const write = (chunk: Uint8Array) =>
       Effect.gen(function* () {
         const written = yield* Effect.fork(Storage.writeAt(handle, path, bytes, chunk))
@@ -113,7 +116,7 @@ const ofAllColumns = (path: string, spool: string): Open =>
     )
   })
 
-/** Hands on what rows are converted to. A line that is no record ends that, and is told at the end. */
+/** A writer that hands on what rows are converted to. A line that is no record ends that, and is told at the end. */
 const converted = <A>(
   conversion: Csv.Conversion<A>,
   next: (converted: A) => Effect.Effect<void, StorageError>,

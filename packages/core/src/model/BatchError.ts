@@ -168,7 +168,7 @@ export class WaitTimeout extends Schema.TaggedError<WaitTimeout>()("WaitTimeout"
   }
 }
 
-/** There is nothing to fetch, or no longer the same thing. */
+/** There are no results to fetch: no link, no object behind it, or another object than before. */
 export class ResultsUnavailable extends Schema.TaggedError<ResultsUnavailable>()("ResultsUnavailable", {
   reason: Schema.Literal("NoLink", "Missing", "Expired", "Changed"),
   batchId: BatchId,
@@ -185,7 +185,7 @@ export class ResultsUnavailable extends Schema.TaggedError<ResultsUnavailable>()
   }
 }
 
-/** The bytes would not come. What has arrived is kept. */
+/** A results file could not be fetched, after all retries. What has arrived is kept. */
 export class TransferFailed extends Schema.TaggedError<TransferFailed>()("TransferFailed", {
   reason: Schema.Literal("Transport", "Stalled", "Protocol", "Server"),
   /** The results file by its name, without its link. */
@@ -199,7 +199,7 @@ export class TransferFailed extends Schema.TaggedError<TransferFailed>()("Transf
   }
 }
 
-/** The bytes came, and they are wrong. They are never published under the name that was asked for. */
+/** A results file came, and is not what was promised. It is never published under the name that was asked for. */
 export class ResultsCorrupt extends Schema.TaggedError<ResultsCorrupt>()("ResultsCorrupt", {
   reason: Schema.Literal("Gzip", "RowCount", "Length", "Encoding"),
   file: MaskedText,
@@ -223,7 +223,7 @@ export class ResultsCorrupt extends Schema.TaggedError<ResultsCorrupt>()("Result
   }
 }
 
-/** Our own disk. What was there before is untouched. */
+/** A failure of our own disk, or a destination that must not be written. What was there before is untouched. */
 export class StorageError extends Schema.TaggedError<StorageError>()("StorageError", {
   reason: Schema.Literal("NoSpace", "Denied", "Exists", "Unwritable"),
   path: MaskedText,
@@ -267,11 +267,11 @@ const systemErrors: Readonly<Record<string, readonly [StorageError["reason"], st
   EIO: ["Unwritable", "the device reports an error"]
 }
 
-/** One line that is no record. */
+/** One line of a result that is no record. */
 export class RecordInvalid extends Schema.TaggedError<RecordInvalid>()("RecordInvalid", {
   /** Counted from 1. */
   line: Schema.Int,
-  /** Of the line's first byte in the decompressed file. */
+  /** The place of the line's first byte in the decompressed file. */
   offset: Schema.Int,
   /** What is wrong with it. */
   detail: MaskedText,

@@ -9,16 +9,16 @@
  */
 import { Option, Schema } from "effect"
 
-/** How the rows are stored. */
+/** The format of a results file, which is also the extension of its name. */
 export const Format = Schema.Literal("jsonl.gz", "jsonl", "csv")
 
-/** How the rows are stored. */
+/** The format of a results file, which is also the extension of its name. */
 export type Format = typeof Format.Type
 
-/** All formats; each is also the extension of its files. */
+/** All formats. */
 export const all: ReadonlyArray<Format> = Format.literals
 
-/** What HTTP calls them. */
+/** The media type of each format, for `Content-Type` and `Accept`. */
 export const mediaTypes: Readonly<Record<Format, string>> = {
   "jsonl.gz": "application/gzip",
   jsonl: "application/x-ndjson",
@@ -31,6 +31,6 @@ const extensions: ReadonlyArray<readonly [RegExp, Format]> = [
   [/\.csv$/iu, "csv"]
 ]
 
-/** The format that a file's name speaks of. */
+/** The format that the extension of a file's name stands for; none for other extensions. `ndjson` counts as `jsonl`. */
 export const ofName = (file: string): Option.Option<Format> =>
   Option.fromNullable(extensions.find(([extension]) => extension.test(file))?.[1])

@@ -1,5 +1,5 @@
 /**
- * What must never be shown, and how to show something in its place.
+ * Masking of secrets, the API key and the signatures of presigned links, in URLs, texts and JSON.
  *
  * The query string of a presigned link is its signature, so whoever reads it can read the results. Everything
  * that leaves the process as text (errors, logs, JSON, state files) passes one of these functions first.
@@ -59,14 +59,14 @@ export const SecretUrl = Schema.transformOrFail(Schema.String, Schema.RedactedFr
   encode: (link) => ParseResult.succeed(maskUrl(Redacted.value(link)))
 }).annotations({ identifier: "SecretUrl" })
 
-/** Words of a server: read and written without the links that may be in them. */
+/** A text of a server: the links that may be in it are masked, decoded and encoded alike. */
 export const MaskedText = Schema.transform(Schema.String, Schema.String, {
   strict: true,
   decode: maskText,
   encode: maskText
 }).annotations({ identifier: "MaskedText" })
 
-/** Whatever a server adds: read and written without the links that may be in it. */
+/** Any JSON of a server: the links that may be in it are masked, decoded and encoded alike. */
 export const MaskedJson = Schema.transform(Schema.Unknown, Schema.Unknown, {
   strict: true,
   decode: maskJson,

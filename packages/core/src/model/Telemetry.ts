@@ -40,7 +40,7 @@ export const linkRefreshes = Metric.counter("batch_link_refreshes_total", {
   incremental: true
 })
 
-/** Counts one under a label. */
+/** Adds one to a counter, under `label` = `value`. */
 export const count = (
   counter: Metric.Metric.Counter<number>,
   label: string,

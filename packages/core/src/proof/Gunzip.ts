@@ -1,7 +1,7 @@
 /**
- * Gzip into lines: inflates, counts and checks, down to the trailer of the last member. The one room that knows
- * `node:zlib`, and its habits: it ends in silence at padding and ignores what lies behind, so the bytes that it
- * consumed are compared with the bytes that it was given.
+ * Inflates a gzip file, counts its lines and checks it, down to the trailer of the last member. The one module that
+ * knows the streams of `node:zlib`, and their habits: they end in silence at padding and ignore what lies behind, so the
+ * bytes that they consumed are compared with the bytes that they were given.
  *
  * @example
  * import { Effect } from "effect"
@@ -41,13 +41,13 @@ export const isUnterminated = ({ inflatedBytes, lineStart }: Position): boolean 
 /** How many lines there are. A last one without a line feed counts. */
 export const countOf = (position: Position): number => position.lineFeeds + (isUnterminated(position) ? 1 : 0)
 
-/** One gzip file that is being read; bytes are pushed in their order, in any portions. */
+/** An inflater for one gzip file; bytes are pushed in their order, in any portions. */
 export interface Gunzip<E = never> {
   /** Inflates compressed bytes, which may change again when it is done. */
   readonly push: (bytes: Uint8Array) => Effect.Effect<void, GzipFault | E>
   /** No more bytes will come: they must end with a member. */
   readonly end: Effect.Effect<Position, GzipFault | E>
-  /** Where we are. */
+  /** How far the inflated bytes are read by now. */
   readonly position: Effect.Effect<Position>
 }
 
@@ -56,7 +56,7 @@ export const emptyMember: Uint8Array = Uint8Array.from([
   0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0
 ])
 
-/** An inflater for one gzip file. */
+/** Makes an inflater for one gzip file, which ends with the scope. */
 export const make = <E = never>(options: {
   /** The longest line, in bytes; a longer one is a fault with its line and offset. */
   readonly maxLineBytes: number
@@ -99,6 +99,7 @@ export const make = <E = never>(options: {
             reading.given += bytes.length
             if (reading.ended) return Effect.fail(trailing(gunzip, reading.given))
             let written = false
+            // Node reads the caller's bytes until it calls back: no earlier may they change again.
             gunzip.write(bytes, () => {
               written = true
               reading.wake()

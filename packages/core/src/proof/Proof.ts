@@ -36,7 +36,7 @@ export const atOnce = 4
 /** What to prove, and who is told. */
 export interface RowsOptions {
   readonly file: GrowingFile.GrowingFile
-  /** In messages. */
+  /** The file's name in messages. */
   readonly name: string
   /** Takes the inflated bytes, in order, which are gone when it is done. */
   readonly onInflated?: ((chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, StorageError>) | undefined
@@ -73,7 +73,7 @@ export const rows = (
     }
   }).pipe(Effect.scoped)
 
-/** What a fault of the compressed bytes means for their file. */
+/** Fails as `ResultsCorrupt`, for a fault of a file's compressed bytes. */
 export const corrupt = (
   file: string,
   { actual, expected, kind }: Gunzip.GzipFault
@@ -88,7 +88,7 @@ export const corrupt = (
     })
   )
 
-/** What is joined to a line without a line feed would become part of it. */
+/** Fails as `ResultsCorrupt`, for a last row without a line feed: what is joined to it would become part of it. */
 export const unjoinable = (file: string): Effect.Effect<never, ResultsCorrupt> => {
   const expected = "a line feed after its last row, since another part follows"
   return Effect.fail(
@@ -96,7 +96,7 @@ export const unjoinable = (file: string): Effect.Effect<never, ResultsCorrupt> =
   )
 }
 
-/** What it means that the rows are not as many as the API announced. */
+/** The failure of rows that are not as many as the API announced. */
 export const wrongCount = (
   { batchId, resultCount }: Pick<Batch, "batchId" | "resultCount">,
   actual: string

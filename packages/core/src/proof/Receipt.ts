@@ -1,6 +1,7 @@
 /**
- * What was delivered, and the proof. Encoded, a receipt has the field names that `interface.md` promises; it never
- * contains a link.
+ * The receipt of a delivery: what was delivered, and the proof. Encoded, its field names are written like the API's
+ * (`batch_id`, `result_count`): that is what `<output>.receipt.json` and `batchctl get --json` show, to which later
+ * versions may add fields. It never contains a link.
  *
  * @example
  * import { Schema } from "effect"
@@ -19,6 +20,7 @@ export { Format } from "../model/Format.js"
 
 /** One file as it was fetched: the merged file, or a part. */
 export class Part extends Schema.Class<Part>("ReceiptPart")({
+  /** Its place among the files, from 0. */
   index: Schema.NonNegativeInt,
   /** Compressed bytes, as delivered. */
   bytes: Schema.NonNegativeInt,
@@ -26,7 +28,7 @@ export class Part extends Schema.Class<Part>("ReceiptPart")({
   records: Schema.NonNegativeInt,
   /** The version of the object that was fetched; empty when the server named none. */
   etag: Schema.String,
-  /** Of the compressed bytes, in hexadecimal, when parts are kept separate. */
+  /** SHA-256 of the compressed bytes, in hexadecimal, when parts are kept separate. */
   sha256: Schema.optionalWith(Schema.String, { as: "Option" }),
   /** Where it lies, when parts are kept separate. */
   output: Schema.optionalWith(Schema.String, { as: "Option" })
@@ -39,11 +41,11 @@ export class Receipt extends Schema.Class<Receipt>("Receipt")({
   /** The file, or the folder of the parts; `-` for standard output. */
   output: Schema.String,
   format: Format,
-  /** Of the file at `output`; of all parts together when they are kept separate. */
+  /** Size of the file at `output`; of all parts together when they are kept separate. */
   bytes: Schema.NonNegativeInt,
   /** Rows delivered: lines, or those of a table without its header. */
   records: Schema.NonNegativeInt,
-  /** Of the file at `output`, in hexadecimal; of all parts in order when they are kept separate. */
+  /** SHA-256 of the file at `output`, in hexadecimal; of all parts in order when they are kept separate. */
   sha256: Schema.String,
   /** Lines that the API announced. */
   resultCount: Schema.propertySignature(Schema.NonNegativeInt).pipe(Schema.fromKey("result_count")),
@@ -60,8 +62,11 @@ export class Receipt extends Schema.Class<Receipt>("Receipt")({
   parts: Schema.Array(Part),
   /** Compressed bytes that an earlier run had already brought. */
   resumedBytes: Schema.propertySignature(Schema.NonNegativeInt).pipe(Schema.fromKey("resumed_bytes")),
+  /** Requests for files that were tried again. */
   retries: Schema.NonNegativeInt,
+  /** How often fresh links were asked for. */
   urlRefreshes: Schema.propertySignature(Schema.NonNegativeInt).pipe(Schema.fromKey("url_refreshes")),
+  /** When the delivery began: after the job was completed. */
   startedAt: Schema.propertySignature(Schema.DateTimeUtc).pipe(Schema.fromKey("started_at")),
   finishedAt: Schema.propertySignature(Schema.DateTimeUtc).pipe(Schema.fromKey("finished_at"))
 }) {}

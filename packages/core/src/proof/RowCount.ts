@@ -1,5 +1,5 @@
 /**
- * How many rows a text has, read in any portions: lines, or rows of a CSV table after RFC 4180. Mutable and
+ * Counts the rows of a text that comes in any portions: lines, or rows of a CSV table after RFC 4180. Mutable and
  * synchronous: it is asked for every slice of a file.
  *
  * @example
@@ -12,8 +12,9 @@
 
 /** A count that grows with every portion. */
 export interface RowCount {
+  /** Takes the next portion. */
   readonly push: (bytes: Uint8Array) => void
-  /** A last row without a line end counts. */
+  /** How many rows there were so far. A last one without a line end counts. */
   readonly rows: () => number
   /** Whether the last row has no line end. */
   readonly isUnterminated: () => boolean
@@ -22,7 +23,7 @@ export interface RowCount {
 const lineFeed = 0x0a
 const quote = 0x22
 
-/** Counts lines. */
+/** A count of lines. */
 export const ofLines = (): RowCount => {
   let lineFeeds = 0
   let last = lineFeed
@@ -36,7 +37,7 @@ export const ofLines = (): RowCount => {
   }
 }
 
-/** Counts the rows of a table without its header: line ends that are not inside quotes. */
+/** A count of the rows of a table without its header: of line ends that are not inside quotes. */
 export const ofTable = (): RowCount => {
   let lineEnds = 0
   let isQuoted = false

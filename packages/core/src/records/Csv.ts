@@ -39,11 +39,11 @@ export const parseColumns = (list: string): Either.Either<ReadonlyArray<string>,
   return twice === undefined ? Either.right(columns) : Either.left(`"${list}" names ${twice} twice`)
 }
 
-/** Decompressed bytes of a result, portion by portion, into something else. Mutable and synchronous. */
+/** A converter of a result's decompressed bytes, portion by portion. Mutable and synchronous. */
 export interface Conversion<A> {
-  /** Takes the next portion, which may change again afterwards. */
+  /** Converts the next portion, which may change again afterwards. */
   readonly push: (bytes: Uint8Array) => Either.Either<A, RecordInvalid>
-  /** No more bytes will come. */
+  /** Converts the rest: no more bytes will come. */
   readonly end: () => Either.Either<A, RecordInvalid>
 }
 
@@ -53,7 +53,7 @@ export interface Options {
   readonly maxLineBytes: number
 }
 
-/** Finds the columns of all rows, in the order of their appearance; each step gives those so far. */
+/** A converter to the columns of all rows, in the order of their appearance; each step gives those so far. */
 export const columnsOf = (options: Options): Conversion<ReadonlyArray<string>> => {
   const fields = JsonFields.learning()
   return convert(
@@ -63,7 +63,7 @@ export const columnsOf = (options: Options): Conversion<ReadonlyArray<string>> =
   )
 }
 
-/** A table of these columns without rows. */
+/** A table of these columns without rows: its header line. */
 export const header = (columns: ReadonlyArray<string>): Uint8Array => {
   const text = CsvText.make()
   text.header(columns)
@@ -71,8 +71,8 @@ export const header = (columns: ReadonlyArray<string>): Uint8Array => {
 }
 
 /**
- * Writes the header, and these columns of every row. One that a row does not have is an empty cell. One that holds an
- * object is the object's JSON, unless columns below it are wanted as well.
+ * A converter to CSV: the header, then these columns of every row. One that a row does not have is an empty cell. One
+ * that holds an object is the object's JSON, unless columns below it are wanted as well.
  */
 export const rowsOf = (columns: ReadonlyArray<string>, options: Options): Conversion<Uint8Array> => {
   const fields = JsonFields.named(columns.map(pathOf))

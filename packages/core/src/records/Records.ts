@@ -1,5 +1,6 @@
 /**
- * Lines into records. One bad line is a value, not the end: it says where it is, and the lines behind it are read.
+ * Reads the lines of a result as records. One bad line is a value, not the end: it says where it is, and the lines
+ * behind it are read.
  *
  * @example
  * import { Records } from "@org/batch-core"
@@ -19,17 +20,17 @@ import type { JsonObject } from "../model/Masking.js"
 /** One record: any JSON object. Integers beyond 2⁵³ − 1 have lost their last digits, as they do in JavaScript. */
 export type Record = JsonObject
 
-/** One line. */
+/** One line of a decompressed result. */
 export interface Line {
   /** Without the line feed. Of use until the next portion is pushed. */
   readonly bytes: Uint8Array
-  /** Counted from 1. */
+  /** Its number, counted from 1. */
   readonly line: number
-  /** Of its first byte. */
+  /** The place of its first byte in the result. */
   readonly offset: number
 }
 
-/** Bytes into lines, in any portions. Mutable and synchronous: it is asked for every portion. */
+/** A splitter of bytes, in any portions, into lines. Mutable and synchronous: it is asked for every portion. */
 export interface Framer {
   /** The lines that end in these bytes, which may change again afterwards. A line that is too long is skipped. */
   readonly push: (bytes: Uint8Array) => ReadonlyArray<Either.Either<Line, RecordInvalid>>
@@ -37,7 +38,7 @@ export interface Framer {
   readonly end: () => ReadonlyArray<Either.Either<Line, RecordInvalid>>
 }
 
-/** Frames on the byte `0x0a` only: a carriage return belongs to its line, where JSON takes it for a space. */
+/** Splits on the byte `0x0a` only: a carriage return belongs to its line, where JSON takes it for a space. */
 export const framer = ({ maxLineBytes }: { readonly maxLineBytes: number }): Framer => {
   let held: Array<Uint8Array> = []
   let heldBytes = 0
@@ -84,7 +85,7 @@ const join = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
   return whole
 }
 
-/** The record of a line. */
+/** The record of a line, or why it is none. */
 export const decode = (line: Line): Either.Either<Record, RecordInvalid> =>
   Either.gen(function* () {
     const { bytes } = yield* checked(line)
@@ -95,11 +96,11 @@ export const decode = (line: Line): Either.Either<Record, RecordInvalid> =>
     return isRecord(json) ? json : yield* Either.left(invalid(line, "it is JSON, but no object"))
   })
 
-/** A line that is UTF-8, as JSON has to be. */
+/** The line, if it is UTF-8, as JSON has to be. */
 export const checked = (line: Line): Either.Either<Line, RecordInvalid> =>
   isUtf8(line.bytes) ? Either.right(line) : Either.left(invalid(line, "it is no UTF-8"))
 
-/** What is said of a line that is no record. */
+/** The failure of a line that is no record, with the line's beginning. */
 export const invalid = ({ bytes, line, offset }: Line, detail: string): RecordInvalid =>
   new RecordInvalid({ line, offset, detail, excerpt: readable.decode(bytes.subarray(0, 480)).slice(0, 120) })
 

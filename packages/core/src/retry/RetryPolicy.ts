@@ -37,7 +37,7 @@ export {
   longestTimer
 }
 
-/** Answers that are worth another try: the request was not at fault, or says so itself. */
+/** Whether a status is worth another try: the request was not at fault, or the answer says so itself. */
 export const isRetryableStatus = (status: number): boolean =>
   [408, 425, 429, 500, 502, 503, 504].includes(status)
 
@@ -60,7 +60,7 @@ export interface Failure<E> {
   /** `delay` is what the server asked for, or our own next pause; `beyond` when it asked for more than we wait. */
   readonly error: (attempts: number, delay: Duration.Duration, beyond: boolean) => E
   readonly retry: Kind
-  /** How long the server asked us to wait. */
+  /** How long the server asked us to wait, if it did. */
   readonly hint: Option.Option<Duration.Duration>
   /** What went wrong, in words, for whoever watches the retries. */
   readonly detail?: string | undefined

@@ -17,15 +17,15 @@ import type { Headers } from "@effect/platform"
 import { Clock, Duration, Effect, Option, Random, Ref } from "effect"
 import { longestTimer, type Settings } from "../model/BatchConfig.js"
 
-/** The account's shared state; make one for each key. */
+/** The throttle of one account: make one for each key. */
 export interface Throttle {
   /** Waits until the gate is open and the limiter has room, then takes a place. */
   readonly enter: Effect.Effect<void>
   /** Closes the gate for everybody, for at most `maxRetryAfter`. A shorter closure never shortens a longer one. */
   readonly close: (pause: Duration.DurationInput) => Effect.Effect<void>
-  /** No call is made for so long: the server asked for a pause beyond `maxRetryAfter`. */
+  /** Notes that no call may be made for so long: the server asked for a pause beyond `maxRetryAfter`. */
   readonly refuse: (pause: Duration.DurationInput) => Effect.Effect<void>
-  /** How long calls are still not to be made, if so: nobody waits that long at the gate. */
+  /** How long no call may be made yet, if so. Calls fail at once then: nobody waits that long at the gate. */
   readonly refused: Effect.Effect<Option.Option<Duration.Duration>>
   /** Learns from `x-ratelimit-remaining` and `x-ratelimit-reset` (seconds until capacity) of any answer. */
   readonly observe: (headers: Headers.Headers) => Effect.Effect<void>
@@ -35,7 +35,7 @@ export interface Throttle {
   readonly deposit: (tokens: number) => Effect.Effect<void>
 }
 
-/** What `x-ratelimit-*` says: places left, until when. */
+/** What `x-ratelimit-*` says: places left, until when in epoch milliseconds. */
 interface Window {
   readonly windowEnds: number
   readonly remaining: number
@@ -45,7 +45,10 @@ interface State extends Window {
   readonly closedUntil: number
 }
 
-/** An open gate, an unknown limit and a full budget. */
+/**
+ * Makes the throttle of one account. At first its gate is open, its limiter has no limit, since no answer has told one,
+ * and its budget holds `retry.budget` tokens.
+ */
 export const make = (retry: Settings["retry"]): Effect.Effect<Throttle> =>
   Effect.gen(function* () {
     const state = yield* Ref.make<State>({

@@ -111,7 +111,7 @@ const fault = <E>(
   )
 }
 
-/** What a 4xx means that has no meaning of its own for a call. */
+/** The failure that a 4xx is where it has no meaning of its own for a call. */
 export const refused = (answer: ApiResponse): NotAuthorized | RequestRejected => {
   const detail = Option.getOrElse(said(answer), () => `HTTP ${answer.status}`)
   const reason = ({ 401: "InvalidKey", 402: "InsufficientCredits", 403: "NotOnPlan" } as const)[answer.status]
@@ -127,7 +127,7 @@ export const final = <E>(error: E): RetryPolicy.Failure<E> => ({
   error: () => error
 })
 
-/** The connection failed before the answer was whole. */
+/** The failed attempt whose connection broke before the answer was whole: `ApiUnavailable` of reason `Network`. */
 export const unreachable = (
   error: HttpClientError.HttpClientError,
   secret?: Redacted.Redacted<string> | undefined
@@ -140,7 +140,7 @@ export const unreachable = (
   }
 }
 
-/** The attempt took longer than it may. */
+/** The failed attempt that took longer than it may: `ApiUnavailable` of reason `Timeout`. */
 export const timedOut = (limit: Duration.Duration): Failure => ({
   retry: "Timeout",
   hint: Option.none(),

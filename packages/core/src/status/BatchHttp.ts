@@ -18,7 +18,7 @@ import { BatchConfig } from "../model/BatchConfig.js"
 import { NotAuthorized } from "../model/BatchError.js"
 import { maskText, scrub } from "../model/Masking.js"
 
-/** The two clients. */
+/** The client for the API and the client for the files. */
 export interface Service {
   /** Relative to the base URL, with the key. Fails with `NotAuthorized` before any request when there is no key. */
   readonly api: HttpClient.HttpClient.With<HttpClientError.HttpClientError | NotAuthorized>
@@ -26,10 +26,13 @@ export interface Service {
   readonly files: HttpClient.HttpClient
 }
 
-/** The two clients. */
+/** The client for the API and the client for the files. */
 export class BatchHttp extends Context.Tag("@org/batch-core/BatchHttp")<BatchHttp, Service>() {}
 
-/** Hardens the client that the application chose. On Node choose `NodeHttpClient.layer` (`node:http`). */
+/**
+ * Makes both by hardening the client that the application chose. On Node choose one over `node:http`: `Network.layer`
+ * of `@org/batch-node`, or `NodeHttpClient.layer`.
+ */
 export const make: Effect.Effect<Service, never, BatchConfig | HttpClient.HttpClient> = Effect.gen(
   function* () {
     const config = yield* BatchConfig
@@ -53,7 +56,7 @@ export const make: Effect.Effect<Service, never, BatchConfig | HttpClient.HttpCl
   }
 )
 
-/** The two clients over the application's `HttpClient`. */
+/** Both clients, over the application's `HttpClient`. */
 export const layer: Layer.Layer<BatchHttp, never, BatchConfig | HttpClient.HttpClient> = Layer.effect(
   BatchHttp,
   make
@@ -79,7 +82,7 @@ const meanings: Readonly<Record<string, string>> = {
   EPROTO: "the TLS handshake failed"
 }
 
-/** Names the host and the system's reason; certificate faults and unusable URLs are final. */
+/** Why a request failed: the host and the system's reason. Certificate faults and unusable URLs are final. */
 export const explain = (
   error: HttpClientError.HttpClientError,
   options?: {

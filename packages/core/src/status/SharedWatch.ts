@@ -1,6 +1,6 @@
 /**
- * One wait for many who wait: however many follow a batch, it is polled once, from the first who comes until the last
- * has gone or the job has ended. Everyone sees the last answer at once, and then the newest one whenever they look.
+ * Shared waits: however many follow a batch, it is polled once, from the first who comes until the last has gone or the
+ * job has ended. Everyone sees the last answer at once, and then the newest one whenever they look.
  *
  * @example
  * import { Effect, Stream } from "effect"
@@ -21,7 +21,7 @@ import { type WatchError, WaitTimeout } from "../model/BatchError.js"
 import * as BatchPoll from "./BatchPoll.js"
 import * as Condition from "../disk/Condition.js"
 
-/** The waits of one account. */
+/** Shared waits over the calls of one account. */
 export interface Service {
   /** The answers to polls, the last known one first; those that nobody had time to look at are passed over. */
   readonly follow: (batchId: BatchId) => Stream.Stream<Batch, WatchError>
@@ -34,15 +34,15 @@ export interface Service {
   readonly end: (batchId: BatchId, patience: Effect.Effect<void>) => Effect.Effect<Batch, WatchError>
 }
 
-/** The waits of one account. */
+/** Shared waits over the calls of one account. */
 export class SharedWatch extends Context.Tag("@org/batch-core/SharedWatch")<SharedWatch, Service>() {}
 
-/** What is known of one batch. */
+/** The polling of one batch, as those who share it see it. */
 interface Watch {
   last: Option.Option<Batch>
   /** Grows with every answer. */
   polls: number
-  /** Failed requests since the last answer, by their tags. */
+  /** The tag of the last failed request since the last answer; empty if there was none. */
   excuse: string
   ended: Option.Option<Exit.Exit<void, WatchError>>
   readonly changed: Condition.Condition
@@ -81,6 +81,7 @@ export const layer: Layer.Layer<SharedWatch, never, BatchClient | BatchConfig> =
   make
 )
 
+/** Polls a batch until the scope is closed, which is when the last who follows it has gone. */
 function begin(batchId: BatchId): Effect.Effect<Watch, never, BatchClient | BatchConfig | Scope.Scope> {
   return Effect.gen(function* () {
     const changed = yield* Condition.make

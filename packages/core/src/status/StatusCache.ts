@@ -17,7 +17,7 @@ import { BatchConfig, type Settings } from "../model/BatchConfig.js"
 import type { StatusError } from "../model/BatchError.js"
 import * as PresignedLink from "../model/PresignedLink.js"
 
-/** The status of batches, as one account sees them. */
+/** The status calls of one account, shared and cached. */
 export interface Service {
   /** The kept answer, if there is one that still holds. */
   readonly kept: (batchId: BatchId) => Effect.Effect<Option.Option<Batch>>
@@ -27,13 +27,13 @@ export interface Service {
   readonly client: BatchClient["Type"]
 }
 
-/** The status of batches, as one account sees them. */
+/** The status calls of one account, shared and cached. */
 export class StatusCache extends Context.Tag("@org/batch-core/StatusCache")<StatusCache, Service>() {}
 
-/** Kept answers weigh one each, and one more for each of their links; a link has some 500 bytes. */
+/** The most that kept answers may weigh together: one each, and one more for each of their links of some 500 bytes. */
 const capacity = 50_000
 
-/** A cache over the calls of one account: make one for each key. */
+/** Makes the cache of one account, over its calls: make one for each key. Calls under way end with the scope. */
 export const make: Effect.Effect<Service, never, BatchClient | BatchConfig | Scope.Scope> = Effect.gen(
   function* () {
     const client = yield* BatchClient
@@ -62,13 +62,13 @@ export const make: Effect.Effect<Service, never, BatchClient | BatchConfig | Sco
   }
 )
 
-/** A cache over the calls of one account. */
+/** The cache of one account, over its calls. */
 export const layer: Layer.Layer<StatusCache, never, BatchClient | BatchConfig> = Layer.scoped(
   StatusCache,
   make
 )
 
-/** How long a link that does not say when it ends is taken to hold. */
+/** How long a link that does not say when it ends is taken to hold, in milliseconds. */
 const unspoken = Duration.toMillis("1 minute")
 
 /**

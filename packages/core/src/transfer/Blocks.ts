@@ -16,10 +16,10 @@ import type { HttpClientResponse } from "@effect/platform"
 import { type Duration, Effect, Option, Predicate, type Scope, Stream } from "effect"
 import * as Buffers from "../disk/Buffers.js"
 
-/** Why no block came. */
+/** Why no block came: nothing arrived for too long, or the connection failed. */
 export type BlockFailure = { readonly _tag: "Stalled" } | { readonly _tag: "Broken"; readonly cause: unknown }
 
-/** A body that is being read. */
+/** The body of a response, read block by block. */
 export interface Blocks {
   /**
    * The next block: what arrives until `size` bytes are there, or a tenth of a second has passed. None at the end.
@@ -29,11 +29,15 @@ export interface Blocks {
   readonly next: Effect.Effect<Option.Option<Uint8Array>, BlockFailure>
 }
 
+/** How long a block waits to become full, in milliseconds. */
 const patience = 100
 
 const nothing: Uint8Array = new Uint8Array(0)
 
-/** Reads the body of a response. Closing the scope ends a read that is under way. */
+/**
+ * A reader of a response's body in blocks of at most `size` bytes, all in one buffer that goes with the scope. Closing
+ * the scope ends a read that is under way.
+ */
 export const make = (
   response: HttpClientResponse.HttpClientResponse,
   options: { readonly size: number; readonly idle: Duration.Duration }
@@ -53,7 +57,7 @@ export const make = (
     let taken = 0
     let failure: BlockFailure | undefined
 
-    /** As much of the chunk as there is room for. */
+    /** Copies as much of the chunk into the block as there is room for. */
     const take = (): void => {
       const part = chunk.subarray(taken, taken + block.length - length)
       block.set(part, length)
@@ -70,6 +74,7 @@ export const make = (
       take()
       while (length < block.length && (length === 0 || clock.unsafeCurrentTimeMillis() < until)) {
         const next = await chunks.next()
+        // A read that has timed out goes on by itself; what it brings then is nobody's any more.
         if (next.done === true || failure !== undefined) return
         chunk = next.value
         take()

@@ -18,8 +18,9 @@ export interface Run {
   readonly end: number
 }
 
-/** The bytes of one file. */
+/** The grid of one file: which of its bytes are here, and which somebody fetches. */
 export interface Cells {
+  /** The file's size in bytes. */
   readonly total: number
   readonly cellBytes: number
   /** The first run that is not here and that nobody else fetches, over at most `most` cells. */
@@ -28,7 +29,7 @@ export interface Cells {
   readonly extend: (run: Run, whole: boolean) => number
   /** Gives back what is not here yet of a run. */
   readonly release: (run: Run) => void
-  /** Notes so many bytes that are written; they must follow on what their cell holds. */
+  /** Notes so many bytes that are written; they must follow on what their cell holds, or it throws. */
   readonly fill: (position: number, length: number) => void
   /** How many bytes are here without a gap, from the file's first. */
   readonly contiguous: () => number
@@ -40,7 +41,10 @@ export interface Cells {
   readonly filled: () => ReadonlyArray<number>
 }
 
-/** A grid that holds nothing, or what `filled` says of each cell, or the first `here` bytes. */
+/**
+ * A grid over `total` bytes in cells of `cellBytes`, of which the last may be shorter. It begins empty, or with the
+ * bytes that `filled` counts for each cell, or with the first `here` bytes of the file.
+ */
 export const make = (options: {
   readonly total: number
   readonly cellBytes: number

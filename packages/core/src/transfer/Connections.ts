@@ -25,8 +25,8 @@ export interface Connection {
   /** Whether it is so much slower than the others that another one should go on in its place. */
   readonly isReplaced: () => boolean
   /**
-   * The host is overloaded: half as many. What was asked for before the last halving says nothing new, so a burst of
-   * refusals halves once.
+   * Notes that the host says it is overloaded, which halves how many connections may be open. What was asked for before
+   * the last halving says nothing new, so a burst of refusals halves once.
    */
   readonly refused: Effect.Effect<void>
 }
@@ -58,7 +58,7 @@ const slowWindows = 5
 /** A window has gained if it brought this much more than the best one before the last addition. */
 const gain = 1.05
 
-/** Begins with `initial` connections and watches them until the scope is closed. */
+/** Allows `initial` connections at first, `most` at most, and watches them every second until the scope is closed. */
 export const make = (options: {
   readonly initial: number
   readonly most: number
@@ -117,6 +117,7 @@ export const make = (options: {
     }
   })
 
+/** Marks connections that are much slower than the others, and begins the next window of all. */
 const replaceSlow = (gauges: ReadonlySet<Gauge>): Effect.Effect<void> =>
   Effect.sync(() => {
     const rates = [...gauges].map((gauge) => gauge.window).toSorted((a, b) => a - b)

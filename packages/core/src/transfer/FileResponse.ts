@@ -1,6 +1,21 @@
 /**
- * What an answer of the file host means, before a byte of it is believed: `upstream-api.md` section 7. Errors are
- * XML, and the code counts, not the text.
+ * What an answer of the file host (S3, or one like it) means, before a byte of it is believed.
+ *
+ * | answer | meaning |
+ * | --- | --- |
+ * | 206 with the range that was asked for, of the same version | `Body` |
+ * | 200: the host ignored the range, or was asked for all | `Body` from the first byte on |
+ * | 412; another version than before; a 200 behind the first byte without a strong ETag | `Changed` |
+ * | 416 | `AtEnd` if the object ends at the position asked for, else `Changed` |
+ * | 302, 303, 307, 308 | `Redirect` |
+ * | 408, 425, 429, 500, 502, 503, 504; `SlowDown`, `RequestTimeout` | `Busy` |
+ * | `ExpiredToken`, a 403 that speaks of an expiry | `Expired` |
+ * | other 403, 404, 410 | `Missing` |
+ * | what contradicts itself or the request | `Broken` |
+ * | any other | `Refused` |
+ *
+ * Errors are XML whose code counts, not its text; only of a 403 `AccessDenied`, nothing but the text tells whether the
+ * link is past its time. Some hosts ignore `If-Match`, so the version is compared on every answer.
  *
  * @example
  * import { Headers } from "@effect/platform"
@@ -28,6 +43,7 @@ export interface Asked {
   readonly position: number
   readonly end: number
   readonly identity: Option.Option<Identity>
+  /** Epoch milliseconds, for a `Retry-After` that is a date. */
   readonly now: number
 }
 
@@ -43,7 +59,7 @@ export type FileResponse = Data.TaggedEnum<{
   Expired: { readonly detail: string }
   /** No object, or no right to it. */
   Missing: { readonly detail: string }
-  /** To be asked for elsewhere. */
+  /** The host sends us to another place, for this once. */
   Redirect: { readonly location: string }
   /** The host is overloaded or ill; later it may answer. */
   Busy: { readonly status: number; readonly hint: Option.Option<Duration.Duration>; readonly detail: string }
@@ -53,13 +69,13 @@ export type FileResponse = Data.TaggedEnum<{
   Refused: { readonly status: number; readonly detail: string }
 }>
 
-/** An answer by its meaning. */
+/** The constructors of its cases. */
 export const FileResponse = Data.taggedEnum<FileResponse>()
 
-/** `If-Match` may carry strong tags only. */
+/** Whether an ETag is strong: only such a one names one version, and may stand in `If-Match`. */
 export const isStrong = (etag: string): boolean => /^"[^"]*"$/u.test(etag)
 
-/** Temporary redirects, and 308. A 301 of S3 says that the endpoint is wrong, and leads nowhere. */
+/** Whether a status is a redirect to follow. A 301 of S3 says that the endpoint is wrong, and leads nowhere. */
 export const isRedirect = (status: number): boolean => [302, 303, 307, 308].includes(status)
 
 /** Judges an answer to a ranged GET. `body` is the beginning of the body of an error, for its code. */
@@ -165,7 +181,7 @@ const identify = (headers: Headers.Headers, total: Option.Option<number>): Ident
   total
 })
 
-/** What differs between two versions, in words. A strong ETag names a version alone, whatever its date. */
+/** What differs between two versions, in words, if anything. A strong ETag names a version alone, whatever its date. */
 const difference = (before: Option.Option<Identity>, after: Identity): string | undefined =>
   Option.match(before, {
     onNone: () => undefined,

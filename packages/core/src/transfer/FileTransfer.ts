@@ -48,11 +48,13 @@ export interface FileTransfer<E = never> {
   readonly identity: () => Option.Option<FileResponse.Identity>
   /** The size, if it is known. */
   readonly total: () => Option.Option<number>
-  /** How many bytes are here, and how many of those are known to be still to come. */
+  /** How many bytes are here. */
   readonly received: () => number
+  /** How many bytes are still to come; 0 while the size is not known. */
   readonly missing: () => number
   /** How many bytes are here without a gap, from the first one. */
   readonly contiguous: () => number
+  /** Whether all bytes are here. */
   readonly isWhole: () => boolean
   /** What the next connection of so many should fetch; none if all is here, under way, or not known yet. */
   readonly claim: (connections: number) => Option.Option<Cells.Run>
@@ -77,6 +79,7 @@ export interface FileTransfer<E = never> {
   readonly snapshot: () => Option.Option<Snapshot>
   /** Notes a try after a failure. */
   readonly retried: () => void
+  /** How many tries there were after a failure. */
   readonly retries: () => number
   /**
    * Notes that a link was found dead, once for each generation of links. Gives why to give up, when fresh links have
@@ -88,7 +91,10 @@ export interface FileTransfer<E = never> {
   }) => Option.Option<"Expired" | "Missing">
 }
 
-/** A file of which nothing is known, or as much as an earlier run has left. */
+/**
+ * The transfer of a planned file to its target. What `restored` says of an earlier run's bytes is believed; without it,
+ * version, size and bytes are all still to come.
+ */
 export const make = <E>(options: {
   readonly planned: PlannedFile
   readonly target: Target<E>

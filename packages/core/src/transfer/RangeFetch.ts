@@ -177,7 +177,7 @@ const headersFor = <E>({ end, file, position }: Run<E>): Record<string, string> 
   )
 })
 
-/** Enough of an error's body to find its code. */
+/** The body of an error, in which its code is found; empty if it is too long or does not come. */
 const beginning = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<string> =>
   response.text.pipe(
     HttpIncomingMessage.withMaxBodySize(Option.some(65_536)),
@@ -246,13 +246,14 @@ const bodyEnd = <E>(run: Run<E>, begun: number, whole: boolean): Effect.Effect<v
   return run.position === begun ? Effect.fail(trouble(run, "Transport", "the body was empty")) : Effect.void
 }
 
-/** The object ends where we are. */
+/** Notes that the object ends at the run's position, which makes that its size. */
 const atEnd = <E>(run: Run<E>): Effect.Effect<void, Failure<E>> => {
   const none: FileResponse.Identity = { etag: "", lastModified: "", total: Option.none() }
   const identity = Option.getOrElse(run.file.identity(), () => none)
   return settle(run, { ...identity, total: Option.some(run.position) }, false)
 }
 
+/** Writes a block, of which only bytes of the run count. */
 const store = <E>(run: Run<E>, block: Uint8Array): Effect.Effect<void, Failure<E>> =>
   Effect.gen(function* () {
     const { file, shared } = run
@@ -266,7 +267,7 @@ const store = <E>(run: Run<E>, block: Uint8Array): Effect.Effect<void, Failure<E
     yield* shared.onWritten(file, bytes.length)
   })
 
-/** Of a body from the file's first byte on: a page must not even name the version. */
+/** Fails if a body from the file's first byte on is not gzip. It comes first: a page must not even name the version. */
 const checkMagic = <E>(run: Run<E>, first: Option.Option<Uint8Array>): Effect.Effect<void, Failure<E>> =>
   Option.match(first, {
     onNone: () => Effect.void,
@@ -292,7 +293,7 @@ const noGzip = <E>(run: Run<E>, block: Uint8Array): Failure<E> => {
   }
 }
 
-/** Another try may help. */
+/** A failure that another try may mend: `TransferFailed` if none does. */
 const trouble = <E>(
   { file }: Run<E>,
   reason: TransferFailed["reason"],
@@ -305,13 +306,13 @@ const trouble = <E>(
   error: (attempts) => new TransferFailed({ reason, file: file.planned.name, status, attempts, detail })
 })
 
-/** No other try will help. */
+/** A failure that no other try will mend. */
 const refused = <E>(run: Run<E>, status: number, detail: string): Failure<E> => ({
   ...trouble(run, "Protocol", detail, Option.some(status)),
   retry: "Never"
 })
 
-/** A certificate that nobody vouches for, or a place where no link may lead, stays what it is. */
+/** A failed connection. A certificate that nobody vouches for, or a place where no link may lead, stays what it is. */
 const unreachable = <E>(run: Run<E>, { detail, retryable }: BatchHttp.NetworkFailure): Failure<E> => {
   const failure: Failure<E> = trouble(run, "Transport", detail)
   return retryable ? failure : { ...failure, retry: "Never" }
@@ -346,7 +347,7 @@ const unavailable = <E>(
     detail: `${file.planned.name}: ${detail}`
   })
 
-/** A fresh link may help. It is asked for once, however many connections found the old one dead. */
+/** A failure that a fresh link may mend. It is asked for once, however many connections found the old one dead. */
 const dead = <E>(
   run: Run<E>,
   link: ResultLinks.ResultLink,

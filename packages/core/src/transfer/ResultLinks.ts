@@ -48,13 +48,14 @@ export interface Links {
   readonly refreshes: Effect.Effect<number>
 }
 
+/** The links of one status answer. */
 interface Generation {
   readonly number: number
   readonly batch: Batch
   readonly obtainedAt: number
 }
 
-/** Begins with the links that a status answer brought. */
+/** The links of a job: at first those of its status answer, later fresh ones by `client`, each told to `onRefresh`. */
 export const make = (
   batch: Batch,
   options: {

@@ -1,5 +1,5 @@
 /**
- * Pure: a completed batch → what to fetch, in which order, under which names.
+ * The plan of a retrieval: what to fetch of a completed batch, in which order, under which names. Pure.
  *
  * @example
  * import { type Batch, ResultPlan } from "@org/batch-core"
@@ -13,6 +13,7 @@ import type { Target } from "./ResultLinks.js"
 
 /** One file to fetch. */
 export interface PlannedFile {
+  /** Its place in the plan, from 0. */
   readonly index: number
   readonly target: Target
   /** Its name in messages and, kept separate, in the folder: `<batch-id>.part-000.jsonl.gz`. */
@@ -26,8 +27,8 @@ export interface ResultPlan {
 }
 
 /**
- * A `result_count` of 0 plans nothing, whatever links there are: the object behind them may never have been written.
- * Otherwise the merged file, or the parts when they are asked for or are all there is.
+ * The plan for a job. A `result_count` of 0 plans nothing, whatever links there are: the object behind them may never
+ * have been written. Otherwise the merged file, or the parts when they are asked for or are all there is.
  */
 export const make = (
   batch: Batch,

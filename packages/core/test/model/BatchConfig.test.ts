@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Option, Redacted } from "effect"
 import * as BatchConfig from "../../src/model/BatchConfig.js"
 
-/** Each figure: its group, its name, its variable, and its default as design.md states it. */
+/** Each figure: its group, its name, its variable, and its default, here in milliseconds and bytes. */
 const figures = [
   ["poll", "initialDelay", "BATCH_POLL_INITIAL_DELAY", 2_000],
   ["poll", "factor", "BATCH_POLL_FACTOR", 1.5],

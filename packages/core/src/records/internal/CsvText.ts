@@ -1,6 +1,6 @@
 /**
- * Cells and rows as RFC 4180 writes them, in UTF-8, gathered in one run of bytes. Mutable and synchronous: it is asked
- * for every cell.
+ * A writer of cells and rows as RFC 4180 has them, in UTF-8, into one buffer. Mutable and synchronous: it is asked for
+ * every cell.
  *
  * @example
  * import * as CsvText from "./CsvText.js"
@@ -12,13 +12,13 @@
 import type * as JsonFields from "./JsonFields.js"
 import { backslash, comma, openBrace, openBracket, quote } from "./JsonTokens.js"
 
-/** A run of bytes that grows. */
+/** A writer of CSV rows into a buffer of its own, which grows. */
 export interface CsvText {
-  /** A row of words. */
+  /** Writes a row of names, each as a text. */
   readonly header: (cells: ReadonlyArray<string>) => void
-  /** A row of the values that were found in a record; these are the record's bytes. */
+  /** Writes a row of the values that were found in a record, whose bytes these are. */
   readonly row: (fields: JsonFields.Fields, bytes: Uint8Array) => void
-  /** Everything since the last take. */
+  /** Takes the rows written since the last take, as bytes, out of the buffer. */
   readonly take: () => Uint8Array
 }
 
@@ -33,7 +33,7 @@ const number = /^[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/iu
 /** Words that a spreadsheet shows as they are: a formula gets an apostrophe in front; a plain number is none. */
 const neutral = (words: string): string => (formula.test(words) && !number.test(words) ? `'${words}` : words)
 
-/** Nothing yet. */
+/** Makes a writer with an empty buffer. */
 export const make = (): CsvText => {
   let out = new Uint8Array(initialBytes)
   let end = 0
@@ -79,7 +79,7 @@ export const make = (): CsvText => {
     else copy(bytes, from, to)
   }
 
-  /** Of null there is nothing; a list, or an object that is a value, is its JSON. */
+  /** Writes a value: of null nothing, of a list, or of an object that is a value, its JSON. */
   const cell = (bytes: Uint8Array, from: number, to: number): void => {
     reserve(2 * (to - from) + 4)
     const first = bytes[from]
@@ -89,7 +89,7 @@ export const make = (): CsvText => {
     else copy(bytes, from, to)
   }
 
-  /** A row without a byte would be no row for many readers. */
+  /** Writes a row and its end. One without a byte, which would be no row for many readers, gets an empty text. */
   const row = (write: () => void): void => {
     const start = end
     write()
@@ -128,6 +128,7 @@ export const make = (): CsvText => {
   }
 }
 
+/** The size of a new buffer, in bytes. */
 const initialBytes = 65_536
 
 const special = /[",\r\n]/u

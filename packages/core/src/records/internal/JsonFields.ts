@@ -41,7 +41,7 @@ export interface Field {
   to: number
 }
 
-/** The fields of some records. */
+/** The fields to look for in one record after the other, and where the last record has its values. */
 export interface Fields {
   readonly root: Field
   /** The fields that are asked for; or all that have had a value, in the order of their appearance. */
@@ -51,10 +51,10 @@ export interface Fields {
   records: number
 }
 
-/** All fields that come. */
+/** Fields that are learnt from the records: every one that has a value in any of them. */
 export const learning = (): Fields => ({ root: make([], 0), columns: [], learns: true, records: 0 })
 
-/** The fields with these paths. */
+/** The fields with these paths, and no others. */
 export const named = (paths: ReadonlyArray<ReadonlyArray<string>>): Fields => {
   const root = make([], 0)
   const fieldAt = (path: ReadonlyArray<string>) =>
@@ -81,7 +81,7 @@ const add = (parent: Field, name: string): Field => {
   return field
 }
 
-/** Deeper than this nothing is read. */
+/** The deepest nesting that is read, in objects and lists. */
 const deepest = 1000
 
 /**
@@ -96,7 +96,7 @@ export const read = (fields: Fields, bytes: Uint8Array): boolean => {
   return spaceEnd(bytes, objectEnd(fields, fields.root, bytes, from, 0)) === bytes.length
 }
 
-/** Without a parent none of the fields is asked for. */
+/** The position behind the object that begins here. Without a parent none of its fields is asked for. */
 const objectEnd = (
   fields: Fields,
   parent: Field | undefined,

@@ -10,7 +10,7 @@
  * JsonTokens.numberEnd(bytes, JsonTokens.spaceEnd(bytes, 6)) // 13
  */
 
-/** Not an end: here is no such token. Longer than any text can be, and still what V8 takes for a small integer. */
+/** The end of what is no such token: longer than any text can be, and still what V8 takes for a small integer. */
 export const nowhere = 2 ** 30 - 1
 
 /** `"` */
@@ -30,7 +30,7 @@ export const openBracket = 0x5b
 /** `]` */
 export const closeBracket = 0x5d
 
-/** Behind the white space from here on. */
+/** The position behind the white space from here on. */
 export const spaceEnd = (bytes: Uint8Array, from: number): number => {
   let at = from
   while (isSpace(bytes[at])) at += 1
@@ -40,7 +40,7 @@ export const spaceEnd = (bytes: Uint8Array, from: number): number => {
 const isSpace = (byte: number | undefined): boolean =>
   byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d
 
-/** Behind the closing quote of the string that begins here. */
+/** The position behind the closing quote of the string that begins here. */
 export const stringEnd = (bytes: Uint8Array, from: number): number => {
   if (bytes[from] !== quote) return nowhere
   let at = from + 1
@@ -60,7 +60,7 @@ const escapeEnd = (bytes: Uint8Array, from: number): number => {
   return letter === "u" && /^[\da-f]{4}$/iu.test(digits) ? from + 6 : nowhere
 }
 
-/** Behind the number that begins here. */
+/** The position behind the number that begins here. */
 export const numberEnd = (bytes: Uint8Array, from: number): number => {
   const first = bytes[from] === minus ? from + 1 : from
   let at = bytes[first] === zero ? first + 1 : digitsEnd(bytes, first)
@@ -78,7 +78,7 @@ const digitsEnd = (bytes: Uint8Array, from: number): number => {
 
 const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= zero && byte <= 0x39
 
-/** Behind the `true`, `false` or `null` that begins here. */
+/** The position behind the `true`, `false` or `null` that begins here. */
 export const wordEnd = (bytes: Uint8Array, from: number): number => {
   const word = words.find((word) => word.charCodeAt(0) === bytes[from]) ?? ""
   for (let at = 0; at < word.length; at++) if (word.charCodeAt(at) !== bytes[from + at]) return nowhere
