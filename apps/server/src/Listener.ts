@@ -1,8 +1,9 @@
 /**
  * The listener, with limits on what a stranger may send and how long it may take.
  */
-import { type HttpApp, HttpServerRequest } from "@effect/platform"
-import { Duration, Effect } from "effect"
+import { type HttpApp, HttpServer, type HttpServerError, HttpServerRequest } from "@effect/platform"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { Duration, Effect, Layer } from "effect"
 import * as Http from "node:http"
 import type { Service } from "./Drain.js"
 import { Problem } from "./Problem.js"
@@ -18,6 +19,37 @@ export const make = (): Http.Server =>
     connectionsCheckingInterval: millis("1 second"),
     keepAliveTimeout: millis("75 seconds")
   })
+
+/**
+ * Serves requests, and nothing but requests. `NodeHttpServer.layer` takes WebSockets as well: while it listens for
+ * `upgrade`, Node lets go of the connection of every request that offers another protocol, as Java's `HttpClient` and
+ * `curl --http2` do with each; nothing tells then that the caller has read what was sent, or that it went away. Without
+ * such a listener Node passes over the offer, and the answer is plain HTTP/1.1.
+ */
+export const layer = (
+  server: Http.Server,
+  options: { readonly host: string; readonly port: number }
+): Layer.Layer<HttpServer.HttpServer, HttpServerError.ServeError> =>
+  Layer.scoped(
+    HttpServer.HttpServer,
+    Effect.map(
+      NodeHttpServer.make(() => server, options),
+      ({ address }) =>
+        HttpServer.make({
+          address,
+          serve: (app, middleware) =>
+            Effect.gen(function* () {
+              const handle = yield* middleware === undefined
+                ? NodeHttpServer.makeHandler(app)
+                : NodeHttpServer.makeHandler(app, middleware)
+              yield* Effect.acquireRelease(
+                Effect.sync(() => server.on("request", handle)),
+                () => Effect.sync(() => server.off("request", handle))
+              )
+            })
+        })
+    )
+  )
 
 /** No path takes a body, so a small one is tolerated and passed over, and any other is not. */
 const longestBody = 65_536

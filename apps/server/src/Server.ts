@@ -61,12 +61,14 @@ export const layer = (variables: Readonly<Record<string, string | undefined>>) =
         Layer.provide(api)
       )
       return Drain.ending(server).pipe(
-        Layer.provide(Layer.merge(serve, announce)),
+        Layer.provide(Layer.provideMerge(announce, serve)),
+        // Only now does it listen: a request that nobody handles yet would be left without an answer.
+        Layer.provide(Listener.layer(server, { host, port })),
         Layer.provide(Readiness.layer),
         Layer.provide(Account.layer),
         Layer.provide(network(variables)),
         Layer.provide(Drain.layer),
-        Layer.provide(NodeHttpServer.layer(() => server, { host, port })),
+        Layer.provide(NodeHttpServer.layerContext),
         Layer.provide(Disk.layer),
         Layer.provide(NodeContext.layer)
       )
