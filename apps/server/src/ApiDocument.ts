@@ -1,7 +1,7 @@
 /**
  * The OpenAPI document that is derived from `Api`, with what cannot be derived: an example of every failure, headers,
  * and the media types of an answer that comes in several. Effect's own words for a request that cannot be decoded go:
- * `Failures` tells of it in the shape of every other failure.
+ * `ErrorMiddleware` tells of it in the shape of every other failure.
  */
 
 type Named<A> = Readonly<Record<string, A>>

@@ -5,8 +5,8 @@ import * as Network from "@org/batch-node/Network"
 import { Sandbox } from "@org/batch-sandbox"
 import { ConfigProvider, Console, Effect, Layer } from "effect"
 import { createServer } from "node:net"
-import * as Ending from "./Ending.js"
 import * as Logging from "./Logging.js"
+import * as ProcessExit from "./ProcessExit.js"
 import * as Server from "./Server.js"
 import * as Settings from "./Settings.js"
 import * as Tracing from "./Tracing.js"
@@ -41,7 +41,10 @@ const service = (port: number, { apiKey, baseUrl }: Sandbox.Service) => {
 }
 
 const failed = ({ detail }: Sandbox.SandboxError) =>
-  Effect.zipRight(Console.error(`error: the batch API of the demo: ${detail}`), new Ending.Ended({ code: 9 }))
+  Effect.zipRight(
+    Console.error(`error: the batch API of the demo: ${detail}`),
+    new ProcessExit.ExitWithCode({ code: 9 })
+  )
 
 /** Where it listens, and why that is not where one would look for it. */
 const place = (name: string, url: string, wanted: number): string =>
@@ -79,4 +82,4 @@ const program = Effect.gen(function* () {
   return yield* Effect.never
 }).pipe(Effect.catchTag("SandboxError", failed), Effect.scoped)
 
-Ending.run(process, program)
+ProcessExit.run(process, program)

@@ -5,7 +5,7 @@
 import { HttpServerResponse } from "@effect/platform"
 import { type Batch, isTerminal } from "@org/batch-core/Batch"
 import { Chunk, Effect, Option, Schedule, type Scope, Stream } from "effect"
-import { begin } from "./Begun.js"
+import { waitForFirstChunk } from "./FirstChunk.js"
 import * as JobBody from "./JobBody.js"
 import * as Metrics from "./Metrics.js"
 
@@ -49,7 +49,7 @@ export const respond = <E>(
   options: { readonly lastId: string | undefined; readonly cut: Effect.Effect<void> }
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, Scope.Scope> =>
   Effect.gen(function* () {
-    const { head, stream } = yield* begin(batches)
+    const { head, stream } = yield* waitForFirstChunk(batches)
     if (Option.exists(Chunk.head(head), (batch) => endOf(batch) === options.lastId)) return nothingNew
     yield* Metrics.whileOpen("events")
     return HttpServerResponse.stream(

@@ -19,14 +19,14 @@ import {
 } from "effect"
 import { type Account, Accounts } from "./Account.js"
 import { Api } from "./Api.js"
-import { Drain } from "./Drain.js"
 import * as Events from "./Events.js"
 import * as JobBody from "./JobBody.js"
-import * as Patience from "./Patience.js"
 import { fromError, Problem } from "./Problem.js"
 import * as Prometheus from "./Prometheus.js"
 import { Readiness } from "./Readiness.js"
 import * as Results from "./Results.js"
+import { Shutdown } from "./Shutdown.js"
+import * as WaitParameter from "./WaitParameter.js"
 
 interface ById {
   readonly path: { readonly batch_id: string }
@@ -58,15 +58,15 @@ const withBatch =
 const waiting = (
   { cache }: Account,
   id: BatchId,
-  patience: Duration.Duration,
+  timeout: Duration.Duration,
   wait: Account["watches"]["wait"]
-): Effect.Effect<Batch, Problem, Drain> =>
+): Effect.Effect<Batch, Problem, Shutdown> =>
   Effect.gen(function* () {
-    const { begun } = yield* Drain
+    const { started } = yield* Shutdown
     const known = yield* cache.kept(id)
     if (Option.isSome(known)) return known.value
-    if (Duration.isZero(patience)) return yield* told(cache.status(id))
-    return yield* told(wait(id, Effect.race(Effect.sleep(patience), begun)))
+    if (Duration.isZero(timeout)) return yield* told(cache.status(id))
+    return yield* told(wait(id, Effect.race(Effect.sleep(timeout), started)))
   })
 
 const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
@@ -86,8 +86,8 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
       .handle("wait", (request) =>
         forBatch(request, (account, id) =>
           Effect.gen(function* () {
-            const patience = yield* Patience.parse("timeout", request.urlParams.timeout, "60 seconds")
-            return JobBody.response(yield* waiting(account, id, patience, account.watches.wait))
+            const timeout = yield* WaitParameter.parse("timeout", request.urlParams.timeout, "60 seconds")
+            return JobBody.response(yield* waiting(account, id, timeout, account.watches.wait))
           })
         )
       )
@@ -97,7 +97,7 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
             const lastId = request.request.headers["last-event-id"]
             const known = yield* cache.kept(id)
             const batches = Option.match(known, { onNone: () => watches.follow(id), onSome: Stream.succeed })
-            return yield* told(Events.respond(batches, { lastId, cut: (yield* Drain).begun }))
+            return yield* told(Events.respond(batches, { lastId, cut: (yield* Shutdown).started }))
           })
         )
       )
@@ -105,8 +105,8 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
         forBatch(request, (account, id) =>
           Effect.gen(function* () {
             const form = yield* Results.negotiate(request.request, request.urlParams.columns)
-            const patience = yield* Patience.parse("wait", request.urlParams.wait, 0)
-            const batch = yield* waiting(account, id, patience, account.watches.end)
+            const timeout = yield* WaitParameter.parse("wait", request.urlParams.wait, 0)
+            const batch = yield* waiting(account, id, timeout, account.watches.end)
             return yield* Effect.provide(Results.respond(batch, form), account.session)
           })
         )

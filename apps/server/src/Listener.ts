@@ -5,8 +5,8 @@ import { type HttpApp, HttpServer, type HttpServerError, HttpServerRequest } fro
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Duration, Effect, Layer } from "effect"
 import * as Http from "node:http"
-import type { Service } from "./Drain.js"
 import { Problem } from "./Problem.js"
+import type { Service } from "./Shutdown.js"
 
 const millis = (duration: Duration.DurationInput): number => Duration.toMillis(duration)
 
@@ -76,14 +76,17 @@ const leaving = new Problem({
 
 /** Turns away at once what is too large, and new work once the end has begun. */
 export const turnAway =
-  (drain: Service) =>
+  (shutdown: Service) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E | Problem, R | HttpServerRequest.HttpServerRequest> =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): HttpApp.Default<E | Problem, R> => {
-      const problem = refusal(request, drain)
+      const problem = refusal(request, shutdown)
       return problem === undefined ? app : Effect.fail(problem)
     })
 
-const refusal = (request: HttpServerRequest.HttpServerRequest, { isBegun }: Service): Problem | undefined => {
+const refusal = (
+  request: HttpServerRequest.HttpServerRequest,
+  { isStarted }: Service
+): Problem | undefined => {
   const isProbe = request.url === "/health" || request.url === "/ready"
-  return bodyProblem(request) ?? (isBegun() && !isProbe ? leaving : undefined)
+  return bodyProblem(request) ?? (isStarted() && !isProbe ? leaving : undefined)
 }

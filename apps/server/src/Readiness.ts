@@ -7,8 +7,8 @@ import * as BatchClient from "@org/batch-core/BatchClient"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import { BatchHttp, explain, layer as batchHttp } from "@org/batch-core/BatchHttp"
 import { Clock, Context, Duration, Effect, Layer } from "effect"
-import { Drain } from "./Drain.js"
 import { isPassThrough } from "./Settings.js"
+import { Shutdown } from "./Shutdown.js"
 
 /** What was found. */
 export interface State {
@@ -64,11 +64,11 @@ const askStorage: Effect.Effect<string, never, FileSystem.FileSystem> = Effect.g
 export const layer: Layer.Layer<
   Readiness,
   never,
-  BatchConfig | Drain | FileSystem.FileSystem | HttpClient.HttpClient
+  BatchConfig | Shutdown | FileSystem.FileSystem | HttpClient.HttpClient
 > = Layer.effect(
   Readiness,
   Effect.gen(function* () {
-    const { isBegun } = yield* Drain
+    const { isStarted } = yield* Shutdown
     const turn = yield* Effect.makeSemaphore(1)
     const needs = yield* Effect.context<BatchConfig | BatchHttp | FileSystem.FileSystem>()
     let [found, until]: [State, number] = [{ status: "unusable", upstream: "", storage: "" }, 0]
@@ -83,7 +83,7 @@ export const layer: Layer.Layer<
     }).pipe(turn.withPermits(1), Effect.provide(needs))
     const check = Effect.gen(function* () {
       const state = yield* look
-      if (isBegun()) return yield* Effect.fail<State>({ ...state, status: "draining" })
+      if (isStarted()) return yield* Effect.fail<State>({ ...state, status: "draining" })
       return yield* state.status === "ready" ? Effect.succeed(state) : Effect.fail(state)
     })
     return { check }

@@ -8,9 +8,9 @@ import { maskText } from "@org/batch-core/Secret"
 import { Cause, Context, Effect, Exit, Option } from "effect"
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"
-import { Drain } from "./Drain.js"
 import * as Metrics from "./Metrics.js"
-import * as Route from "./Route.js"
+import * as RouteName from "./RouteName.js"
+import { Shutdown } from "./Shutdown.js"
 
 /** What a caller calls its request, if that is fit to be printed; else a name of ours. */
 const idOf = ({ headers }: HttpServerRequest.HttpServerRequest): string => {
@@ -57,12 +57,12 @@ interface Entry {
 
 const begin = (request: HttpServerRequest.HttpServerRequest, begun: number): Entry => {
   const source = NodeHttpServerRequest.toIncomingMessage(request)
-  const path = Route.pathOf(request)
+  const path = RouteName.pathOf(request)
   const entry: Entry = {
     id: idOf(request),
     method: request.method,
     path: maskText(path),
-    route: Route.nameOf(path) ?? "other",
+    route: RouteName.fromPath(path) ?? "other",
     begun,
     source,
     sentBefore: source.socket.bytesWritten
@@ -99,17 +99,17 @@ const end = (
 /** Gives every request its id, counts it, and logs it when it has ended. */
 export const middleware = <E, R>(
   app: HttpApp.Default<E, R>
-): HttpApp.Default<E, R | HttpServerRequest.HttpServerRequest | Drain> =>
-  Effect.contextWithEffect((context: Context.Context<HttpServerRequest.HttpServerRequest | Drain>) =>
+): HttpApp.Default<E, R | HttpServerRequest.HttpServerRequest | Shutdown> =>
+  Effect.contextWithEffect((context: Context.Context<HttpServerRequest.HttpServerRequest | Shutdown>) =>
     Effect.clockWith((clock) => {
-      const drain = Context.get(context, Drain)
+      const shutdown = Context.get(context, Shutdown)
       const entry = begin(
         Context.get(context, HttpServerRequest.HttpServerRequest),
         clock.unsafeCurrentTimeMillis()
       )
-      drain.enter()
+      shutdown.requestStarted()
       return Effect.flatMap(Effect.exit(app), (exit) => {
-        drain.leave()
+        shutdown.requestEnded()
         return Effect.zipRight(end(entry, exit, clock.unsafeCurrentTimeMillis()), exit)
       })
     })

@@ -17,7 +17,7 @@ import * as Telemetry from "@org/batch-core/Telemetry"
 import { Cause, DateTime, Effect, Either, Exit, Option, type Scope, Stream } from "effect"
 import Negotiator from "negotiator"
 import { createHash } from "node:crypto"
-import { begin } from "./Begun.js"
+import { waitForFirstChunk } from "./FirstChunk.js"
 import * as Metrics from "./Metrics.js"
 import { fromError, Problem } from "./Problem.js"
 
@@ -105,7 +105,7 @@ export const respond = (
     const options = { contentType: mediaTypes[form.format], headers }
     if (request.method === "HEAD") return HttpServerResponse.stream(Stream.empty, options)
     yield* Metrics.whileOpen("results")
-    const { stream } = yield* Effect.mapError(begin(bytes(batch, form)), fromError)
+    const { stream } = yield* Effect.mapError(waitForFirstChunk(bytes(batch, form)), fromError)
     return HttpServerResponse.stream(
       stream.pipe(Stream.map(releasing(request)), Stream.ensuringWith(conclude(request))),
       options

@@ -11,15 +11,16 @@ import * as Network from "@org/batch-node/Network"
 import { Effect, flow, Layer, Option } from "effect"
 import * as Account from "./Account.js"
 import { Api } from "./Api.js"
-import * as Drain from "./Drain.js"
-import * as Failures from "./Failures.js"
-import * as Gate from "./Gate.js"
+import * as AuthMiddleware from "./AuthMiddleware.js"
+import * as DocsPage from "./DocsPage.js"
+import * as ErrorMiddleware from "./ErrorMiddleware.js"
 import * as Handlers from "./Handlers.js"
 import * as Listener from "./Listener.js"
-import * as Pages from "./Pages.js"
 import * as Readiness from "./Readiness.js"
 import * as RequestLog from "./RequestLog.js"
+import * as SecurityHeaders from "./SecurityHeaders.js"
 import { ServerSettings } from "./Settings.js"
+import * as Shutdown from "./Shutdown.js"
 
 /**
  * The network of the environment. When the API is on a public address, links must lead to public ones as well; where
@@ -35,7 +36,7 @@ const network = (variables: Readonly<Record<string, string | undefined>>) =>
     })
   )
 
-const api = HttpApiBuilder.api(Api).pipe(Layer.provide(Handlers.layer), Layer.provide(Gate.layer))
+const api = HttpApiBuilder.api(Api).pipe(Layer.provide(Handlers.layer), Layer.provide(AuthMiddleware.layer))
 
 /** Says where it listens, once it does. */
 const announce = Layer.effectDiscard(
@@ -44,8 +45,8 @@ const announce = Layer.effectDiscard(
 
 /** What every answer passes on its way out. */
 const onTheWayOut = HttpApiBuilder.middleware(
-  Effect.map(Drain.Drain, (drain) =>
-    flow(Listener.turnAway(drain), Failures.middleware, Effect.map(Pages.secure))
+  Effect.map(Shutdown.Shutdown, (shutdown) =>
+    flow(Listener.turnAway(shutdown), ErrorMiddleware.middleware, Effect.map(SecurityHeaders.add))
   )
 )
 
@@ -56,18 +57,18 @@ export const layer = (variables: Readonly<Record<string, string | undefined>>) =
       const server = Listener.make()
       const serve = HttpApiBuilder.serve(RequestLog.middleware).pipe(
         Layer.provide(HttpApiBuilder.middlewareOpenApi({ path: "/openapi.json" })),
-        Layer.provide(Pages.layer),
+        Layer.provide(DocsPage.layer),
         Layer.provide(onTheWayOut),
         Layer.provide(api)
       )
-      return Drain.ending(server).pipe(
+      return Shutdown.layerServer(server).pipe(
         Layer.provide(Layer.provideMerge(announce, serve)),
         // Only now does it listen: a request that nobody handles yet would be left without an answer.
         Layer.provide(Listener.layer(server, { host, port })),
         Layer.provide(Readiness.layer),
         Layer.provide(Account.layer),
         Layer.provide(network(variables)),
-        Layer.provide(Drain.layer),
+        Layer.provide(Shutdown.layer),
         Layer.provide(NodeHttpServer.layerContext),
         Layer.provide(Disk.layer),
         Layer.provide(NodeContext.layer)

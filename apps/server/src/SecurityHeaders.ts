@@ -1,8 +1,7 @@
 /**
  * What goes with every answer, and the page that shows the API: it holds all it needs, and may load nothing else.
  */
-import { HttpApiBuilder, HttpApiSwagger, HttpServerResponse } from "@effect/platform"
-import { Layer } from "effect"
+import { HttpServerResponse } from "@effect/platform"
 import { createHash } from "node:crypto"
 
 /** Nothing that a browser shows of us may do anything. */
@@ -26,7 +25,7 @@ const common = {
 const secured = new WeakMap<HttpServerResponse.HttpServerResponse, HttpServerResponse.HttpServerResponse>()
 
 /** Puts the headers on; what is answered again and again has them already. */
-export const secure = (
+export const add = (
   response: HttpServerResponse.HttpServerResponse
 ): HttpServerResponse.HttpServerResponse => {
   const known = secured.get(response)
@@ -38,11 +37,3 @@ export const secure = (
   secured.set(response, whole)
   return whole
 }
-
-/** The picture that browsers ask for with a page: there is none. */
-const icon = HttpApiBuilder.Router.use((router) =>
-  router.get("/favicon.ico", HttpServerResponse.empty({ status: 204 }))
-)
-
-/** `GET /docs` */
-export const layer = Layer.merge(HttpApiSwagger.layer({ path: "/docs" }), icon)

@@ -9,7 +9,7 @@ const routes =
 export const pathOf = ({ url }: { readonly url: string }): string => url.split(/[?#]/u, 1)[0] ?? ""
 
 /** A path with its id taken out; `undefined` for what is not there, so that nobody can invent names. */
-export const nameOf = (path: string): string | undefined => {
+export const fromPath = (path: string): string | undefined => {
   const name = path.replace(/^\/batch\/[^/]+/u, "/batch/{batch_id}").replace(/(?<=.)\/$/u, "")
   return routes.test(name) ? name : undefined
 }

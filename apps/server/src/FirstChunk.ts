@@ -4,7 +4,7 @@
 import { Chunk, Effect, Option, type Scope, Stream } from "effect"
 
 /** A stream that has begun. */
-export interface Begun<A, E> {
+export interface Started<A, E> {
   /** Empty only if the stream is. */
   readonly head: Chunk.Chunk<A>
   /** All of it, the head included. It has what it needs, so that no step of it is given that anew. */
@@ -12,9 +12,9 @@ export interface Begun<A, E> {
 }
 
 /** Waits for the first chunk; a stream that fails before it fails here. */
-export const begin = <A, E, R>(
+export const waitForFirstChunk = <A, E, R>(
   stream: Stream.Stream<A, E, R>
-): Effect.Effect<Begun<A, E>, E, R | Scope.Scope> =>
+): Effect.Effect<Started<A, E>, E, R | Scope.Scope> =>
   Effect.gen(function* () {
     const needs = yield* Effect.context<R>()
     const pull = Effect.provide(yield* Stream.toPull(stream), needs)

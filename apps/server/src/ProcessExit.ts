@@ -23,7 +23,7 @@ const watch = (target: NodeJS.Process): (() => number | undefined) => {
 }
 
 /** The process ends with this code; everything has been told. */
-export class Ended extends Data.TaggedError("Ended")<{ readonly code: number }> {}
+export class ExitWithCode extends Data.TaggedError("ExitWithCode")<{ readonly code: number }> {}
 
 const reasonOf = ({ cause }: HttpServerError.ServeError): string => {
   const code = Predicate.hasProperty(cause, "code") ? String(cause.code) : "it cannot listen"
@@ -37,10 +37,13 @@ const reasonOf = ({ cause }: HttpServerError.ServeError): string => {
 }
 
 /** Tells in one line why the service did not start. */
-const explain = (error: SettingsError | HttpServerError.ServeError): Effect.Effect<never, Ended> =>
+const explain = (error: SettingsError | HttpServerError.ServeError): Effect.Effect<never, ExitWithCode> =>
   error._tag === "SettingsError"
-    ? Effect.zipRight(Console.error(`error: ${error.message}`), new Ended({ code: 2 }))
-    : Effect.zipRight(Console.error(`error: HOST and PORT: ${reasonOf(error)}`), new Ended({ code: 9 }))
+    ? Effect.zipRight(Console.error(`error: ${error.message}`), new ExitWithCode({ code: 2 }))
+    : Effect.zipRight(
+        Console.error(`error: HOST and PORT: ${reasonOf(error)}`),
+        new ExitWithCode({ code: 9 })
+      )
 
 /** Tells of a fault of this program. */
 const report = (cause: Cause.Cause<never>): Effect.Effect<void> =>
@@ -50,14 +53,14 @@ const report = (cause: Cause.Cause<never>): Effect.Effect<void> =>
 const codeOf = (exit: Exit.Exit<unknown, unknown>): number =>
   Exit.causeOption(exit).pipe(
     Option.flatMap(Cause.failureOption),
-    Option.filter((error) => error instanceof Ended),
+    Option.filter((error) => error instanceof ExitWithCode),
     Option.match({ onNone: () => (Exit.isSuccess(exit) ? 0 : 1), onSome: ({ code }) => code })
   )
 
 /** Runs the program until it ends or is told to, and the process with it. */
 export const run = (
   target: NodeJS.Process,
-  program: Effect.Effect<never, SettingsError | HttpServerError.ServeError | Ended>
+  program: Effect.Effect<never, SettingsError | HttpServerError.ServeError | ExitWithCode>
 ): void => {
   const signalled = watch(target)
   program.pipe(

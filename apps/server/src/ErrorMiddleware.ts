@@ -7,11 +7,11 @@ import { maskText } from "@org/batch-core/Secret"
 import { Cause, Effect, Either, Option, Predicate } from "effect"
 import { Problem, toResponse } from "./Problem.js"
 import * as RequestLog from "./RequestLog.js"
-import * as Route from "./Route.js"
+import * as RouteName from "./RouteName.js"
 
 /** The router passes over a batch id that is too long, or whose percent encoding is wrong, as if it were not there. */
 const notThere = (method: string, path: string): Problem => {
-  const isThere = Route.nameOf(path) !== undefined
+  const isThere = RouteName.fromPath(path) !== undefined
   if (isThere && /^(?:GET|HEAD)$/u.test(method))
     return undecodable("the path has no batch id: it is too long, or its percent encoding is wrong")
   return new Problem({
@@ -42,7 +42,7 @@ const inWords = ({ issues }: HttpApiError.HttpApiDecodeError): string =>
 const problemOf = (error: unknown, request: HttpServerRequest.HttpServerRequest): Option.Option<Problem> => {
   if (error instanceof Problem) return Option.some(error)
   if (Predicate.isTagged(error, "RouteNotFound")) {
-    return Option.some(notThere(request.method, Route.pathOf(request)))
+    return Option.some(notThere(request.method, RouteName.pathOf(request)))
   }
   return error instanceof HttpApiError.HttpApiDecodeError
     ? Option.some(undecodable(inWords(error)))
