@@ -1,21 +1,33 @@
 /**
- * How the process ends: with the signal's code when it was told to, with 2 and one line when a setting cannot be used,
- * with 9 when it cannot listen. A second signal ends it at once.
+ * The end of the process and its exit code: that of the signal that came, 2 with one line when a setting cannot be used,
+ * 9 when it cannot listen. After a signal it ends at a deadline whatever still hangs, after a second one at once.
  */
 import type { HttpServerError } from "@effect/platform"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Cause, Console, Data, Effect, Exit, Option, Predicate } from "effect"
+import { Cause, Console, Data, Duration, Effect, Exit, Option, Predicate } from "effect"
 import { maskText } from "@org/batch-core/Secret"
 import type { SettingsError } from "./Settings.js"
+import * as Shutdown from "./Shutdown.js"
 
 const codes = { SIGINT: 130, SIGTERM: 143 } as const
 
-/** Notes the first signal; the answer is its exit code, or `undefined` while there was none. */
-const watch = (target: NodeJS.Process): (() => number | undefined) => {
+/**
+ * How long a process that was told to end may take: the grace of its requests, and a moment to cut the rest and clear
+ * up. It ends before whoever told it would kill it, which in `batch-server.service` is after 35 s.
+ */
+export const deadline = Duration.sum(Shutdown.grace, Duration.seconds(2))
+
+/** Notes the first signal and ends the process at the deadline; gives the signal's exit code, if one has come. */
+const watch = (target: NodeJS.Process, deadline: Duration.DurationInput): (() => number | undefined) => {
   let received: number | undefined
   const note = (signal: keyof typeof codes) => () => {
     if (received !== undefined) target.exit(codes[signal])
     received = codes[signal]
+    // Node's own timer: Effect's would have to be waited for by a fiber, which is just what may hang.
+    setTimeout(() => {
+      target.stderr.write(`error: something still hangs ${Duration.format(deadline)} after ${signal}\n`)
+      target.exit(codes[signal])
+    }, Duration.toMillis(deadline)).unref()
   }
   target.on("SIGINT", note("SIGINT"))
   target.on("SIGTERM", note("SIGTERM"))
@@ -57,12 +69,19 @@ const codeOf = (exit: Exit.Exit<unknown, unknown>): number =>
     Option.match({ onNone: () => (Exit.isSuccess(exit) ? 0 : 1), onSome: ({ code }) => code })
   )
 
-/** Runs the program until it ends or is told to, and the process with it. */
+/** How a process is run. */
+export interface Options {
+  /** How long it may take to end after a signal, whatever still hangs; 32 s by default. */
+  readonly deadline?: Duration.DurationInput | undefined
+}
+
+/** Runs the program until it ends or a signal comes, and ends the process with the exit code that tells which. */
 export const run = (
   target: NodeJS.Process,
-  program: Effect.Effect<never, SettingsError | HttpServerError.ServeError | ExitWithCode>
+  program: Effect.Effect<never, SettingsError | HttpServerError.ServeError | ExitWithCode>,
+  options: Options = {}
 ): void => {
-  const signalled = watch(target)
+  const signalled = watch(target, options.deadline ?? deadline)
   program.pipe(
     Effect.catchTags({ SettingsError: explain, ServeError: explain }),
     Effect.tapDefect(report),

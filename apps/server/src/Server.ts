@@ -8,7 +8,7 @@ import { BatchConfig } from "@org/batch-core/BatchConfig"
 import * as Address from "@org/batch-node/Address"
 import * as Disk from "@org/batch-node/Disk"
 import * as Network from "@org/batch-node/Network"
-import { Effect, flow, Layer, Option } from "effect"
+import { type Duration, Effect, flow, Layer, Option } from "effect"
 import * as Account from "./Account.js"
 import { Api } from "./Api.js"
 import * as AuthMiddleware from "./AuthMiddleware.js"
@@ -50,8 +50,17 @@ const onTheWayOut = HttpApiBuilder.middleware(
   )
 )
 
-/** Serves until the layer is closed. */
-export const layer = (variables: Readonly<Record<string, string | undefined>>) =>
+/** How the service is run, beside its settings. */
+export interface Options {
+  /** How long requests under way may go on once the layer is closed; 30 s by default. */
+  readonly grace?: Duration.DurationInput | undefined
+}
+
+/** The service, listening until the layer is closed. */
+export const layer = (
+  variables: Readonly<Record<string, string | undefined>>,
+  { grace = Shutdown.grace }: Options = {}
+) =>
   Layer.unwrapEffect(
     Effect.map(ServerSettings, ({ host, port }) => {
       const server = Listener.make()
@@ -61,7 +70,7 @@ export const layer = (variables: Readonly<Record<string, string | undefined>>) =
         Layer.provide(onTheWayOut),
         Layer.provide(api)
       )
-      return Shutdown.layerServer(server).pipe(
+      return Shutdown.layerServer(server, { grace }).pipe(
         Layer.provide(Layer.provideMerge(announce, serve)),
         // Only now does it listen: a request that nobody handles yet would be left without an answer.
         Layer.provide(Listener.layer(server, { host, port })),

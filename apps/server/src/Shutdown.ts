@@ -1,30 +1,31 @@
 /**
- * The end of the service, in order: whoever only waits is sent away at once, no new work is taken, and what is under
- * way gets half a minute.
+ * Graceful shutdown, in order: requests that only wait for a job are answered at once, new work is refused, and requests
+ * under way get a grace period; then their connections are cut.
  */
 import { Context, Deferred, Duration, Effect, Layer } from "effect"
 import type * as Http from "node:http"
 
-/** Whether the end has started, and what is still under way. */
+/** The state of the shutdown, and the count of requests under way. */
 export interface Service {
+  /** Starts it. */
   readonly start: Effect.Effect<boolean>
-  /** Waits until the end begins. */
+  /** Waits until it starts. */
   readonly started: Effect.Effect<void>
   readonly isStarted: () => boolean
-  /** Waits until nothing is under way. */
+  /** Waits until no request is under way. */
   readonly idle: Effect.Effect<void>
-  /** A request has begun; it must end by `requestEnded`. */
+  /** Counts a request as under way until `requestEnded`. */
   readonly requestStarted: () => void
   readonly requestEnded: () => void
 }
 
-/** Whether the end has started, and what is still under way. */
+/** The state of the shutdown, which every request looks at. */
 export class Shutdown extends Context.Tag("@org/batch-server/Shutdown")<Shutdown, Service>() {}
 
-/** So long may requests go on that are under way. */
+/** How long requests under way may go on once the shutdown has started. */
 export const grace = Duration.seconds(30)
 
-/** Nothing is under way. */
+/** A service that runs: its shutdown has not started, and no request is under way. */
 export const layer: Layer.Layer<Shutdown> = Layer.effect(
   Shutdown,
   Effect.gen(function* () {
@@ -49,14 +50,18 @@ export const layer: Layer.Layer<Shutdown> = Layer.effect(
   })
 )
 
-/** Brings the end about when it is closed; so it must be built last. */
-export const layerServer = (server: Http.Server): Layer.Layer<never, never, Shutdown> =>
+/** Shuts the server down when the scope is closed. It must be built last, so that all else is still there meanwhile. */
+export const layerServer = (
+  server: Http.Server,
+  options: { readonly grace: Duration.DurationInput }
+): Layer.Layer<never, never, Shutdown> =>
   Layer.scopedDiscard(
-    Effect.flatMap(Shutdown, ({ start, idle }) =>
+    Effect.flatMap(Shutdown, ({ idle, start }) =>
       Effect.addFinalizer(() =>
         start.pipe(
           Effect.zipRight(Effect.sync(() => server.close())),
-          Effect.zipRight(Effect.timeoutOption(idle, grace)),
+          // A finalizer cannot be interrupted, nor can what it waits for, unless it says so: the grace would never be over.
+          Effect.zipRight(Effect.timeoutOption(Effect.interruptible(idle), options.grace)),
           Effect.zipRight(Effect.sync(() => server.closeAllConnections()))
         )
       )
