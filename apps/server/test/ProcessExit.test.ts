@@ -65,7 +65,7 @@ describe("a service that is told to end", () => {
       const { get, kill, outcome } = yield* start()
       yield* get("/health")
       yield* kill(signal)
-      const ended = yield* Effect.timeout(outcome, "5 seconds")
+      const ended = yield* Effect.timeout(outcome, "20 seconds")
       expect([ended.code, ended.stderr]).toEqual([code, ""])
     })
   )
@@ -95,7 +95,7 @@ describe("a service that is told to end", () => {
 
       const { body, broken } = yield* stream.whole
       expect([broken, body.equals(whole.body)]).toEqual([undefined, true])
-      const { code, stderr, stdout } = yield* Effect.timeout(outcome, "5 seconds")
+      const { code, stderr, stdout } = yield* Effect.timeout(outcome, "20 seconds")
       expect([code, stderr]).toEqual([143, ""])
       expect(lines(stdout).filter((line) => line.includes(`"level":"error"`))).toEqual([
         expect.stringContaining("504")
@@ -112,7 +112,7 @@ describe("a service that is told to end", () => {
       yield* kill("SIGTERM")
       expect(yield* Effect.timeoutOption(outcome, "300 millis")).toMatchObject({ _tag: "None" })
       yield* kill("SIGTERM")
-      expect((yield* Effect.timeout(outcome, "2 seconds")).code).toBe(143)
+      expect((yield* Effect.timeout(outcome, "20 seconds")).code).toBe(143)
       expect((yield* stream.whole).broken).toBeDefined()
     })
   )

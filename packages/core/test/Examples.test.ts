@@ -57,5 +57,5 @@ describe("examples", () => {
       )
     })
     expect(faults).toEqual([])
-  }, 60_000)
+  }, 600_000)
 })

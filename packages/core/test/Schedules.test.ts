@@ -76,7 +76,7 @@ layer(Bench.upstream, { excludeTestServices: true })("Schedules of faults", (it)
         `${name}, schedule ${index} of seed ${seed}, over ${schedule.length} runs and a last one`,
         () =>
           Effect.gen(function* () {
-            const bench = yield* Bench.make(job, { transfer: { idleTimeout: "150ms" } })
+            const bench = yield* Bench.make(job, { transfer: { idleTimeout: "400ms" } })
             const { folder, fs, sandbox } = bench
             for (const { interruptAt, rules } of schedule) {
               yield* sandbox.clearFaults
@@ -124,7 +124,7 @@ const runUntil = (
       Fiber.await(fiber),
       Effect.zipRight(arrived, Fiber.interrupt(fiber))
     ).pipe(
-      Effect.timeoutFail({ duration: Duration.seconds(4), onTimeout: () => new Error("it hangs") }),
+      Effect.timeoutFail({ duration: Duration.minutes(1), onTimeout: () => new Error("it hangs") }),
       Effect.orDie
     )
     return { exit, faults: Bench.progressFaults(events) }
