@@ -11,7 +11,7 @@ import * as Server from "./Server.js"
 import * as Settings from "./Settings.js"
 import * as Tracing from "./Tracing.js"
 
-/** The port, if nobody has it; else any free one. */
+/** The port if it is free, else any free one. Somebody may still take it before we do. */
 const free = (port: number): Effect.Effect<number> =>
   Effect.async((resume) => {
     const probe = createServer()
@@ -52,11 +52,23 @@ const place = (name: string, url: string, wanted: number): string =>
 
 const wanted = { service: 8787, api: 8788 }
 
+/** The batch API, on its port or any free one. */
+const api = Effect.catchIf(
+  Sandbox.start({ port: wanted.api }),
+  ({ reason }) => reason === "Listen",
+  () => Sandbox.start()
+)
+
+/** Starts the service on its port or any free one; gives the port. */
+const listening = (sandbox: Sandbox.Service) =>
+  Effect.flatMap(free(wanted.service), (port) => Effect.as(Layer.build(service(port, sandbox)), port)).pipe(
+    Effect.retry({ times: 9, while: ({ _tag }) => _tag === "ServeError" })
+  )
+
 const program = Effect.gen(function* () {
-  const sandbox = yield* Effect.flatMap(free(wanted.api), (port) => Sandbox.start({ port }))
+  const sandbox = yield* api
   const over = yield* sandbox.createJob({ pendingMs: 0, processingMs: 0, records: 250, unresolved: 12 })
-  const port = yield* free(wanted.service)
-  yield* Layer.build(service(port, sandbox))
+  const port = yield* listening(sandbox)
   const running = yield* sandbox.createJob({
     pendingMs: 3_000,
     processingMs: 27_000,
