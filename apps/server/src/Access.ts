@@ -69,8 +69,7 @@ export const refusal = (
     return new Problem({
       status: 403,
       type: "NotAuthorized",
-      message: "this service answers on its own machine only: ask for it as 127.0.0.1 or localhost",
-      metadata: null
+      message: "this service answers on its own machine only: ask for it as 127.0.0.1 or localhost"
     })
   }
   return passThrough && token === ""

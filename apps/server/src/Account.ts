@@ -44,7 +44,6 @@ const tooMany = new Problem({
   status: 429,
   type: "RateLimited",
   message: "too many keys are in use at this service: try again later",
-  metadata: null,
   retryAfter: Duration.minutes(1)
 })
 

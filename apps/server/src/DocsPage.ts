@@ -1,13 +1,23 @@
 /**
- * The page that shows the API to people. It holds all it needs, and may load nothing else.
+ * The page that shows the API to people, and lets them try it.
  */
 import { HttpApiBuilder, HttpApiSwagger, HttpServerResponse } from "@effect/platform"
 import { Layer } from "effect"
 
-/** The picture that browsers ask for with a page: there is none. */
+/** Where the page is. */
+export const path = "/docs"
+
+/** Where the OpenAPI document is that the page shows. */
+export const documentPath = "/openapi.json"
+
+/** Browsers ask for an icon with every page; without an answer they would log an error. */
 const icon = HttpApiBuilder.Router.use((router) =>
   router.get("/favicon.ico", HttpServerResponse.empty({ status: 204 }))
 )
 
-/** `GET /docs` */
-export const layer = Layer.merge(HttpApiSwagger.layer({ path: "/docs" }), icon)
+/** The routes of the page and of its OpenAPI document. */
+export const layer = Layer.mergeAll(
+  HttpApiSwagger.layer({ path }),
+  HttpApiBuilder.middlewareOpenApi({ path: documentPath }),
+  icon
+)

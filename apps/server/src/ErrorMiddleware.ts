@@ -17,19 +17,17 @@ const notThere = (method: string, path: string): Problem => {
   return new Problem({
     status: isThere ? 405 : 404,
     type: isThere ? "MethodNotAllowed" : "NotFound",
-    message: `there is no ${method} ${maskText(path)} here; /docs lists what there is`,
-    metadata: null
+    message: `there is no ${method} ${maskText(path)} here; /docs lists what there is`
   })
 }
 
 const undecodable = (message: string): Problem =>
-  new Problem({ status: 400, type: "RequestRejected", message, metadata: null })
+  new Problem({ status: 400, type: "RequestRejected", message })
 
 const bug = new Problem({
   status: 500,
   type: "Bug",
-  message: "this is a bug in the service; its log has more under the x-request-id of this answer",
-  metadata: null
+  message: "this is a bug in the service; its log has more under the x-request-id of this answer"
 })
 
 /** The first thing that is wrong, under the name of its parameter. */

@@ -41,7 +41,7 @@ const decodeId = Schema.decodeEither(BatchId)
 const idOf = ({ path }: ById): Either.Either<BatchId, Problem> =>
   Either.mapLeft(decodeId(path.batch_id), (error) => {
     const message = ParseResult.ArrayFormatter.formatErrorSync(error)[0]?.message ?? error.message
-    return new Problem({ status: 400, type: "RequestRejected", message, metadata: null })
+    return new Problem({ status: 400, type: "RequestRejected", message })
   })
 
 /** What to do with a batch of an account. */

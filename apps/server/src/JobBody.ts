@@ -49,6 +49,5 @@ export const listOptions = ({
     : new Problem({
         status: 400,
         type: "RequestRejected",
-        message: `limit: ${JSON.stringify(limit)} is no number of jobs`,
-        metadata: null
+        message: `limit: ${JSON.stringify(limit)} is no number of jobs`
       })

@@ -60,7 +60,6 @@ const bodyProblem = ({ headers }: HttpServerRequest.HttpServerRequest): Problem 
         status: 413,
         type: "RequestRejected",
         message: "no path of this service takes a body",
-        metadata: null,
         closes: true
       })
     : undefined
@@ -69,7 +68,6 @@ const leaving = new Problem({
   status: 503,
   type: "Draining",
   message: "this service is about to end: ask another one, or this one again in a moment",
-  metadata: null,
   closes: true,
   retryAfter: Duration.seconds(5)
 })

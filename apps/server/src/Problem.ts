@@ -8,17 +8,28 @@ import { BatchError } from "@org/batch-core/BatchError"
 import { maskText } from "@org/batch-core/Secret"
 import { Data, Duration, Option, ParseResult, Schema } from "effect"
 
-/** A failure of a request, ready to be told. */
-export class Problem extends Data.TaggedError("Problem")<{
+/** What makes a `Problem`. */
+export interface Fields {
+  /** The HTTP status, from 400 on. */
   readonly status: number
+  /** The kind of failure, for programs: the tag of the core's error, or one of the service's own. */
   readonly type: string
+  /** What happened and what to do, for people. */
   readonly message: string
+  /** More about it, as JSON; null by default. */
   readonly metadata?: unknown
-  /** Whether the connection ends with the answer. */
+  /** Whether the connection is closed after the response. */
   readonly closes?: boolean | undefined
-  /** When the caller may come again, if that helps. */
+  /** When the caller should ask again, if that helps: the `Retry-After` header. */
   readonly retryAfter?: Duration.Duration | undefined
-}> {}
+}
+
+/** A failed request, as the error response that tells its caller. */
+export class Problem extends Data.TaggedError("Problem")<Fields> {
+  constructor(fields: Fields) {
+    super({ ...fields, metadata: fields.metadata ?? null })
+  }
+}
 
 /** The shape of every error. */
 export const Wire = Schema.Struct({
@@ -33,7 +44,7 @@ export const Wire = Schema.Struct({
 
 /** A caller that sent a link by mistake must not find it in what it logs. */
 const encode = ({ message, metadata, type }: Problem): typeof Wire.Type => ({
-  error: { type, message: maskText(message), metadata: metadata ?? null }
+  error: { type, message: maskText(message), metadata }
 })
 
 /** A failure with one status, as an endpoint declares it. */

@@ -36,12 +36,11 @@ export interface Form {
 const notAcceptable = new Problem({
   status: 406,
   type: "NotAcceptable",
-  message: `Accept allows none of ${forms.map(mediaTypeOf).join(", ")}`,
-  metadata: null
+  message: `Accept allows none of ${forms.map(mediaTypeOf).join(", ")}`
 })
 
 const refused = (detail: string): Problem =>
-  new Problem({ status: 400, type: "RequestRejected", message: `columns: ${detail}`, metadata: null })
+  new Problem({ status: 400, type: "RequestRejected", message: `columns: ${detail}` })
 
 /** What the caller accepts best, and the columns that it names. */
 export const negotiate = (

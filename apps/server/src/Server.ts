@@ -65,7 +65,6 @@ export const layer = (
     Effect.map(ServerSettings, ({ host, port }) => {
       const server = Listener.make()
       const serve = HttpApiBuilder.serve(RequestLog.middleware).pipe(
-        Layer.provide(HttpApiBuilder.middlewareOpenApi({ path: "/openapi.json" })),
         Layer.provide(DocsPage.layer),
         Layer.provide(onTheWayOut),
         Layer.provide(api)

@@ -26,8 +26,7 @@ export const parse = (
             new Problem({
               status: 400,
               type: "RequestRejected",
-              message: `${name}: ${reason}`,
-              metadata: null
+              message: `${name}: ${reason}`
             })
         )
       )

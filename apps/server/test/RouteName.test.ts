@@ -16,6 +16,10 @@ describe("RouteName", () => {
     ["/batch/42/wait", "/batch/{batch_id}/wait"],
     ["/batch/{batch_id}/events", "/batch/{batch_id}/events"],
     ["/batch/results/results", "/batch/{batch_id}/results"],
+    ["/health", "/health"],
+    ["/ready/", "/ready"],
+    ["/metrics", "/metrics"],
+    ["/docs", "/docs"],
     ["/openapi.json", "/openapi.json"]
   ])("%s is %s", (path, name) => expect(RouteName.fromPath(path)).toBe(name))
 
