@@ -1,6 +1,6 @@
 /**
- * The service as a value: its paths, what they take, what they answer and how they fail. The routes, the OpenAPI
- * document and the page that shows it are all made of this.
+ * The definition of the HTTP API: its paths, their parameters, responses and errors. The routes, the OpenAPI document,
+ * the page that shows it and the names of routes in metrics are all derived from it.
  */
 import {
   HttpApi,
@@ -15,7 +15,7 @@ import { Schema } from "effect"
 import * as ApiDocument from "./ApiDocument.js"
 import * as ResponseSchemas from "./ResponseSchemas.js"
 
-/** Of this package, embedded when it is bundled. */
+/** The version of this package, which the bundler puts in. */
 declare const BATCH_SERVER_VERSION: string
 
 const bearer = HttpApiSecurity.bearer.pipe(
@@ -25,7 +25,7 @@ const bearer = HttpApiSecurity.bearer.pipe(
   )
 )
 
-/** Lets in who may see how the service is. */
+/** Authorization for `/metrics`: one of the service's tokens, if it has any. */
 export class MetricsAuthorization extends HttpApiMiddleware.Tag<MetricsAuthorization>()(
   "MetricsAuthorization",
   {
@@ -34,7 +34,7 @@ export class MetricsAuthorization extends HttpApiMiddleware.Tag<MetricsAuthoriza
   }
 ) {}
 
-/** Lets in who may ask for batches. */
+/** Authorization for batches: one of the service's tokens, if it has any, and a key for the upstream from one of the two sides. */
 export class BatchAuthorization extends HttpApiMiddleware.Tag<BatchAuthorization>()("BatchAuthorization", {
   failure: Schema.Union(...ResponseSchemas.refusals),
   security: { bearer }
@@ -225,7 +225,7 @@ const metrics = HttpApiGroup.make("metrics", { topLevel: true })
   .middleware(MetricsAuthorization)
   .annotateContext(OpenApi.annotations({ description: "For Prometheus." }))
 
-/** All of it. */
+/** The whole API. */
 export class Api extends HttpApi.make("batch-server")
   .add(batches)
   .add(operations)

@@ -1,5 +1,5 @@
 /**
- * The checks of `Api` at its door.
+ * The implementations of the authorization middlewares that `Api` declares.
  */
 import { HttpServerRequest } from "@effect/platform"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
@@ -14,7 +14,7 @@ const checking = (options: Parameters<typeof Access.refusal>[1]) =>
     return refusal === undefined ? Effect.void : Effect.fail(refusal)
   })
 
-/** Whoever may see how the service is. */
+/** Of `/metrics`: a token of the service. */
 const metrics = Layer.effect(
   MetricsAuthorization,
   Effect.map(ServerSettings, ({ tokens }) => {
@@ -23,7 +23,7 @@ const metrics = Layer.effect(
   })
 )
 
-/** Whoever may ask for batches. */
+/** Of batches: a token of the service, and the caller's own key if the service has none. */
 const batches = Layer.effect(
   BatchAuthorization,
   Effect.gen(function* () {
@@ -33,5 +33,5 @@ const batches = Layer.effect(
   })
 )
 
-/** Both. */
+/** The authorization of `/metrics` and of batches. */
 export const layer = Layer.merge(metrics, batches)

@@ -1,5 +1,5 @@
 /**
- * The service over a batch API of this machine, to be tried without a key: `pnpm serve:demo`.
+ * The entry point of the demo, `pnpm serve:demo`: the service over a sandbox in the same process, to try it without a key.
  */
 import * as Network from "@org/batch-node/Network"
 import { Sandbox } from "@org/batch-sandbox"
@@ -11,7 +11,7 @@ import * as Server from "./Server.js"
 import * as Settings from "./Settings.js"
 import * as Tracing from "./Tracing.js"
 
-/** The port if it is free, else any free one. Somebody may still take it before we do. */
+/** The port if it is free, else any free one. Another process may still take it before the service does. */
 const free = (port: number): Effect.Effect<number> =>
   Effect.async((resume) => {
     const probe = createServer()
@@ -23,7 +23,7 @@ const free = (port: number): Effect.Effect<number> =>
     })
   })
 
-/** A quick cadence, since the job takes seconds; no proxy, since all is on this machine. */
+/** The service over the sandbox. It polls often, since the job takes seconds; it uses no proxy, since all is on this machine. */
 const service = (port: number, { apiKey, baseUrl }: Sandbox.Service) => {
   const settings = new Map([
     ["PORT", String(port)],
@@ -46,7 +46,7 @@ const failed = ({ detail }: Sandbox.SandboxError) =>
     new ProcessExit.ExitWithCode({ code: 9 })
   )
 
-/** Where it listens, and why that is not where one would look for it. */
+/** The printed line with an address, and the reason if it is not on the usual port. */
 const place = (name: string, url: string, wanted: number): string =>
   `  ${name.padEnd(9)}  ${url}${new URL(url).port === String(wanted) ? "" : `  (${wanted} is taken)`}`
 

@@ -1,17 +1,18 @@
 /**
- * A stream whose first chunk is here: whether it begins well is known before the answer's status is sent.
+ * Waiting for a stream's first chunk before the response begins, so that a failure until then still gets a status of its
+ * own. Once 200 is sent, nothing is left but to break the response off.
  */
 import { Chunk, Effect, Option, type Scope, Stream } from "effect"
 
-/** A stream that has begun. */
+/** A stream whose first chunk has been pulled. */
 export interface Started<A, E> {
-  /** Empty only if the stream is. */
+  /** The first chunk; empty only if the stream is. */
   readonly head: Chunk.Chunk<A>
-  /** All of it, the head included. It has what it needs, so that no step of it is given that anew. */
+  /** The whole stream, head included. Its services are provided once here, rather than anew with each pull, which is slow. */
   readonly stream: Stream.Stream<A, E>
 }
 
-/** Waits for the first chunk; a stream that fails before it fails here. */
+/** Pulls the first chunk. Fails as the stream does, if it fails before. */
 export const waitForFirstChunk = <A, E, R>(
   stream: Stream.Stream<A, E, R>
 ): Effect.Effect<Started<A, E>, E, R | Scope.Scope> =>

@@ -1,5 +1,5 @@
 /**
- * What each path does, over the core.
+ * The handlers of `Api`: each calls the core and makes a response of what comes.
  */
 import { HttpApiBuilder, type HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { type Batch, BatchId } from "@org/batch-core/Batch"
@@ -44,7 +44,7 @@ const idOf = ({ path }: ById): Either.Either<BatchId, Problem> =>
     return new Problem({ status: 400, type: "RequestRejected", message })
   })
 
-/** What to do with a batch of an account. */
+/** The part of a handler that comes after its account and batch id are known. */
 type Use<A, E, R> = (account: Account, id: BatchId) => Effect.Effect<A, E, R>
 
 const withBatch =
@@ -54,7 +54,10 @@ const withBatch =
       Effect.flatMap(idOf(request), (id) => use(account, id))
     )
 
-/** What is known for good, or else what comes of waiting; a service that ends lets nobody wait. */
+/**
+ * The job from the cache, if its state is final; else its state after `wait`, which the timeout or a shutdown ends. A
+ * timeout of zero asks once.
+ */
 const waiting = (
   { cache }: Account,
   id: BatchId,
@@ -131,5 +134,5 @@ const metrics = HttpApiBuilder.group(Api, "metrics", (handlers) =>
   handlers.handle("metrics", () => Prometheus.text)
 )
 
-/** Everything that the API declares. */
+/** The handlers of all groups of `Api`. */
 export const layer = Layer.mergeAll(batches, operations, metrics)

@@ -1,5 +1,5 @@
 /**
- * The listener, with limits on what a stranger may send and how long it may take.
+ * The HTTP server, with limits on the size and the duration of requests.
  */
 import { type HttpApp, HttpServer, type HttpServerError, HttpServerRequest } from "@effect/platform"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
@@ -10,7 +10,7 @@ import type { Service } from "./Shutdown.js"
 
 const millis = (duration: Duration.DurationInput): number => Duration.toMillis(duration)
 
-/** Headers of at most 16 KiB, within 10 seconds; whole requests within 30; idle connections end after 75. */
+/** Node's server. Headers of at most 16 KiB within 10 s, whole requests within 30 s; idle connections end after 75 s. */
 export const make = (): Http.Server =>
   Http.createServer({
     maxHeaderSize: 16_384,
@@ -21,10 +21,10 @@ export const make = (): Http.Server =>
   })
 
 /**
- * Serves requests, and nothing but requests. `NodeHttpServer.layer` takes WebSockets as well: while it listens for
- * `upgrade`, Node lets go of the connection of every request that offers another protocol, as Java's `HttpClient` and
- * `curl --http2` do with each; nothing tells then that the caller has read what was sent, or that it went away. Without
- * such a listener Node passes over the offer, and the answer is plain HTTP/1.1.
+ * The server as Effect's `HttpServer`, for plain HTTP only. `NodeHttpServer.layer` serves WebSockets, too: with its
+ * listener for `upgrade`, Node detaches its own handlers from the socket of every request with an `Upgrade` header, as
+ * Java's `HttpClient` and `curl --http2` send with each, so that `drain` never comes and a caller's going away is not
+ * seen. Without such a listener Node ignores the header and answers in HTTP/1.1 (RFC 9110, 7.8, allows that).
  */
 export const layer = (
   server: Http.Server,
@@ -51,7 +51,7 @@ export const layer = (
     )
   )
 
-/** No path takes a body, so a small one is tolerated and passed over, and any other is not. */
+/** The longest body that is ignored rather than refused, in bytes: no path takes one. */
 const longestBody = 65_536
 
 const bodyProblem = ({ headers }: HttpServerRequest.HttpServerRequest): Problem | undefined =>
@@ -72,7 +72,7 @@ const leaving = new Problem({
   retryAfter: Duration.seconds(5)
 })
 
-/** Turns away at once what is too large, and new work once the end has begun. */
+/** The middleware that refuses requests with a large body, and any but probes once the shutdown has started. */
 export const turnAway =
   (shutdown: Service) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E | Problem, R | HttpServerRequest.HttpServerRequest> =>

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Runs the service on Node.
+ * The entry point of `batch-server`: the service with the settings of the environment.
  */
 import { ConfigProvider, Layer } from "effect"
 import * as Logging from "./Logging.js"

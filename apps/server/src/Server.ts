@@ -1,5 +1,5 @@
 /**
- * The service, put together.
+ * The service: all layers put together.
  */
 import { HttpApiBuilder, HttpServer } from "@effect/platform"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -23,8 +23,9 @@ import { ServerSettings } from "./Settings.js"
 import * as Shutdown from "./Shutdown.js"
 
 /**
- * The network of the environment. When the API is on a public address, links must lead to public ones as well; where
- * it is somebody's own, or cannot be looked up yet, its links may be there, too.
+ * The HTTP client for the upstream, with the proxy of the environment. If the upstream is on a public address, its links
+ * must lead to public ones, too, lest they make the service fetch from the network it runs in; if it is on a private
+ * address, or cannot be looked up yet, its links may be there as well.
  */
 const network = (variables: Readonly<Record<string, string | undefined>>) =>
   Layer.unwrapEffect(
@@ -38,13 +39,13 @@ const network = (variables: Readonly<Record<string, string | undefined>>) =>
 
 const api = HttpApiBuilder.api(Api).pipe(Layer.provide(Handlers.layer), Layer.provide(AuthMiddleware.layer))
 
-/** Says where it listens, once it does. */
+/** Logs the address once requests are served. */
 const announce = Layer.effectDiscard(
   HttpServer.addressFormattedWith((address) => Effect.logInfo(`listening on ${address}`))
 )
 
-/** What every answer passes on its way out. */
-const onTheWayOut = HttpApiBuilder.middleware(
+/** The middlewares of every route, innermost first. */
+const middlewares = HttpApiBuilder.middleware(
   Effect.map(Shutdown.Shutdown, (shutdown) =>
     flow(Listener.turnAway(shutdown), ErrorMiddleware.middleware, Effect.map(SecurityHeaders.add))
   )
@@ -66,7 +67,7 @@ export const layer = (
       const server = Listener.make()
       const serve = HttpApiBuilder.serve(RequestLog.middleware).pipe(
         Layer.provide(DocsPage.layer),
-        Layer.provide(onTheWayOut),
+        Layer.provide(middlewares),
         Layer.provide(api)
       )
       return Shutdown.layerServer(server, { grace }).pipe(
