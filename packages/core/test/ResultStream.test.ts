@@ -198,8 +198,12 @@ layer(Bench.upstream, { excludeTestServices: true })("ResultStream", (it) => {
       Effect.gen(function* () {
         const clean = yield* read("jsonl")
         const before = (yield* requests).length
-        const slow = yield* collect(stream("jsonl").pipe(Stream.tap(() => Effect.sleep("900 millis"))))
+        let pauses = 0
+        const slow = yield* collect(
+          stream("jsonl").pipe(Stream.tap(() => (pauses++ < 3 ? Effect.sleep("900 millis") : Effect.void)))
+        )
         expect(slow.read.equals(clean)).toBe(true)
+        expect(pauses).toBeGreaterThan(3)
         expect((yield* requests).length - before).toBe(2)
       })
     )
