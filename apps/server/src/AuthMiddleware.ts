@@ -5,7 +5,7 @@ import { HttpServerRequest } from "@effect/platform"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import { Effect, Layer } from "effect"
 import * as Access from "./Access.js"
-import { MetricsAuthorization, BatchAuthorization } from "./Api.js"
+import { BatchAuthorization, MetricsAuthorization } from "./Api.js"
 import { isPassThrough, ServerSettings } from "./Settings.js"
 
 const checking = (options: Parameters<typeof Access.refusal>[1]) =>

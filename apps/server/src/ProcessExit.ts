@@ -34,7 +34,7 @@ const watch = (target: NodeJS.Process, deadline: Duration.DurationInput): (() =>
   return () => received
 }
 
-/** The process ends with this code; everything has been told. */
+/** The end of the process with a code, after the reason has been printed. */
 export class ExitWithCode extends Data.TaggedError("ExitWithCode")<{ readonly code: number }> {}
 
 const reasonOf = ({ cause }: HttpServerError.ServeError): string => {
@@ -48,7 +48,7 @@ const reasonOf = ({ cause }: HttpServerError.ServeError): string => {
   return meaning === undefined ? code : `${meaning} (${code})`
 }
 
-/** Tells in one line why the service did not start. */
+/** Prints why the service did not start, in one line. */
 const explain = (error: SettingsError | HttpServerError.ServeError): Effect.Effect<never, ExitWithCode> =>
   error._tag === "SettingsError"
     ? Effect.zipRight(Console.error(`error: ${error.message}`), new ExitWithCode({ code: 2 }))
@@ -57,11 +57,11 @@ const explain = (error: SettingsError | HttpServerError.ServeError): Effect.Effe
         new ExitWithCode({ code: 9 })
       )
 
-/** Tells of a fault of this program. */
+/** Prints a defect as a bug of the service. */
 const report = (cause: Cause.Cause<never>): Effect.Effect<void> =>
   Console.error(`error: this is a bug in the service: ${maskText(Cause.pretty(cause))}`)
 
-/** The code of a run that no signal has ended. */
+/** The exit code of a program that no signal has ended. */
 const codeOf = (exit: Exit.Exit<unknown, unknown>): number =>
   Exit.causeOption(exit).pipe(
     Option.flatMap(Cause.failureOption),
