@@ -5,6 +5,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     reporters: ["default", ["json", { outputFile: ".test-results/results.json" }]],
     typecheck: { enabled: false },
-    testTimeout: 30_000
+    // Ends a test that hangs. A loaded machine takes long.
+    testTimeout: 120_000,
+    hookTimeout: 120_000
   }
 })

@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config"
 
 export default defineConfig({
+  define: { BATCH_SERVER_VERSION: JSON.stringify("0.0.0") },
   test: {
     include: ["test/**/*.test.ts"],
     reporters: ["default", ["json", { outputFile: ".test-results/results.json" }]],
@@ -8,6 +9,8 @@ export default defineConfig({
     // Most of their time tests wait for processes.
     maxWorkers: 2,
     minWorkers: 1,
-    testTimeout: 30_000
+    // Ends a test that hangs. A loaded machine takes long.
+    testTimeout: 120_000,
+    hookTimeout: 120_000
   }
 })

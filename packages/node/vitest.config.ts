@@ -4,7 +4,9 @@ export default defineConfig({
   test: {
     isolate: false,
     include: ["test/**/*.test.ts"],
-    testTimeout: 30_000,
+    // Ends a test that hangs. A loaded machine takes long.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     reporters: ["default", ["json", { outputFile: ".test-results/results.json" }]],
     typecheck: { enabled: false }
   }

@@ -63,7 +63,7 @@ it.scopedLive(
       expect(points.slice(0, 4)).toEqual([atLeast(6), atLeast(6), atLeast(2), 1])
       expect(points.slice(4)).toEqual(sweeps.slice(4).map(({ only }) => only?.length))
     }),
-  120_000
+  900_000
 )
 
 it.scopedLive(
@@ -82,7 +82,7 @@ it.scopedLive(
       const crashes = yield* Effect.forEach(sweeps, (each) => sweep(here, each), { concurrency: 2 })
       expect(crashes.flat().filter(({ faults }) => faults.length > 0)).toEqual([])
     }),
-  60_000
+  600_000
 )
 
 const atLeast = (least: number): unknown => expect.toSatisfy((count: number) => count >= least)

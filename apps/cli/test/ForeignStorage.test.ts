@@ -18,7 +18,7 @@ import {
 } from "node:fs"
 import { createServer, type RequestListener } from "node:http"
 import { createServer as createSecureServer } from "node:https"
-import { type AddressInfo, connect, createServer as listenRaw } from "node:net"
+import { type AddressInfo, createServer as listenRaw } from "node:net"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { lines, type Settings, temporary, type World, world } from "./Batchctl.js"
@@ -303,7 +303,6 @@ type Running = Effect.Effect.Success<ReturnType<World["start"]>> & { readonly ou
 const start = Effect.gen(function* () {
   const here = yield* world()
   const prefix = yield* temporary
-  const [port, tlsPort] = [yield* freePort, yield* freePort]
   const path = join(prefix, "files", "rows.jsonl.gz")
   mkdirSync(join(prefix, "files"))
   execFileSync(
@@ -321,15 +320,10 @@ const start = Effect.gen(function* () {
     ],
     { stdio: "ignore" }
   )
-  writeFileSync(join(prefix, "nginx.conf"), configuration(prefix, port, tlsPort))
   const file = write(path)
-  const state: { link: Link; asked: number; nginx: ChildProcess } = {
-    link: "",
-    asked: 0,
-    nginx: launch(prefix)
-  }
+  const { nginx, port, tlsPort } = yield* launched(prefix)
+  const state: { link: Link; asked: number; nginx: ChildProcess } = { link: "", asked: 0, nginx }
   yield* Effect.addFinalizer(() => Effect.promise(() => stop(state.nginx)))
-  yield* isUp(port)
 
   const answer =
     (root: string): RequestListener =>
@@ -464,28 +458,38 @@ const freePort = Effect.async<number>((resume) => {
   })
 })
 
-const isUp = (port: number) =>
-  Effect.async<boolean>((resume) => {
-    const socket = connect(port, "127.0.0.1")
-    const end = (is: boolean) => () => resume(Effect.sync(() => (socket.destroy(), is)))
-    socket.once("connect", end(true)).once("error", end(false))
-  }).pipe(
-    Effect.repeat({ until: (is) => is, schedule: Schedule.spaced("20 millis") }),
-    Effect.timeout("10 seconds")
-  )
+/** An nginx that listens; on other ports if somebody else takes them before it does. */
+const launched = (prefix: string) =>
+  Effect.gen(function* () {
+    const [port, tlsPort] = [yield* freePort, yield* freePort]
+    writeFileSync(join(prefix, "nginx.conf"), configuration(prefix, port, tlsPort))
+    const nginx = launch(prefix)
+    const isUp = yield* Effect.repeat(statusOf(port), {
+      until: (text) => text.startsWith("Active connections") || nginx.exitCode !== null,
+      schedule: Schedule.spaced("20 millis")
+    }).pipe(Effect.map(() => nginx.exitCode === null))
+    return { isUp, nginx, port, tlsPort }
+  }).pipe(Effect.repeat({ until: ({ isUp }) => isUp }), Effect.timeout("1 minute"), Effect.orDie)
+
+/** What nginx says of itself; nothing, if there is none. */
+const statusOf = (port: number): Effect.Effect<string> =>
+  Effect.promise(async (signal) => {
+    try {
+      const headers = { connection: "close" }
+      return await (await fetch(`http://127.0.0.1:${port}/status`, { headers, signal })).text()
+    } catch {
+      return ""
+    }
+  })
 
 /** Nobody but us is connected any more, so every request is logged. */
 const isIdle = (port: number) =>
-  Effect.promise(() =>
-    fetch(`http://127.0.0.1:${port}/status`, { headers: { connection: "close" } }).then((answer) =>
-      answer.text()
-    )
-  ).pipe(
+  statusOf(port).pipe(
     Effect.repeat({
       until: (text) => text.startsWith("Active connections: 1 "),
       schedule: Schedule.spaced("20 millis")
     }),
-    Effect.timeout("10 seconds"),
+    Effect.timeout("1 minute"),
     Effect.orDie
   )
 
@@ -533,7 +537,7 @@ const claimed = (path: string): number => {
 const until = (check: () => boolean) =>
   Effect.sync(check).pipe(
     Effect.repeat({ until: (is) => is, schedule: Schedule.spaced("20 millis") }),
-    Effect.timeout("10 seconds")
+    Effect.timeout("1 minute")
   )
 
 const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((total, number) => total + number, 0)

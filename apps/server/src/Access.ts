@@ -1,6 +1,6 @@
 /**
- * Who may call: with tokens, whoever presents one of them; without, only this machine. What a caller presents is
- * compared in constant time and never shown.
+ * The rules of who may call the service. With `BATCH_SERVER_TOKENS`, a caller must present one of them as its bearer
+ * token; without, only callers on this machine are let in. Tokens are compared in constant time and never shown.
  */
 import type { HttpServerRequest } from "@effect/platform"
 import { Either } from "effect"
@@ -8,10 +8,10 @@ import { createHash, timingSafeEqual } from "node:crypto"
 import { isIP } from "node:net"
 import { Problem } from "./Problem.js"
 
-/** The tokens that are accepted, by their digests. */
+/** A set of accepted bearer tokens. It keeps their SHA-256 digests only. */
 export interface Tokens {
   readonly count: number
-  /** Takes the same time whichever token it is, and if it is none. */
+  /** Whether a token is in the set. Takes the same time whichever it is and if it is none, so that nobody can guess by it. */
   readonly accept: (token: string) => boolean
 }
 
@@ -28,10 +28,10 @@ const tokensOf = (tokens: ReadonlyArray<string>): Tokens => {
   }
 }
 
-/** Nobody needs a token. */
+/** The empty set, with which no token is asked for. */
 export const noTokens: Tokens = tokensOf([])
 
-/** Reads `BATCH_SERVER_TOKENS`: bearer tokens, separated by commas. */
+/** Parses `BATCH_SERVER_TOKENS`: bearer tokens, separated by commas. Left is what is wrong, without the tokens. */
 export const parseTokens = (text: string): Either.Either<Tokens, string> => {
   const tokens = text.split(",").map((token) => token.trim())
   if (tokens.some((token) => token === "")) return Either.left("has an empty token between two commas")
@@ -41,7 +41,7 @@ export const parseTokens = (text: string): Either.Either<Tokens, string> => {
   return Either.right(tokensOf(tokens))
 }
 
-/** Whether a name or address is this machine's own, and cannot be reached from another one. */
+/** Whether a host name or IP address is of the loopback interface, which other machines cannot reach. */
 export const isLoopback = (host: string): boolean => {
   const plain = host.replace(/^\[|\]$/gu, "")
   return isIP(plain) === 4
@@ -49,13 +49,14 @@ export const isLoopback = (host: string): boolean => {
     : /^(?:(?:.+\.)?localhost|::1|(?:0:){7}1)$/iu.test(plain)
 }
 
-/** The bearer token of a request; an empty text if there is none. */
+/** The bearer token in a request's `Authorization` header; an empty string if there is none. */
 export const bearer = ({ headers }: HttpServerRequest.HttpServerRequest): string =>
   /^bearer +([\x21-\x7e]+) *$/iu.exec(headers["authorization"] ?? "")?.[1] ?? ""
 
 /**
- * Why a request may not pass, if it may not. Without tokens a page of somebody else's in a browser of this machine must
- * not get through by giving its own name this machine's address, so the host that was asked for must be a local one.
+ * The problem to answer a request with that may not pass: 401 or 403; `undefined` if it may. With `passThrough` a caller
+ * must bring its own API key. Without tokens, a foreign page in a browser on this machine could get in by letting its own
+ * host name resolve to 127.0.0.1 (DNS rebinding), so the `Host` header must name a loopback host.
  */
 export const refusal = (
   request: HttpServerRequest.HttpServerRequest,
@@ -69,8 +70,7 @@ export const refusal = (
     return new Problem({
       status: 403,
       type: "NotAuthorized",
-      message: "this service answers on its own machine only: ask for it as 127.0.0.1 or localhost",
-      metadata: null
+      message: "this service answers on its own machine only: ask for it as 127.0.0.1 or localhost"
     })
   }
   return passThrough && token === ""

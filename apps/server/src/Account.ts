@@ -1,6 +1,7 @@
 /**
- * What callers with the same key share: calls that are under way, kept answers, waits, and one throttle. With a key of
- * its own the service has one account; without, each token of a caller is one, and nothing passes between them.
+ * Accounts: what callers with the same API key share, namely calls under way, cached statuses, waits, and one throttle.
+ * With a key of its own the service has one account for all callers; without, each caller's token is an account of its
+ * own, and nothing is shared between different ones.
  */
 import type { HttpClient, HttpServerRequest } from "@effect/platform"
 import * as BatchClient from "@org/batch-core/BatchClient"
@@ -13,38 +14,39 @@ import { bearer } from "./Access.js"
 import { Problem } from "./Problem.js"
 import { isPassThrough, withKey } from "./Settings.js"
 
-/** What the core needs to work for one key. */
+/** The services of the core that are made for one API key. */
 export type Session = BatchClient.BatchClient | BatchConfig | BatchHttp.BatchHttp
 
-/** One key's share of the service. */
+/** What requests with one API key share. */
 export interface Account {
+  /** Statuses that are final, or that several callers ask for at the same time. */
   readonly cache: StatusCache.Service
+  /** One poll loop for each job, however many callers wait for it. */
   readonly watches: SharedWatch.Service
   readonly session: Context.Context<Session>
 }
 
-/** All accounts. */
+/** The accounts that are in use. */
 export class Accounts extends Context.Tag("@org/batch-server/Accounts")<
   Accounts,
   {
-    /** The account of whoever sent a request, theirs until the scope is closed. */
+    /** The account of a request's caller, held open until the scope is closed. Fails with 429 if there are too many. */
     readonly of: (
       request: HttpServerRequest.HttpServerRequest
     ) => Effect.Effect<Account, Problem, Scope.Scope>
   }
 >() {}
 
-/** An account that nobody uses is forgotten after this time. */
+/** An unused account is closed after this time. */
 const idle = "15 minutes"
 
-/** More keys at the same time are refused: whoever makes them up must not fill the memory. */
+/** The most accounts at a time: a caller that makes up keys must not fill the memory. */
 const capacity = 1000
 
 const tooMany = new Problem({
   status: 429,
   type: "RateLimited",
   message: "too many keys are in use at this service: try again later",
-  metadata: null,
   retryAfter: Duration.minutes(1)
 })
 
@@ -63,7 +65,7 @@ const open = (token: string) =>
     return { cache, watches: yield* Effect.provide(SharedWatch.make, shared), session: shared }
   })
 
-/** With a key of our own there is one account for all; else they are opened as callers come. */
+/** One account, if the service has a key; else one for each key that callers bring, opened when it is first used. */
 export const layer: Layer.Layer<Accounts, never, BatchConfig | HttpClient.HttpClient> = Layer.scoped(
   Accounts,
   Effect.gen(function* () {

@@ -1,6 +1,6 @@
 /**
- * The service as a value: its paths, what they take, what they answer and how they fail. The routes, the OpenAPI
- * document and the page that shows it are all made of this.
+ * The definition of the HTTP API: its paths, their parameters, responses and errors. The routes, the OpenAPI document,
+ * the page that shows it and the names of routes in metrics are all derived from it.
  */
 import {
   HttpApi,
@@ -12,10 +12,10 @@ import {
   OpenApi
 } from "@effect/platform"
 import { Schema } from "effect"
-import * as Answers from "./Answers.js"
 import * as ApiDocument from "./ApiDocument.js"
+import * as ResponseSchemas from "./ResponseSchemas.js"
 
-/** Of this package, embedded when it is bundled. */
+/** The version of this package, which the bundler puts in. */
 declare const BATCH_SERVER_VERSION: string
 
 const bearer = HttpApiSecurity.bearer.pipe(
@@ -25,15 +25,18 @@ const bearer = HttpApiSecurity.bearer.pipe(
   )
 )
 
-/** Lets in who may see how the service is. */
-export class Admission extends HttpApiMiddleware.Tag<Admission>()("Admission", {
-  failure: Schema.Union(...Answers.refusals),
-  security: { bearer }
-}) {}
+/** Authorization for `/metrics`: one of the service's tokens, if it has any. */
+export class MetricsAuthorization extends HttpApiMiddleware.Tag<MetricsAuthorization>()(
+  "MetricsAuthorization",
+  {
+    failure: Schema.Union(...ResponseSchemas.refusals),
+    security: { bearer }
+  }
+) {}
 
-/** Lets in who may ask for batches. */
-export class Authorization extends HttpApiMiddleware.Tag<Authorization>()("Authorization", {
-  failure: Schema.Union(...Answers.refusals),
+/** Authorization for batches: one of the service's tokens, if it has any, and a key for the upstream from one of the two sides. */
+export class BatchAuthorization extends HttpApiMiddleware.Tag<BatchAuthorization>()("BatchAuthorization", {
+  failure: Schema.Union(...ResponseSchemas.refusals),
   security: { bearer }
 }) {}
 
@@ -70,7 +73,7 @@ const batches = HttpApiGroup.make("batches", { topLevel: true })
           )
         })
       )
-      .addSuccess(Answers.Page)
+      .addSuccess(ResponseSchemas.Page)
       .annotateContext(
         OpenApi.annotations({
           summary: "List jobs",
@@ -81,8 +84,8 @@ const batches = HttpApiGroup.make("batches", { topLevel: true })
   .add(
     HttpApiEndpoint.get("status", "/batch/:batch_id")
       .setPath(path)
-      .addSuccess(Answers.Job)
-      .addError(Answers.notFound)
+      .addSuccess(ResponseSchemas.Job)
+      .addError(ResponseSchemas.notFound)
       .annotateContext(
         OpenApi.annotations({
           summary: "Look at a job",
@@ -104,9 +107,9 @@ const batches = HttpApiGroup.make("batches", { topLevel: true })
           )
         })
       )
-      .addSuccess(Answers.Job)
-      .addError(Answers.notFound)
-      .addError(Answers.timeout)
+      .addSuccess(ResponseSchemas.Job)
+      .addError(ResponseSchemas.notFound)
+      .addError(ResponseSchemas.timeout)
       .annotateContext(
         OpenApi.annotations({
           summary: "Wait for a job",
@@ -118,7 +121,7 @@ const batches = HttpApiGroup.make("batches", { topLevel: true })
     HttpApiEndpoint.get("events", "/batch/:batch_id/events")
       .setPath(path)
       .addSuccess(Schema.String)
-      .addError(Answers.notFound)
+      .addError(ResponseSchemas.notFound)
       .annotateContext(
         OpenApi.annotations({
           summary: "Follow a job",
@@ -152,12 +155,12 @@ const batches = HttpApiGroup.make("batches", { topLevel: true })
         })
       )
       .addSuccess(Schema.String)
-      .addError(Answers.notFound)
-      .addError(Answers.notAcceptable)
-      .addError(Answers.notCompleted)
-      .addError(Answers.failed)
-      .addError(Answers.timeout)
-      .addError(Answers.noRoom)
+      .addError(ResponseSchemas.notFound)
+      .addError(ResponseSchemas.notAcceptable)
+      .addError(ResponseSchemas.notCompleted)
+      .addError(ResponseSchemas.failed)
+      .addError(ResponseSchemas.timeout)
+      .addError(ResponseSchemas.noRoom)
       .annotateContext(
         OpenApi.annotations({
           summary: "Read the results",
@@ -170,19 +173,19 @@ const batches = HttpApiGroup.make("batches", { topLevel: true })
         })
       )
   )
-  .addError(Answers.badRequest)
-  .addError(Answers.noCredits)
-  .addError(Answers.tooMany)
-  .addError(Answers.bug)
-  .addError(Answers.unusable)
-  .addError(Answers.draining)
-  .middleware(Authorization)
+  .addError(ResponseSchemas.badRequest)
+  .addError(ResponseSchemas.noCredits)
+  .addError(ResponseSchemas.tooMany)
+  .addError(ResponseSchemas.bug)
+  .addError(ResponseSchemas.unusable)
+  .addError(ResponseSchemas.draining)
+  .middleware(BatchAuthorization)
   .annotateContext(OpenApi.annotations({ description: "Jobs, and what comes of them." }))
 
 const operations = HttpApiGroup.make("operations", { topLevel: true })
   .add(
     HttpApiEndpoint.get("health", "/health")
-      .addSuccess(Answers.Health)
+      .addSuccess(ResponseSchemas.Health)
       .annotateContext(
         OpenApi.annotations({
           summary: "Is it up?",
@@ -192,9 +195,9 @@ const operations = HttpApiGroup.make("operations", { topLevel: true })
   )
   .add(
     HttpApiEndpoint.get("ready", "/ready")
-      .addSuccess(Answers.Ready)
+      .addSuccess(ResponseSchemas.Ready)
       .addError(
-        Answers.Ready.annotations(
+        ResponseSchemas.Ready.annotations(
           HttpApiSchema.annotations({ status: 503, description: "Not ready, and why." })
         )
       )
@@ -219,10 +222,10 @@ const metrics = HttpApiGroup.make("metrics", { topLevel: true })
         OpenApi.annotations({ summary: "What it counts", description: "Counters, gauges and histograms." })
       )
   )
-  .middleware(Admission)
+  .middleware(MetricsAuthorization)
   .annotateContext(OpenApi.annotations({ description: "For Prometheus." }))
 
-/** All of it. */
+/** The whole API. */
 export class Api extends HttpApi.make("batch-server")
   .add(batches)
   .add(operations)

@@ -1,12 +1,12 @@
 /**
- * The OpenAPI document that is derived from `Api`, with what cannot be derived: an example of every failure, headers,
- * and the media types of an answer that comes in several. Effect's own words for a request that cannot be decoded go:
- * `Failures` tells of it in the shape of every other failure.
+ * Transformations of the OpenAPI document that Effect derives from `Api`. They add what cannot be derived: an example of
+ * every error, headers, and the media types of a response that comes in several. They remove Effect's own response for
+ * a request that cannot be decoded: `ErrorMiddleware` answers it in the shape of every other error.
  */
 
 type Named<A> = Readonly<Record<string, A>>
 
-/** A schema, as far as it is looked into. */
+/** The fields of a JSON schema that are read here. */
 interface Shape {
   readonly type?: string
   readonly format?: string
@@ -34,7 +34,7 @@ interface Operation {
 
 const reference = (name: string): string => `#/components/schemas/${name}`
 
-/** The type of failure that an example shows for a status. */
+/** The `type` that the example of an error shows, by its status. */
 const types: Named<string> = {
   400: "RequestRejected",
   401: "NotAuthorized",
@@ -59,7 +59,7 @@ const retryAfter = {
   }
 }
 
-/** Statuses that come with the header; 502 only when the API has said when. */
+/** Statuses with a `Retry-After` header; with 502 only if the upstream has sent one. */
 const withRetryAfter = ["409", "429", "502", "503"]
 
 const failure = (status: string, description: string): Answer => ({
@@ -77,7 +77,7 @@ const isFailure = ({ allOf = [] }: Shape): boolean => allOf.some(({ $ref }) => $
 
 const isUndecodable = ({ $ref }: Shape): boolean => $ref === reference("HttpApiDecodeError")
 
-/** An answer as it is shown, if it is. */
+/** A response as the document shows it; none if it is left out. */
 const answer = ([status, declared]: readonly [string, Answer]): ReadonlyArray<readonly [string, Answer]> => {
   const schema = declared.content?.["application/json"]?.schema ?? {}
   const shapes = schema.anyOf ?? [schema]
@@ -89,14 +89,14 @@ const answer = ([status, declared]: readonly [string, Answer]): ReadonlyArray<re
 const eachOf = <A>(named: Named<A>, change: (a: A) => A): Named<A> =>
   Object.fromEntries(Object.entries(named).map(([name, a]) => [name, change(a)]))
 
-/** A parameter, with its example where the page looks for it: it is what is tried first. */
+/** A parameter with its example where the page looks for it, to fill it in when somebody tries the path. */
 const parameter = ({ schema: { examples = [], ...schema }, ...rest }: Parameter): Parameter => ({
   ...rest,
   schema,
   ...(examples.length === 0 ? {} : { example: examples[0] })
 })
 
-/** The paths of the document, with their examples and failures. */
+/** Adds examples and errors to the document's paths. */
 export const paths = (declared: Named<Named<Operation>>): Named<Named<Operation>> =>
   eachOf(declared, (methods) =>
     eachOf(methods, (operation) => ({
@@ -106,7 +106,7 @@ export const paths = (declared: Named<Named<Operation>>): Named<Named<Operation>
     }))
   )
 
-/** The schemas of the document that are of this service. */
+/** Removes Effect's own schemas from the document's. */
 export const schemas = ({
   HttpApiDecodeError: _error,
   Issue: _issue,
@@ -114,7 +114,7 @@ export const schemas = ({
   ...rest
 }: Named<Shape>): Named<Shape> => rest
 
-/** The results, in each of their forms. */
+/** The responses of `/results`: 200 in each media type, and 304. */
 export const results = (responses: Named<Answer>): Named<Answer> => ({
   ...responses,
   200: {
@@ -143,7 +143,7 @@ export const results = (responses: Named<Answer>): Named<Answer> => ({
   304: { description: "The results are still those of `If-None-Match`." }
 })
 
-/** The events, and what a caller is told that comes back after the last one. */
+/** The responses of `/events`: 200 with the stream, and 204 for a caller that has seen its end. */
 export const events = (responses: Named<Answer>): Named<Answer> => ({
   ...responses,
   200: {
@@ -160,7 +160,7 @@ export const events = (responses: Named<Answer>): Named<Answer> => ({
   204: { description: "Whoever sends this `Last-Event-ID` has seen all: no need to come back." }
 })
 
-/** Tells the service which event was the last one that came. */
+/** The request header by which a caller goes on after a lost connection. */
 export const lastEventId = {
   name: "Last-Event-ID",
   in: "header",

@@ -1,17 +1,17 @@
 /**
- * The service over a batch API of this machine, to be tried without a key: `pnpm serve:demo`.
+ * The entry point of the demo, `pnpm serve:demo`: the service over a sandbox in the same process, to try it without a key.
  */
 import * as Network from "@org/batch-node/Network"
 import { Sandbox } from "@org/batch-sandbox"
 import { ConfigProvider, Console, Effect, Layer } from "effect"
 import { createServer } from "node:net"
-import * as Ending from "./Ending.js"
 import * as Logging from "./Logging.js"
+import * as ProcessExit from "./ProcessExit.js"
 import * as Server from "./Server.js"
 import * as Settings from "./Settings.js"
 import * as Tracing from "./Tracing.js"
 
-/** The port, if nobody has it; else any free one. */
+/** The port if it is free, else any free one. Another process may still take it before the service does. */
 const free = (port: number): Effect.Effect<number> =>
   Effect.async((resume) => {
     const probe = createServer()
@@ -23,7 +23,7 @@ const free = (port: number): Effect.Effect<number> =>
     })
   })
 
-/** A quick cadence, since the job takes seconds; no proxy, since all is on this machine. */
+/** The service over the sandbox. It polls often, since the job takes seconds; it uses no proxy, since all is on this machine. */
 const service = (port: number, { apiKey, baseUrl }: Sandbox.Service) => {
   const settings = new Map([
     ["PORT", String(port)],
@@ -41,19 +41,34 @@ const service = (port: number, { apiKey, baseUrl }: Sandbox.Service) => {
 }
 
 const failed = ({ detail }: Sandbox.SandboxError) =>
-  Effect.zipRight(Console.error(`error: the batch API of the demo: ${detail}`), new Ending.Ended({ code: 9 }))
+  Effect.zipRight(
+    Console.error(`error: the batch API of the demo: ${detail}`),
+    new ProcessExit.ExitWithCode({ code: 9 })
+  )
 
-/** Where it listens, and why that is not where one would look for it. */
+/** The printed line with an address, and the reason if it is not on the usual port. */
 const place = (name: string, url: string, wanted: number): string =>
   `  ${name.padEnd(9)}  ${url}${new URL(url).port === String(wanted) ? "" : `  (${wanted} is taken)`}`
 
 const wanted = { service: 8787, api: 8788 }
 
+/** The batch API, on its port or any free one. */
+const api = Effect.catchIf(
+  Sandbox.start({ port: wanted.api }),
+  ({ reason }) => reason === "Listen",
+  () => Sandbox.start()
+)
+
+/** Starts the service on its port or any free one; gives the port. */
+const listening = (sandbox: Sandbox.Service) =>
+  Effect.flatMap(free(wanted.service), (port) => Effect.as(Layer.build(service(port, sandbox)), port)).pipe(
+    Effect.retry({ times: 9, while: ({ _tag }) => _tag === "ServeError" })
+  )
+
 const program = Effect.gen(function* () {
-  const sandbox = yield* Effect.flatMap(free(wanted.api), (port) => Sandbox.start({ port }))
+  const sandbox = yield* api
   const over = yield* sandbox.createJob({ pendingMs: 0, processingMs: 0, records: 250, unresolved: 12 })
-  const port = yield* free(wanted.service)
-  yield* Layer.build(service(port, sandbox))
+  const port = yield* listening(sandbox)
   const running = yield* sandbox.createJob({
     pendingMs: 3_000,
     processingMs: 27_000,
@@ -79,4 +94,4 @@ const program = Effect.gen(function* () {
   return yield* Effect.never
 }).pipe(Effect.catchTag("SandboxError", failed), Effect.scoped)
 
-Ending.run(process, program)
+ProcessExit.run(process, program)

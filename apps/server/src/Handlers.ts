@@ -1,5 +1,5 @@
 /**
- * What each path does, over the core.
+ * The handlers of `Api`: each calls the core and makes a response of what comes.
  */
 import { HttpApiBuilder, type HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { type Batch, BatchId } from "@org/batch-core/Batch"
@@ -19,14 +19,14 @@ import {
 } from "effect"
 import { type Account, Accounts } from "./Account.js"
 import { Api } from "./Api.js"
-import { Drain } from "./Drain.js"
 import * as Events from "./Events.js"
 import * as JobBody from "./JobBody.js"
-import * as Patience from "./Patience.js"
 import { fromError, Problem } from "./Problem.js"
 import * as Prometheus from "./Prometheus.js"
 import { Readiness } from "./Readiness.js"
 import * as Results from "./Results.js"
+import { Shutdown } from "./Shutdown.js"
+import * as WaitParameter from "./WaitParameter.js"
 
 interface ById {
   readonly path: { readonly batch_id: string }
@@ -41,10 +41,10 @@ const decodeId = Schema.decodeEither(BatchId)
 const idOf = ({ path }: ById): Either.Either<BatchId, Problem> =>
   Either.mapLeft(decodeId(path.batch_id), (error) => {
     const message = ParseResult.ArrayFormatter.formatErrorSync(error)[0]?.message ?? error.message
-    return new Problem({ status: 400, type: "RequestRejected", message, metadata: null })
+    return new Problem({ status: 400, type: "RequestRejected", message })
   })
 
-/** What to do with a batch of an account. */
+/** The part of a handler that comes after its account and batch id are known. */
 type Use<A, E, R> = (account: Account, id: BatchId) => Effect.Effect<A, E, R>
 
 const withBatch =
@@ -54,19 +54,22 @@ const withBatch =
       Effect.flatMap(idOf(request), (id) => use(account, id))
     )
 
-/** What is known for good, or else what comes of waiting; a service that ends lets nobody wait. */
+/**
+ * The job from the cache, if its state is final; else its state after `wait`, which the timeout or a shutdown ends. A
+ * timeout of zero asks once.
+ */
 const waiting = (
   { cache }: Account,
   id: BatchId,
-  patience: Duration.Duration,
+  timeout: Duration.Duration,
   wait: Account["watches"]["wait"]
-): Effect.Effect<Batch, Problem, Drain> =>
+): Effect.Effect<Batch, Problem, Shutdown> =>
   Effect.gen(function* () {
-    const { begun } = yield* Drain
+    const { started } = yield* Shutdown
     const known = yield* cache.kept(id)
     if (Option.isSome(known)) return known.value
-    if (Duration.isZero(patience)) return yield* told(cache.status(id))
-    return yield* told(wait(id, Effect.race(Effect.sleep(patience), begun)))
+    if (Duration.isZero(timeout)) return yield* told(cache.status(id))
+    return yield* told(wait(id, Effect.race(Effect.sleep(timeout), started)))
   })
 
 const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
@@ -86,8 +89,8 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
       .handle("wait", (request) =>
         forBatch(request, (account, id) =>
           Effect.gen(function* () {
-            const patience = yield* Patience.parse("timeout", request.urlParams.timeout, "60 seconds")
-            return JobBody.response(yield* waiting(account, id, patience, account.watches.wait))
+            const timeout = yield* WaitParameter.parse("timeout", request.urlParams.timeout, "60 seconds")
+            return JobBody.response(yield* waiting(account, id, timeout, account.watches.wait))
           })
         )
       )
@@ -97,7 +100,7 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
             const lastId = request.request.headers["last-event-id"]
             const known = yield* cache.kept(id)
             const batches = Option.match(known, { onNone: () => watches.follow(id), onSome: Stream.succeed })
-            return yield* told(Events.respond(batches, { lastId, cut: (yield* Drain).begun }))
+            return yield* told(Events.respond(batches, { lastId, cut: (yield* Shutdown).started }))
           })
         )
       )
@@ -105,8 +108,8 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
         forBatch(request, (account, id) =>
           Effect.gen(function* () {
             const form = yield* Results.negotiate(request.request, request.urlParams.columns)
-            const patience = yield* Patience.parse("wait", request.urlParams.wait, 0)
-            const batch = yield* waiting(account, id, patience, account.watches.end)
+            const timeout = yield* WaitParameter.parse("wait", request.urlParams.wait, 0)
+            const batch = yield* waiting(account, id, timeout, account.watches.end)
             return yield* Effect.provide(Results.respond(batch, form), account.session)
           })
         )
@@ -131,5 +134,5 @@ const metrics = HttpApiBuilder.group(Api, "metrics", (handlers) =>
   handlers.handle("metrics", () => Prometheus.text)
 )
 
-/** Everything that the API declares. */
+/** The handlers of all groups of `Api`. */
 export const layer = Layer.mergeAll(batches, operations, metrics)

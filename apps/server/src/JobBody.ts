@@ -1,6 +1,6 @@
 /**
- * Jobs as the body of an answer: the upstream's own JSON, its links included. A job's is made once for each answer of
- * the API, however many ask for it.
+ * Jobs as response bodies: the upstream's own JSON, with its links. A job's body is encoded once for each answer of the
+ * upstream, however many callers ask for it.
  */
 import { HttpServerResponse } from "@effect/platform"
 import { type Batch, toJson } from "@org/batch-core/Batch"
@@ -10,7 +10,7 @@ import { Problem } from "./Problem.js"
 
 const headers = { "cache-control": "no-store" }
 
-/** A body of text goes out in one piece with its headers; one of bytes would take a second buffer. */
+/** A string is sent in one piece with the headers; bytes would be a second write. */
 const json = (body: string): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.raw(body, {
     contentType: "application/json",
@@ -20,21 +20,21 @@ const json = (body: string): HttpServerResponse.HttpServerResponse =>
 
 const responses = new WeakMap<Batch, HttpServerResponse.HttpServerResponse>()
 
-/** The upstream's JSON of a job. */
+/** A job in the upstream's JSON. */
 export const text = (batch: Batch): string => JSON.stringify(toJson(batch, { showUrls: true }))
 
-/** The answer that holds a job. */
+/** The response with a job. */
 export const response = (batch: Batch): HttpServerResponse.HttpServerResponse => {
   const known = responses.get(batch) ?? json(text(batch))
   responses.set(batch, known)
   return known
 }
 
-/** The answer that holds a page of the list. */
+/** The response with a page of the list. */
 export const page = ({ raw }: Page): HttpServerResponse.HttpServerResponse =>
   json(JSON.stringify(Redacted.value(raw)))
 
-/** What a caller may ask of the list; the API has the last word. */
+/** Query parameters of the list as options for the core. Only `limit` is checked here; the upstream checks the rest. */
 export const listOptions = ({
   cursor,
   limit,
@@ -49,6 +49,5 @@ export const listOptions = ({
     : new Problem({
         status: 400,
         type: "RequestRejected",
-        message: `limit: ${JSON.stringify(limit)} is no number of jobs`,
-        metadata: null
+        message: `limit: ${JSON.stringify(limit)} is no number of jobs`
       })

@@ -1,15 +1,16 @@
 /**
- * The listener, with limits on what a stranger may send and how long it may take.
+ * The HTTP server, with limits on the size and the duration of requests.
  */
-import { type HttpApp, HttpServerRequest } from "@effect/platform"
-import { Duration, Effect } from "effect"
+import { type HttpApp, HttpServer, type HttpServerError, HttpServerRequest } from "@effect/platform"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { Duration, Effect, Layer } from "effect"
 import * as Http from "node:http"
-import type { Service } from "./Drain.js"
 import { Problem } from "./Problem.js"
+import type { Service } from "./Shutdown.js"
 
 const millis = (duration: Duration.DurationInput): number => Duration.toMillis(duration)
 
-/** Headers of at most 16 KiB, within 10 seconds; whole requests within 30; idle connections end after 75. */
+/** Node's server. Headers of at most 16 KiB within 10 s, whole requests within 30 s; idle connections end after 75 s. */
 export const make = (): Http.Server =>
   Http.createServer({
     maxHeaderSize: 16_384,
@@ -19,7 +20,38 @@ export const make = (): Http.Server =>
     keepAliveTimeout: millis("75 seconds")
   })
 
-/** No path takes a body, so a small one is tolerated and passed over, and any other is not. */
+/**
+ * The server as Effect's `HttpServer`, for plain HTTP only. `NodeHttpServer.layer` serves WebSockets, too: with its
+ * listener for `upgrade`, Node detaches its own handlers from the socket of every request with an `Upgrade` header, as
+ * Java's `HttpClient` and `curl --http2` send with each, so that `drain` never comes and a caller's going away is not
+ * seen. Without such a listener Node ignores the header and answers in HTTP/1.1 (RFC 9110, 7.8, allows that).
+ */
+export const layer = (
+  server: Http.Server,
+  options: { readonly host: string; readonly port: number }
+): Layer.Layer<HttpServer.HttpServer, HttpServerError.ServeError> =>
+  Layer.scoped(
+    HttpServer.HttpServer,
+    Effect.map(
+      NodeHttpServer.make(() => server, options),
+      ({ address }) =>
+        HttpServer.make({
+          address,
+          serve: (app, middleware) =>
+            Effect.gen(function* () {
+              const handle = yield* middleware === undefined
+                ? NodeHttpServer.makeHandler(app)
+                : NodeHttpServer.makeHandler(app, middleware)
+              yield* Effect.acquireRelease(
+                Effect.sync(() => server.on("request", handle)),
+                () => Effect.sync(() => server.off("request", handle))
+              )
+            })
+        })
+    )
+  )
+
+/** The longest body that is ignored rather than refused, in bytes: no path takes one. */
 const longestBody = 65_536
 
 const bodyProblem = ({ headers }: HttpServerRequest.HttpServerRequest): Problem | undefined =>
@@ -28,7 +60,6 @@ const bodyProblem = ({ headers }: HttpServerRequest.HttpServerRequest): Problem 
         status: 413,
         type: "RequestRejected",
         message: "no path of this service takes a body",
-        metadata: null,
         closes: true
       })
     : undefined
@@ -37,21 +68,23 @@ const leaving = new Problem({
   status: 503,
   type: "Draining",
   message: "this service is about to end: ask another one, or this one again in a moment",
-  metadata: null,
   closes: true,
   retryAfter: Duration.seconds(5)
 })
 
-/** Turns away at once what is too large, and new work once the end has begun. */
+/** The middleware that refuses requests with a large body, and any but probes once the shutdown has started. */
 export const turnAway =
-  (drain: Service) =>
+  (shutdown: Service) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E | Problem, R | HttpServerRequest.HttpServerRequest> =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): HttpApp.Default<E | Problem, R> => {
-      const problem = refusal(request, drain)
+      const problem = refusal(request, shutdown)
       return problem === undefined ? app : Effect.fail(problem)
     })
 
-const refusal = (request: HttpServerRequest.HttpServerRequest, { isBegun }: Service): Problem | undefined => {
+const refusal = (
+  request: HttpServerRequest.HttpServerRequest,
+  { isStarted }: Service
+): Problem | undefined => {
   const isProbe = request.url === "/health" || request.url === "/ready"
-  return bodyProblem(request) ?? (isBegun() && !isProbe ? leaving : undefined)
+  return bodyProblem(request) ?? (isStarted() && !isProbe ? leaving : undefined)
 }

@@ -1,10 +1,10 @@
 /**
- * Log lines: for people on a terminal, one JSON object a line elsewhere.
+ * The log format: text on a terminal, one JSON object a line elsewhere.
  */
 import { Array as Arrays, Effect, Layer, Logger, Predicate } from "effect"
 import { ServerSettings } from "./Settings.js"
 
-/** A message may bring fields with it. */
+/** The message, and the fields that may come with it as a second argument. */
 const fieldsOf = (message: unknown): Readonly<Record<string, unknown>> => {
   const [text, fields] = Arrays.ensure(message)
   return { message: text, ...(Predicate.isRecord(fields) ? fields : {}) }
@@ -20,7 +20,7 @@ const json = Logger.map(Logger.structuredLogger, ({ annotations, cause, logLevel
   })
 )
 
-/** Of a terminal's lines nobody reads these: they are in the text already, or the same for long. */
+/** Fields that text leaves out: the message has them already, or nobody reads them on a terminal. */
 const unread = new Set(["message", "method", "path", "status", "request_id"])
 
 const text = Logger.map(Logger.structuredLogger, ({ annotations, cause, logLevel, message, timestamp }) => {
@@ -38,7 +38,7 @@ const text = Logger.map(Logger.structuredLogger, ({ annotations, cause, logLevel
   ].join(" ")
 })
 
-/** What the process logs, and how. */
+/** The logger of the process, on standard output, with the level of `LOG_LEVEL`. */
 export const layer = (isTerminal: boolean): Layer.Layer<never, never, ServerSettings> =>
   Layer.unwrapEffect(
     Effect.map(ServerSettings, ({ logLevel }) =>

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /**
- * Runs the service on Node.
+ * The entry point of `batch-server`: the service with the settings of the environment.
  */
 import { ConfigProvider, Layer } from "effect"
-import * as Ending from "./Ending.js"
 import * as Logging from "./Logging.js"
+import * as ProcessExit from "./ProcessExit.js"
 import * as Server from "./Server.js"
 import * as Settings from "./Settings.js"
 import * as Tracing from "./Tracing.js"
@@ -15,4 +15,4 @@ const service = Server.layer(process.env).pipe(
   Layer.provide(Layer.setConfigProvider(ConfigProvider.fromEnv({ pathDelim: "_" })))
 )
 
-Ending.run(process, Layer.launch(service))
+ProcessExit.run(process, Layer.launch(service))

@@ -1,22 +1,22 @@
 /**
- * What the service counts, beside what the core counts.
+ * The metrics of the service; the core has its own.
  */
 import { Effect, Metric, MetricBoundaries, MetricLabel } from "effect"
 
-/** Requests by `route`, `method` and `status`. */
+/** Counter of answered requests, by `route`, `method` and `status`. */
 export const requests = Metric.counter("batch_server_requests_total", {
   description: "Requests answered.",
   incremental: true
 })
 
-/** How long they took, their bodies included, by `route`. */
+/** Histogram of seconds from a request to the end of its response body, by `route`. */
 export const duration = Metric.histogram(
   "batch_server_request_duration_seconds",
   MetricBoundaries.fromIterable([0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300]),
   "Seconds from a request to the end of its answer."
 )
 
-/** What is counted of one request. */
+/** The labels and the duration of a request. */
 interface Request {
   readonly route: string
   readonly method: string
@@ -26,7 +26,7 @@ interface Request {
 
 const labelled = new Map<string, (seconds: number) => void>()
 
-/** The counters for requests of one kind: metrics of Effect are looked up by their labels once, not for each request. */
+/** The counter and the histogram of requests with the same labels. Looking metrics up by labels is slow, so it is done once. */
 const countersOf = ({ method, route, status }: Request): ((seconds: number) => void) => {
   const counted = Metric.taggedWithLabels(requests, [
     MetricLabel.make("route", route),
@@ -40,7 +40,7 @@ const countersOf = ({ method, route, status }: Request): ((seconds: number) => v
   }
 }
 
-/** Counts a request that has ended. */
+/** Counts a request once its response has ended. */
 export const count = (request: Request): void => {
   const key = `${request.route} ${request.method} ${request.status}`
   const counters = labelled.get(key) ?? countersOf(request)
@@ -48,18 +48,18 @@ export const count = (request: Request): void => {
   counters(request.seconds)
 }
 
-/** Streams of results and events that are open, by `kind`. */
+/** Gauge of open response streams, by `kind`: `results` or `events`. */
 export const openStreams = Metric.gauge("batch_server_open_streams", {
   description: "Streams of results and events that are open."
 })
 
-/** Streams of results by `outcome`: `complete`, `broken` off by us, or `abandoned` by the caller. */
+/** Counter of ended streams of results, by `outcome`: `complete`, `broken` off by a failure, or `abandoned` by the caller. */
 export const results = Metric.counter("batch_server_results_total", {
   description: "Streams of results that have ended.",
   incremental: true
 })
 
-/** Counts a stream as open until the scope is closed. */
+/** Counts a stream in `openStreams` until the scope is closed. */
 export const whileOpen = (kind: "results" | "events") => {
   const gauge = Metric.tagged(openStreams, "kind", kind)
   return Effect.acquireRelease(Metric.modify(gauge, 1), () => Metric.modify(gauge, -1))

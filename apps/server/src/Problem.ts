@@ -1,6 +1,6 @@
 /**
- * What a caller is told when something fails: the upstream's own shape, `{"error":{"type","message","metadata"}}`,
- * with a fitting status. `type` is the tag of the core's error, `metadata` its fields, or what the API added to help.
+ * Error responses in the upstream's own shape, `{"error":{"type","message","metadata"}}`, with a fitting status. `type` is
+ * the tag of the core's error, `metadata` its fields, or what the upstream added to help.
  */
 import { HttpApiSchema, HttpServerResponse } from "@effect/platform"
 import { toJson } from "@org/batch-core/Batch"
@@ -8,19 +8,30 @@ import { BatchError } from "@org/batch-core/BatchError"
 import { maskText } from "@org/batch-core/Masking"
 import { Data, Duration, Option, ParseResult, Schema } from "effect"
 
-/** A failure of a request, ready to be told. */
-export class Problem extends Data.TaggedError("Problem")<{
+/** What makes a `Problem`. */
+export interface Fields {
+  /** The HTTP status, from 400 on. */
   readonly status: number
+  /** The kind of failure, for programs: the tag of the core's error, or one of the service's own. */
   readonly type: string
+  /** What happened and what to do, for people. */
   readonly message: string
+  /** More about it, as JSON; null by default. */
   readonly metadata?: unknown
-  /** Whether the connection ends with the answer. */
+  /** Whether the connection is closed after the response. */
   readonly closes?: boolean | undefined
-  /** When the caller may come again, if that helps. */
+  /** When the caller should ask again, if that helps: the `Retry-After` header. */
   readonly retryAfter?: Duration.Duration | undefined
-}> {}
+}
 
-/** The shape of every error. */
+/** A failed request, as the error response that tells its caller. */
+export class Problem extends Data.TaggedError("Problem")<Fields> {
+  constructor(fields: Fields) {
+    super({ ...fields, metadata: fields.metadata ?? null })
+  }
+}
+
+/** The schema of every error response's body. */
 export const Wire = Schema.Struct({
   error: Schema.Struct({
     type: Schema.String.annotations({ description: "What kind of failure it is, for programs." }),
@@ -31,12 +42,12 @@ export const Wire = Schema.Struct({
   })
 }).annotations({ identifier: "Error", description: "Every error has this shape." })
 
-/** A caller that sent a link by mistake must not find it in what it logs. */
+/** The body of a problem. Links in the message are masked: one that a caller sent by mistake must not get into its logs. */
 const encode = ({ message, metadata, type }: Problem): typeof Wire.Type => ({
-  error: { type, message: maskText(message), metadata: metadata ?? null }
+  error: { type, message: maskText(message), metadata }
 })
 
-/** A failure with one status, as an endpoint declares it. */
+/** The schema of problems with one status, for endpoints to declare. */
 export const at = (status: number, description: string) =>
   Schema.transformOrFail(
     Wire,
@@ -48,7 +59,7 @@ export const at = (status: number, description: string) =>
     }
   ).annotations(HttpApiSchema.annotations({ status, description }))
 
-/** The answer that tells of it. */
+/** The error response of a problem. */
 export const toResponse = (problem: Problem): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.unsafeJson(encode(problem), {
     status: problem.status,
@@ -93,14 +104,14 @@ const statusOf = (error: BatchError): number => {
 
 const encodeError = Schema.encodeOption(BatchError)
 
-/** The fields of a failure, without secrets; what the API added to a refusal, as it came. */
+/** The metadata of an error: its fields without secrets, or what the upstream added to a refusal, as it came. */
 const metadataOf = (error: BatchError): unknown => {
   if (error._tag === "RequestRejected") return Option.getOrNull(error.metadata)
   if (error._tag === "BatchFailed") return { batch: toJson(error.batch) }
   return Option.match(encodeError(error), { onNone: () => null, onSome: ({ _tag, ...fields }) => fields })
 }
 
-/** A job that is still running is worth another look after this time. */
+/** The `Retry-After` of a job that is not completed yet. */
 const soon = Duration.seconds(5)
 
 const retryAfterOf = (error: BatchError): Duration.Duration | undefined => {
@@ -116,7 +127,7 @@ const retryAfterOf = (error: BatchError): Duration.Duration | undefined => {
   }
 }
 
-/** What a failure of the core means to a caller. */
+/** The problem that an error of the core is to a caller. */
 export const fromError = (error: BatchError): Problem =>
   new Problem({
     status: statusOf(error),

@@ -1,5 +1,5 @@
 /**
- * Metrics of Effect as Prometheus text, version 0.0.4.
+ * Effect's metrics in the Prometheus text format, version 0.0.4.
  */
 import { Array as Arrays, Effect, Metric, type MetricPair, MetricState, Option } from "effect"
 
@@ -48,7 +48,7 @@ const family = (
   ]
 }
 
-/** Every metric of ours, and what the process uses. */
+/** All metrics of the core and the service, and the process's memory and CPU time. */
 export const text: Effect.Effect<string> = Effect.map(Metric.snapshot, (pairs) => {
   const ours = pairs.filter(({ metricKey }) => metricKey.name.startsWith("batch_"))
   const families = Object.values(Arrays.groupBy(ours, ({ metricKey }) => metricKey.name))

@@ -1,23 +1,23 @@
 /**
- * Whether the service can do its work: the API answers, and the disk takes what CSV needs to be spooled. What was
- * found is good for a while, so that probes cost the account next to nothing.
+ * The readiness check: the upstream answers, and the temporary folder, where CSV is spooled, can be written. A result is
+ * cached for a while, so that probes cost the account next to nothing.
  */
 import { FileSystem, type HttpClient } from "@effect/platform"
 import * as BatchClient from "@org/batch-core/BatchClient"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import { BatchHttp, explain, layer as batchHttp } from "@org/batch-core/BatchHttp"
 import { Clock, Context, Duration, Effect, Layer } from "effect"
-import { Drain } from "./Drain.js"
 import { isPassThrough } from "./Settings.js"
+import { Shutdown } from "./Shutdown.js"
 
-/** What was found. */
+/** The result of a check. */
 export interface State {
   readonly status: "ready" | "draining" | "unusable"
   readonly upstream: string
   readonly storage: string
 }
 
-/** Whether the service can do its work. */
+/** The readiness of the service; `check` fails with the state if it is not ready. */
 export class Readiness extends Context.Tag("@org/batch-server/Readiness")<
   Readiness,
   { readonly check: Effect.Effect<State, State> }
@@ -25,10 +25,10 @@ export class Readiness extends Context.Tag("@org/batch-server/Readiness")<
 
 const fine = "ok"
 
-/** So long a finding holds. */
+/** How long a result is cached. */
 const holds = { good: Duration.seconds(60), bad: Duration.seconds(5) }
 
-/** With a key the API is asked for one job; without one, any answer but a fault shows that it is there. */
+/** Asks the upstream for a page of one job; without a key, where that is refused, any answer below 500 will do. */
 const askUpstream: Effect.Effect<string, never, BatchConfig | BatchHttp> = Effect.gen(function* () {
   const config = yield* BatchConfig
   const { files } = yield* BatchHttp
@@ -60,15 +60,15 @@ const askStorage: Effect.Effect<string, never, FileSystem.FileSystem> = Effect.g
   Effect.catchAll((error) => Effect.succeed(`the temporary folder cannot be written: ${error.message}`))
 )
 
-/** Looks when somebody asks, and not again for a while. */
+/** A check that runs when somebody asks, at most one at a time, and caches its result. */
 export const layer: Layer.Layer<
   Readiness,
   never,
-  BatchConfig | Drain | FileSystem.FileSystem | HttpClient.HttpClient
+  BatchConfig | Shutdown | FileSystem.FileSystem | HttpClient.HttpClient
 > = Layer.effect(
   Readiness,
   Effect.gen(function* () {
-    const { isBegun } = yield* Drain
+    const { isStarted } = yield* Shutdown
     const turn = yield* Effect.makeSemaphore(1)
     const needs = yield* Effect.context<BatchConfig | BatchHttp | FileSystem.FileSystem>()
     let [found, until]: [State, number] = [{ status: "unusable", upstream: "", storage: "" }, 0]
@@ -83,7 +83,7 @@ export const layer: Layer.Layer<
     }).pipe(turn.withPermits(1), Effect.provide(needs))
     const check = Effect.gen(function* () {
       const state = yield* look
-      if (isBegun()) return yield* Effect.fail<State>({ ...state, status: "draining" })
+      if (isStarted()) return yield* Effect.fail<State>({ ...state, status: "draining" })
       return yield* state.status === "ready" ? Effect.succeed(state) : Effect.fail(state)
     })
     return { check }

@@ -1,6 +1,6 @@
 /**
- * One line for every request, when its answer has ended: who it was (its id), what was asked for, what came of it, how
- * long it took and how much was sent. Never a query string, a header or a body.
+ * The access log: one line for each request when its response has ended, with its id, method, path, status, duration and
+ * bytes sent. Never a query string, a header or a body.
  */
 import { type HttpApp, HttpServerError, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
@@ -8,21 +8,21 @@ import { maskText } from "@org/batch-core/Masking"
 import { Cause, Context, Effect, Exit, Option } from "effect"
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"
-import { Drain } from "./Drain.js"
 import * as Metrics from "./Metrics.js"
-import * as Route from "./Route.js"
+import * as RouteName from "./RouteName.js"
+import { Shutdown } from "./Shutdown.js"
 
-/** What a caller calls its request, if that is fit to be printed; else a name of ours. */
+/** The id of a request: its `X-Request-Id` header, if that is fit to be printed, else a random one. */
 const idOf = ({ headers }: HttpServerRequest.HttpServerRequest): string => {
   const given = headers["x-request-id"] ?? ""
   return /^[\w.:+/=-]{1,128}$/u.test(given) ? given : randomUUID()
 }
 
-/** 499 is nginx's word for a caller that went away. */
+/** The status of a response; 499, as nginx logs it, if the caller went away before. */
 const statusOf = (exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>): number =>
   HttpServerError.exitResponse(exit).status
 
-/** Why an answer was not sent to its end, in one line. */
+/** Why a response was not sent to its end, in one line. */
 const troubleOf = (exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>): Option.Option<string> =>
   Exit.causeOption(exit).pipe(
     Option.flatMap((cause) => HttpServerError.causeResponseStripped(cause)[1]),
@@ -33,18 +33,18 @@ const troubleOf = (exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknow
 
 const explanations = new WeakMap<IncomingMessage, string>()
 
-/** Says why a request failed, for its line. */
+/** Sets the reason for a failed request that its log line gives. */
 export const explain = (request: HttpServerRequest.HttpServerRequest, reason: string): void => {
   explanations.set(NodeHttpServerRequest.toIncomingMessage(request), maskText(reason))
 }
 
-/** A caller that goes away while an answer is sent leaves no trace in the exit, but its request is broken off. */
+/** A caller that goes away during the response leaves no trace in the exit, but Node marks its request as errored. */
 const leftEarly = ({ errored }: IncomingMessage): Option.Option<string> =>
   errored === null ? Option.none() : Option.some(gone)
 
 const gone = "the caller went away"
 
-/** A request under way. */
+/** What is known of a request when it comes in. */
 interface Entry {
   readonly id: string
   readonly method: string
@@ -57,12 +57,12 @@ interface Entry {
 
 const begin = (request: HttpServerRequest.HttpServerRequest, begun: number): Entry => {
   const source = NodeHttpServerRequest.toIncomingMessage(request)
-  const path = Route.pathOf(request)
+  const path = RouteName.pathOf(request)
   const entry: Entry = {
     id: idOf(request),
     method: request.method,
     path: maskText(path),
-    route: Route.nameOf(path) ?? "other",
+    route: RouteName.fromPath(path) ?? "other",
     begun,
     source,
     sentBefore: source.socket.bytesWritten
@@ -96,20 +96,20 @@ const end = (
   })
 }
 
-/** Gives every request its id, counts it, and logs it when it has ended. */
+/** The middleware that gives each request an id, counts it as under way, and logs it when its response has ended. */
 export const middleware = <E, R>(
   app: HttpApp.Default<E, R>
-): HttpApp.Default<E, R | HttpServerRequest.HttpServerRequest | Drain> =>
-  Effect.contextWithEffect((context: Context.Context<HttpServerRequest.HttpServerRequest | Drain>) =>
+): HttpApp.Default<E, R | HttpServerRequest.HttpServerRequest | Shutdown> =>
+  Effect.contextWithEffect((context: Context.Context<HttpServerRequest.HttpServerRequest | Shutdown>) =>
     Effect.clockWith((clock) => {
-      const drain = Context.get(context, Drain)
+      const shutdown = Context.get(context, Shutdown)
       const entry = begin(
         Context.get(context, HttpServerRequest.HttpServerRequest),
         clock.unsafeCurrentTimeMillis()
       )
-      drain.enter()
+      shutdown.requestStarted()
       return Effect.flatMap(Effect.exit(app), (exit) => {
-        drain.leave()
+        shutdown.requestEnded()
         return Effect.zipRight(end(entry, exit, clock.unsafeCurrentTimeMillis()), exit)
       })
     })

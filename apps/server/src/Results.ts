@@ -1,6 +1,6 @@
 /**
- * The records of a job as a response: in the form that the caller accepts, straight from the file host, verified on
- * the way. A stream that fails breaks the connection, so that nobody takes what was sent for the whole.
+ * The response of `/results`: a job's records in the media type that the caller accepts, streamed from the file host and
+ * verified on the way. A stream that fails resets the connection, so that nobody takes what was sent for the whole.
  */
 import { FileSystem, HttpServerRequest, HttpServerResponse, type Path } from "@effect/platform"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
@@ -16,33 +16,32 @@ import * as Telemetry from "@org/batch-core/Telemetry"
 import { Cause, DateTime, Effect, Either, Exit, Option, type Scope, Stream } from "effect"
 import Negotiator from "negotiator"
 import { createHash } from "node:crypto"
-import { begin } from "./Begun.js"
+import { waitForFirstChunk } from "./FirstChunk.js"
 import * as Metrics from "./Metrics.js"
 import { fromError, Problem } from "./Problem.js"
 
-/** The forms of results; the first one is for whoever accepts anything. */
+/** The formats on offer; the first one goes to callers that accept any. */
 const forms = ["jsonl", "jsonl.gz", "csv"] as const satisfies ReadonlyArray<Format>
 
 const mediaTypeOf = (format: Format): string => mediaTypes[format].split(";", 1)[0] ?? ""
 
-/** What is wanted of the results. */
+/** The representation of the results that a request asks for. */
 export interface Form {
   readonly format: Format
-  /** Of CSV: these columns instead of all. */
+  /** The columns of CSV; all, if none are named. */
   readonly columns: Option.Option<ReadonlyArray<string>>
 }
 
 const notAcceptable = new Problem({
   status: 406,
   type: "NotAcceptable",
-  message: `Accept allows none of ${forms.map(mediaTypeOf).join(", ")}`,
-  metadata: null
+  message: `Accept allows none of ${forms.map(mediaTypeOf).join(", ")}`
 })
 
 const refused = (detail: string): Problem =>
-  new Problem({ status: 400, type: "RequestRejected", message: `columns: ${detail}`, metadata: null })
+  new Problem({ status: 400, type: "RequestRejected", message: `columns: ${detail}` })
 
-/** What the caller accepts best, and the columns that it names. */
+/** Content negotiation: the best format that `Accept` allows, and the columns. Fails with 406, or 400 for the columns. */
 export const negotiate = (
   { headers }: HttpServerRequest.HttpServerRequest,
   columns: string | undefined
@@ -58,7 +57,7 @@ export const negotiate = (
     return { format, columns: Option.some(yield* Either.mapLeft(Csv.parseColumns(columns), refused)) }
   })
 
-/** The results of a completed job do not change, but their bytes may be packed anew: the tag is a weak one. */
+/** A weak tag: the records of a completed job do not change, but its files may be compressed anew. */
 const etagOf = ({ batchId, completedAt, resultCount }: Batch, { columns, format }: Form): string => {
   const ended = Option.match(completedAt, { onNone: () => 0, onSome: DateTime.toEpochMillis })
   const named = Option.match(columns, { onNone: () => "", onSome: (names) => `-${digest(names.join())}` })
@@ -77,17 +76,20 @@ const headersOf = (batch: Batch, form: Form): Readonly<Record<string, string>> =
     : { "content-disposition": `attachment; filename="${batch.batchId}.${form.format}"` })
 })
 
-/** Weak tags and strong ones are the same here, and `*` is any (RFC 9110, 13.1.2). */
+/** Whether `If-None-Match` has the tag. Weak and strong tags are compared alike, and `*` is any (RFC 9110, 13.1.2). */
 const isKnown = ({ headers }: HttpServerRequest.HttpServerRequest, etag: string): boolean =>
   (headers["if-none-match"] ?? "")
     .split(",")
     .map((known) => known.trim().replace(/^W\//u, ""))
     .some((known) => known === "*" || `W/${known}` === etag)
 
-/** What is needed to respond. */
+/** The services that a response needs. */
 type Needs = ResultStream.Needs | FileSystem.FileSystem | Path.Path
 
-/** The response, once its first bytes are here; whatever is wrong with the job is told by a status instead. */
+/**
+ * The response, after its first bytes have come from the file host, so that a failure until then is answered by a status.
+ * 304 and `HEAD` fetch nothing. Fails with 409 or 422 if the job has no results.
+ */
 export const respond = (
   batch: Batch,
   form: Form
@@ -104,14 +106,14 @@ export const respond = (
     const options = { contentType: mediaTypes[form.format], headers }
     if (request.method === "HEAD") return HttpServerResponse.stream(Stream.empty, options)
     yield* Metrics.whileOpen("results")
-    const { stream } = yield* Effect.mapError(begin(bytes(batch, form)), fromError)
+    const { stream } = yield* Effect.mapError(waitForFirstChunk(bytes(batch, form)), fromError)
     return HttpServerResponse.stream(
       stream.pipe(Stream.map(releasing(request)), Stream.ensuringWith(conclude(request))),
       options
     )
   })
 
-/** Gives back the memory of what is sent: when all is, as the next bytes come. */
+/** Releases the memory of the last chunk when the next one comes, if Node has written all it was given until then. */
 const releasing = (request: HttpServerRequest.HttpServerRequest) => {
   const response = NodeHttpServerRequest.toServerResponse(request)
   let last: Uint8Array = new Uint8Array(0)
@@ -130,7 +132,7 @@ const bytes = (batch: Batch, { columns, format }: Form): Stream.Stream<Uint8Arra
   })
 }
 
-/** Which columns a table of all has is known only when all rows are here, so they are put on the disk first. */
+/** CSV with all columns. Which there are is known only after the last record, so the table is spooled to the disk first. */
 const table = (batch: Batch): Stream.Stream<Uint8Array, BatchError, Needs> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
@@ -145,7 +147,7 @@ const table = (batch: Batch): Stream.Stream<Uint8Array, BatchError, Needs> =>
     })
   )
 
-/** Ends a stream: nothing is to be done for one that is whole; any other takes its connection with it. */
+/** Counts the end of a stream, and resets the connection of one that is not whole. */
 const conclude =
   (request: HttpServerRequest.HttpServerRequest) =>
   (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>

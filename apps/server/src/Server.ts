@@ -1,5 +1,5 @@
 /**
- * The service, put together.
+ * The service: all layers put together.
  */
 import { HttpApiBuilder, HttpServer } from "@effect/platform"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -8,22 +8,24 @@ import { BatchConfig } from "@org/batch-core/BatchConfig"
 import * as Address from "@org/batch-node/Address"
 import * as LocalMachine from "@org/batch-node/LocalMachine"
 import * as Network from "@org/batch-node/Network"
-import { Effect, flow, Layer, Option } from "effect"
+import { type Duration, Effect, flow, Layer, Option } from "effect"
 import * as Account from "./Account.js"
 import { Api } from "./Api.js"
-import * as Drain from "./Drain.js"
-import * as Failures from "./Failures.js"
-import * as Gate from "./Gate.js"
+import * as AuthMiddleware from "./AuthMiddleware.js"
+import * as DocsPage from "./DocsPage.js"
+import * as ErrorMiddleware from "./ErrorMiddleware.js"
 import * as Handlers from "./Handlers.js"
 import * as Listener from "./Listener.js"
-import * as Pages from "./Pages.js"
 import * as Readiness from "./Readiness.js"
 import * as RequestLog from "./RequestLog.js"
+import * as SecurityHeaders from "./SecurityHeaders.js"
 import { ServerSettings } from "./Settings.js"
+import * as Shutdown from "./Shutdown.js"
 
 /**
- * The network of the environment. When the API is on a public address, links must lead to public ones as well; where
- * it is somebody's own, or cannot be looked up yet, its links may be there, too.
+ * The HTTP client for the upstream, with the proxy of the environment. If the upstream is on a public address, its links
+ * must lead to public ones, too, lest they make the service fetch from the network it runs in; if it is on a private
+ * address, or cannot be looked up yet, its links may be there as well.
  */
 const network = (variables: Readonly<Record<string, string | undefined>>) =>
   Layer.unwrapEffect(
@@ -35,38 +37,48 @@ const network = (variables: Readonly<Record<string, string | undefined>>) =>
     })
   )
 
-const api = HttpApiBuilder.api(Api).pipe(Layer.provide(Handlers.layer), Layer.provide(Gate.layer))
+const api = HttpApiBuilder.api(Api).pipe(Layer.provide(Handlers.layer), Layer.provide(AuthMiddleware.layer))
 
-/** Says where it listens, once it does. */
+/** Logs the address once requests are served. */
 const announce = Layer.effectDiscard(
   HttpServer.addressFormattedWith((address) => Effect.logInfo(`listening on ${address}`))
 )
 
-/** What every answer passes on its way out. */
-const onTheWayOut = HttpApiBuilder.middleware(
-  Effect.map(Drain.Drain, (drain) =>
-    flow(Listener.turnAway(drain), Failures.middleware, Effect.map(Pages.secure))
+/** The middlewares of every route, innermost first. */
+const middlewares = HttpApiBuilder.middleware(
+  Effect.map(Shutdown.Shutdown, (shutdown) =>
+    flow(Listener.turnAway(shutdown), ErrorMiddleware.middleware, Effect.map(SecurityHeaders.add))
   )
 )
 
-/** Serves until the layer is closed. */
-export const layer = (variables: Readonly<Record<string, string | undefined>>) =>
+/** How the service is run, beside its settings. */
+export interface Options {
+  /** How long requests under way may go on once the layer is closed; 30 s by default. */
+  readonly grace?: Duration.DurationInput | undefined
+}
+
+/** The service, listening until the layer is closed. */
+export const layer = (
+  variables: Readonly<Record<string, string | undefined>>,
+  { grace = Shutdown.grace }: Options = {}
+) =>
   Layer.unwrapEffect(
     Effect.map(ServerSettings, ({ host, port }) => {
       const server = Listener.make()
       const serve = HttpApiBuilder.serve(RequestLog.middleware).pipe(
-        Layer.provide(HttpApiBuilder.middlewareOpenApi({ path: "/openapi.json" })),
-        Layer.provide(Pages.layer),
-        Layer.provide(onTheWayOut),
+        Layer.provide(DocsPage.layer),
+        Layer.provide(middlewares),
         Layer.provide(api)
       )
-      return Drain.ending(server).pipe(
-        Layer.provide(Layer.merge(serve, announce)),
+      return Shutdown.layerServer(server, { grace }).pipe(
+        Layer.provide(Layer.provideMerge(announce, serve)),
+        // Only now does it listen: a request that nobody handles yet would be left without an answer.
+        Layer.provide(Listener.layer(server, { host, port })),
         Layer.provide(Readiness.layer),
         Layer.provide(Account.layer),
         Layer.provide(network(variables)),
-        Layer.provide(Drain.layer),
-        Layer.provide(NodeHttpServer.layer(() => server, { host, port })),
+        Layer.provide(Shutdown.layer),
+        Layer.provide(NodeHttpServer.layerContext),
         Layer.provide(LocalMachine.layer),
         Layer.provide(NodeContext.layer)
       )

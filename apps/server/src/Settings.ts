@@ -6,7 +6,7 @@ import * as BatchConfig from "@org/batch-core/BatchConfig"
 import { Config, Context, Data, Effect, Either, Layer, LogLevel, Option, Redacted } from "effect"
 import * as Access from "./Access.js"
 
-/** A setting cannot be used. */
+/** A setting that cannot be used, and why. */
 export class SettingsError extends Data.TaggedError("SettingsError")<{
   readonly setting: string
   readonly detail: string
@@ -16,19 +16,19 @@ export class SettingsError extends Data.TaggedError("SettingsError")<{
   }
 }
 
-/** The settings of the service itself. */
+/** The settings of the service itself, beside those of the core. */
 export interface Settings {
   readonly host: string
   readonly port: number
-  /** Bearer tokens that callers must present one of; none on loopback only. */
+  /** Bearer tokens, one of which callers must present; the set may be empty on a loopback address only. */
   readonly tokens: Access.Tokens
   /** Lines below this level are not logged. */
   readonly logLevel: LogLevel.LogLevel
-  /** Where traces go, if anywhere. */
+  /** The base URL of the OTLP collector for traces, if there is one. */
   readonly otlp: Option.Option<string>
 }
 
-/** The settings of the service itself. */
+/** The settings of the service, read from the environment. */
 export class ServerSettings extends Context.Tag("@org/batch-server/ServerSettings")<
   ServerSettings,
   Settings
@@ -65,7 +65,7 @@ const settings = Config.all({
   otlp: BatchConfig.checked("OTEL_EXPORTER_OTLP_ENDPOINT", Option.none(), endpoint)
 })
 
-/** Without tokens anybody who reaches the service may use its key. */
+/** Refuses an address that other machines reach if there are no tokens: whoever reaches it could use the service's key. */
 const checkReach = ({ host, tokens }: Settings): Effect.Effect<void, SettingsError> =>
   tokens.count > 0 || Access.isLoopback(host)
     ? Effect.void
@@ -74,7 +74,7 @@ const checkReach = ({ host, tokens }: Settings): Effect.Effect<void, SettingsErr
         detail: `${host} can be reached from other machines, so BATCH_SERVER_TOKENS must be set (comma-separated bearer tokens that callers present), or HOST be 127.0.0.1`
       })
 
-/** All settings, from the environment. */
+/** The settings of the service and of the core, from the environment. */
 export const layer: Layer.Layer<ServerSettings | BatchConfig.BatchConfig, SettingsError> = Layer.merge(
   Layer.effect(ServerSettings, settings),
   BatchConfig.layerConfig()
@@ -83,9 +83,9 @@ export const layer: Layer.Layer<ServerSettings | BatchConfig.BatchConfig, Settin
   Layer.tap((context) => checkReach(Context.get(context, ServerSettings)))
 )
 
-/** Whether callers bring their own keys, because the service has none. */
+/** Whether each caller's bearer token is passed through as the upstream key, because the service has no key. */
 export const isPassThrough = ({ apiKey }: BatchConfig.Settings): boolean => Option.isNone(apiKey)
 
-/** The settings for the key of one caller. */
+/** The core's settings for one caller: with its key, if the service has none. */
 export const withKey = (config: BatchConfig.Settings, key: string): BatchConfig.Settings =>
   isPassThrough(config) ? { ...config, apiKey: Option.some(Redacted.make(key)) } : config

@@ -1,6 +1,6 @@
 /**
- * Traces, when `OTEL_EXPORTER_OTLP_ENDPOINT` says where they go. Without it nothing is traced, which makes every
- * request cheaper. Spans hold no link, key, header or query string; requests to file hosts have none.
+ * Tracing to the OTLP collector of `OTEL_EXPORTER_OTLP_ENDPOINT`. Without that it is off, which makes every request
+ * cheaper. Spans hold no link, key, header or query string; requests to file hosts have no spans.
  */
 import { FetchHttpClient, HttpMiddleware } from "@effect/platform"
 import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
@@ -9,10 +9,10 @@ import { maskJson } from "@org/batch-core/Masking"
 import { Effect, Layer, Option, Tracer } from "effect"
 import { ServerSettings } from "./Settings.js"
 
-/** Anything may be in these. */
+/** Attributes that are left out, since there may be secrets in them. */
 const hidden = /^(?:http\.(?:request|response)\.header\.|url\.query$)/u
 
-/** Spans without what callers and the API would not want to be seen. */
+/** A tracer whose spans leave these attributes out and mask links and keys in the others. */
 const discreet = (tracer: Tracer.Tracer): Tracer.Tracer =>
   Tracer.make({
     context: tracer.context,
@@ -27,7 +27,7 @@ const discreet = (tracer: Tracer.Tracer): Tracer.Tracer =>
     }
   })
 
-/** What is traced, and where traces go. */
+/** The tracer, if a collector is set; else tracing is off. */
 export const layer: Layer.Layer<never, never, ServerSettings> = Layer.unwrapEffect(
   Effect.map(ServerSettings, ({ otlp }) =>
     Option.match(otlp, {

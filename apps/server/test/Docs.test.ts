@@ -26,7 +26,7 @@ const inBrowser = (name: string, body: (docs: Docs) => Effect.Effect<void, unkno
         if (executable === undefined) return context.skip("there is no Chromium on the PATH")
         return yield* Effect.flatMap(open(executable), body)
       }),
-    60_000
+    300_000
   )
 
 describe("GET /docs", () => {

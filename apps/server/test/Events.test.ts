@@ -199,6 +199,7 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}/events", 
         yield* eventually(polls, (now) => now >= before + 5)
         yield* Effect.forEach(streams, ({ leave }) => leave)
         yield* eventually(openStreams, (now) => now === 0)
+        yield* Effect.sleep("400 millis")
         const made = (yield* calls(id)).length
         expect(made - ((yield* polls) - before)).toBeLessThanOrEqual(1)
         yield* Effect.sleep("400 millis")

@@ -56,7 +56,7 @@ layer(service(), { excludeTestServices: true })("every answer", (it) => {
           }
         ])
         const [{ bytes, duration_ms }] = Schema.decodeUnknownSync(Sizes)(yield* found)
-        expect(duration_ms).toBeLessThan(5000)
+        expect(duration_ms).toBeLessThan(60_000)
         expect(bytes).toBeGreaterThan(body.length)
       }
     })
@@ -88,7 +88,7 @@ layer(service(), { excludeTestServices: true })("GET /metrics", (it) => {
       yield* get(`/batch/${id}`)
       yield* get(`/batch/${nobody}`)
       yield* get(`/batch/${id}/results`)
-      yield* get(`/batch/${stuck}/wait?timeout=300ms`)
+      yield* get(`/batch/${stuck}/wait?timeout=2s`)
       yield* get("/batch/../../etc/passwd")
       const { body, headers } = yield* get("/metrics")
       expect(headers["content-type"]).toMatch(/^text\/plain; version=0\.0\.4/u)

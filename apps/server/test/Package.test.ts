@@ -21,11 +21,11 @@ beforeAll(async () => {
   await mkdir(consumer())
   await writeFile(join(consumer(), "package.json"), `{ "private": true }`)
   await run("npm", ["install", "--offline", "--no-audit", "--no-fund", tarball], consumer())
-}, 180_000)
+}, 600_000)
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-describe("the packed tarball", { timeout: 60_000 }, () => {
+describe("the packed tarball", { timeout: 300_000 }, () => {
   it("brings no dependency along", async () => {
     const installed = await readdir(join(consumer(), "node_modules"))
     expect(installed.filter((name) => !name.startsWith("."))).toEqual(["@org"])

@@ -51,7 +51,7 @@ export const quick = {
 export const small = {
   BATCH_TRANSFER_CELL_BYTES: "16384",
   BATCH_TRANSFER_BLOCK_BYTES: "4096",
-  BATCH_TRANSFER_IDLE_TIMEOUT: "400ms"
+  BATCH_TRANSFER_IDLE_TIMEOUT: "1s"
 }
 
 /** A job that is over at once. */
@@ -64,12 +64,17 @@ export const nobody = "00000000-0000-4000-8000-000000000000"
 export interface Options {
   readonly env?: Environment | undefined
   readonly sandbox?: Sandbox.Options | undefined
+  /** The file that is run, in place of the service that is shipped. */
+  readonly program?: string | undefined
 }
 
 /** The service's process, whether it comes to listen or not. */
-export const launch = (env: Environment): Effect.Effect<Spawned, never, Scope.Scope> =>
+export const launch = (
+  env: Environment,
+  program = "batch-server.js"
+): Effect.Effect<Spawned, never, Scope.Scope> =>
   Effect.flatMap(temporary, (folder) =>
-    spawned("batch-server.js", {
+    spawned(program, {
       // Node's cache of compiled code would lie in the temporary folder, and go with it.
       NODE_DISABLE_COMPILE_CACHE: "1",
       TMPDIR: folder,
@@ -87,11 +92,10 @@ export const start = (options: Options = {}): Effect.Effect<Started, Sandbox.San
       rateLimit: { limit: 1_000_000, windowSeconds: 1 },
       ...options.sandbox
     })
-    const running = yield* launch({
-      CRUSTDATA_BASE_URL: sandbox.baseUrl,
-      CRUSTDATA_API_KEY: sandbox.apiKey,
-      ...options.env
-    })
+    const running = yield* launch(
+      { CRUSTDATA_BASE_URL: sandbox.baseUrl, CRUSTDATA_API_KEY: sandbox.apiKey, ...options.env },
+      options.program
+    )
     const port = Number(yield* running.until(/listening on http:\/\/[\d.]+:(\d+)/u))
     const requests = (server: Fault.Server) => (id: string) =>
       Effect.map(sandbox.requests, (all) =>

@@ -2,6 +2,7 @@
 import { Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
+import { resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 
 /** What a process came to. */
@@ -27,14 +28,14 @@ export interface Spawned {
 /** Variables of a process; `undefined` leaves one out. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Starts `dist/<name>` with nothing in its environment but what is given and the search path. */
+/** Starts `dist/<name>`, or the file of that path, with nothing in its environment but what is given and the search path. */
 export const spawned = (
   name: string,
   env: Environment,
   args: ReadonlyArray<string> = []
 ): Effect.Effect<Spawned, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const file = fileURLToPath(new URL(`../dist/${name}`, import.meta.url))
+    const file = resolve(fileURLToPath(new URL("../dist", import.meta.url)), name)
     if (!existsSync(file))
       return yield* Effect.dieMessage(`run the task \`bundle\` first: there is no ${file}`)
     const child = yield* Effect.acquireRelease(

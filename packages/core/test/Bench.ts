@@ -67,7 +67,7 @@ export const make = (
         ...options.retry
       },
       transfer: {
-        idleTimeout: "400ms",
+        idleTimeout: "10s",
         syncInterval: "20ms",
         maxConnections: 4,
         ...sizes,

@@ -59,5 +59,5 @@ describe("examples", () => {
       )
     })
     expect(faults).toEqual([])
-  }, 60_000)
+  }, 600_000)
 })

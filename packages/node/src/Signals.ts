@@ -28,22 +28,34 @@ export interface Target {
 export interface Options {
   /** How long the graceful end may take, from the first signal; then the process exits. No limit if absent. */
   readonly gracePeriod?: Duration.DurationInput | undefined
+  /** Told when the grace period is over, just before the process exits. */
+  readonly onOverdue?: ((signal: keyof typeof exitCodes) => void) | undefined
 }
 
 /**
  * Listens for both signals; returns a function that gives the exit code of the first one, or `undefined` before it.
  * Call it before the program starts, so that no signal is missed.
  */
-export const watch = (target: Target, { gracePeriod }: Options = {}): (() => number | undefined) => {
+export const watch = (target: Target, options: Options = {}): (() => number | undefined) => {
+  const { gracePeriod, onOverdue } = options
   let received: number | undefined
-  const note = (code: number) => () => {
+  const note = (signal: keyof typeof exitCodes) => () => {
+    const code = exitCodes[signal]
     // Process 1 of a container has no default action for signals, so the second one is answered here.
     if (received !== undefined) target.exit(code)
-    else if (gracePeriod !== undefined)
-      setTimeout(() => target.exit(code), Duration.toMillis(gracePeriod)).unref()
-    received ??= code
+    if (received !== undefined || gracePeriod === undefined) {
+      received ??= code
+      return
+    }
+    received = code
+    const overdue = () => {
+      onOverdue?.(signal)
+      target.exit(code)
+    }
+    // Node's own timer: Effect's would have to be waited for by a fiber, which is just what may hang.
+    setTimeout(overdue, Duration.toMillis(gracePeriod)).unref()
   }
-  target.on("SIGINT", note(exitCodes.SIGINT))
-  target.on("SIGTERM", note(exitCodes.SIGTERM))
+  target.on("SIGINT", note("SIGINT"))
+  target.on("SIGTERM", note("SIGTERM"))
   return () => received
 }

@@ -14,11 +14,11 @@ let tarball = ""
 beforeAll(() => {
   execFileSync("pnpm", ["pack", "--pack-destination", folder], { cwd: root })
   tarball = join(folder, readdirSync(folder)[0] ?? "")
-}, 60_000)
+}, 600_000)
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-describe("the packed tarball", { timeout: 60_000 }, () => {
+describe("the packed tarball", { timeout: 300_000 }, () => {
   it("pleases publint", async () => {
     const packed = Uint8Array.from(readFileSync(tarball)).buffer
     expect((await publint({ pack: { tarball: packed }, strict: true })).messages).toEqual([])

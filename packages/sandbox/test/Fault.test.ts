@@ -313,7 +313,7 @@ describe("the delivery", () => {
   it.scoped("stall falls silent, for a while or for ever", () =>
     Effect.gen(function* () {
       const { disturb, sandbox, whole } = yield* finished
-      const silent = yield* disturb({ stall: { afterBytes: 10 } }, { idleMs: 60 })
+      const silent = yield* disturb({ stall: { afterBytes: 10 } }, { idleMs: 1000 })
       expect([silent.ended, silent.body.length]).toEqual(["idle", 10])
       const sent = yield* Effect.fork(disturb({ stall: { afterBytes: 10, ms: 3000 } }))
       yield* arrival(sandbox, 10)

@@ -29,7 +29,7 @@ export const send = (url: string, options: Options = {}): Effect.Effect<Outcome>
       outgoing.destroy()
       resume(Effect.succeed({ ...head, body: Buffer.concat(chunks), ended }))
     }
-    const { body, headers = {}, idleMs = 5000, method = body === undefined ? "GET" : "POST" } = options
+    const { body, headers = {}, idleMs = 60_000, method = body === undefined ? "GET" : "POST" } = options
     const outgoing = request(url, { method, headers, agent: false }, (response) => {
       const flat = Object.entries(response.headers).map(([name, value]) => [name, String(value)])
       head = { status: response.statusCode ?? 0, headers: Object.fromEntries(flat) }

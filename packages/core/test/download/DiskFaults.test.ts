@@ -140,7 +140,7 @@ layer(Bench.upstream, { excludeTestServices: true })("Faults of the disk", (it) 
           do: { trickle: { bytesPerSecond: 200_000 } }
         })
         const exit = yield* Effect.exit(broken.download(output, { format, force })).pipe(
-          Effect.timeout("4 seconds")
+          Effect.timeout("1 minute")
         )
         yield* broken.sandbox.clearFaults
         const failure = Bench.failureOf(exit)

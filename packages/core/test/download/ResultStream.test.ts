@@ -184,10 +184,9 @@ layer(Bench.upstream, { excludeTestServices: true })("ResultStream", (it) => {
           Stream.runCollect
         )
         expect(Chunk.size(first)).toBe(1)
-        yield* Effect.sleep("50 millis")
-        const sent = (yield* requests).reduce((sum, { bytesSent }) => sum + bytesSent, 0)
-        yield* Effect.sleep("100 millis")
-        expect((yield* requests).reduce((sum, { bytesSent }) => sum + bytesSent, 0)).toBe(sent)
+        const sent = yield* settled(
+          Effect.map(requests, (all) => all.reduce((sum, { bytesSent }) => sum + bytesSent, 0))
+        )
         const all = Buffer.concat(Chunk.toReadonlyArray(yield* Stream.runCollect(stream("jsonl.gz")))).length
         expect(sent).toBeLessThan(all)
       })
@@ -199,8 +198,12 @@ layer(Bench.upstream, { excludeTestServices: true })("ResultStream", (it) => {
       Effect.gen(function* () {
         const clean = yield* read("jsonl")
         const before = (yield* requests).length
-        const slow = yield* collect(stream("jsonl").pipe(Stream.tap(() => Effect.sleep("300 millis"))))
+        let pauses = 0
+        const slow = yield* collect(
+          stream("jsonl").pipe(Stream.tap(() => (pauses++ < 3 ? Effect.sleep("900 millis") : Effect.void)))
+        )
         expect(slow.read.equals(clean)).toBe(true)
+        expect(pauses).toBeGreaterThan(3)
         expect((yield* requests).length - before).toBe(2)
       })
     )
@@ -216,6 +219,20 @@ interface World {
   /** Requests for the job's files. */
   readonly requests: Effect.Effect<ReadonlyArray<Sandbox.RequestRecord>>
 }
+
+/** A figure once it has not changed for a while. */
+const settled = (figure: Effect.Effect<number>): Effect.Effect<number> =>
+  Effect.iterate(
+    { value: Number.NaN, same: 0 },
+    {
+      while: ({ same }) => same < 8,
+      body: ({ same, value }) =>
+        Effect.map(Effect.delay(figure, "25 millis"), (now) => ({
+          value: now,
+          same: now === value ? same + 1 : 0
+        }))
+    }
+  ).pipe(Effect.map(({ value }) => value))
 
 /** What was read, and how it ended. */
 const collect = <E>(stream: Stream.Stream<Uint8Array, E>) =>
@@ -242,7 +259,7 @@ const withJob = <A, E>(spec: JobSpec.JobSpec, use: (world: World) => Effect.Effe
             baseUrl: sandbox.baseUrl,
             apiKey: Redacted.make(sandbox.apiKey),
             retry: { baseDelay: "2ms", maxDelay: "8ms", throttledBaseDelay: "2ms", throttledMaxDelay: "8ms" },
-            transfer: { idleTimeout: "250ms", cellBytes: 16_384, blockBytes: 4096 }
+            transfer: { idleTimeout: "800ms", cellBytes: 16_384, blockBytes: 4096 }
           })
         ),
         Layer.provide(NodeHttpClient.layer)

@@ -445,40 +445,34 @@ describe("Retrieval", () => {
     }
   })
 
-  it.scopedLive(
-    "two runs on one destination: one ends whole, the other says so",
-    () =>
-      withJob({ records: 400 }, ({ fs, id, output, sandbox }) =>
-        Effect.gen(function* () {
-          yield* sandbox.script({
-            on: { server: "storage" },
-            times: -1,
-            do: { trickle: { bytesPerSecond: 100_000 } }
-          })
-          const exits = yield* Effect.all(
-            [1, 2].map(() => Effect.either(Retrieval.download(id, { output }))),
-            { concurrency: 2 }
-          )
-          const failures = exits.filter(Either.isLeft)
-          expect(failures.map(({ left }) => left)).toMatchObject([{ _tag: "StorageError", reason: "Exists" }])
-          expect(rows(yield* fs.readFile(output))).toHaveLength(400)
-          expect(yield* listing(output)).toEqual(["out.jsonl.gz"])
+  it.scopedLive("two runs on one destination: one ends whole, the other says so", () =>
+    withJob({ records: 400 }, ({ fs, id, output, sandbox }) =>
+      Effect.gen(function* () {
+        yield* sandbox.script({
+          on: { server: "storage" },
+          times: -1,
+          do: { trickle: { bytesPerSecond: 100_000 } }
         })
-      ),
-    15_000
+        const exits = yield* Effect.all(
+          [1, 2].map(() => Effect.either(Retrieval.download(id, { output }))),
+          { concurrency: 2 }
+        )
+        const failures = exits.filter(Either.isLeft)
+        expect(failures.map(({ left }) => left)).toMatchObject([{ _tag: "StorageError", reason: "Exists" }])
+        expect(rows(yield* fs.readFile(output))).toHaveLength(400)
+        expect(yield* listing(output)).toEqual(["out.jsonl.gz"])
+      })
+    )
   )
 
-  it.scopedLive(
-    "takes over from a run that left its lock behind",
-    () =>
-      withJob({ records: 10 }, ({ fs, id, output }) =>
-        Effect.gen(function* () {
-          yield* fs.writeFileString(`${output}.lock`, "left behind")
-          expect(yield* Retrieval.download(id, { output })).toMatchObject({ records: 10 })
-          expect(yield* listing(output)).toEqual(["out.jsonl.gz"])
-        })
-      ),
-    15_000
+  it.scopedLive("takes over from a run that left its lock behind", () =>
+    withJob({ records: 10 }, ({ fs, id, output }) =>
+      Effect.gen(function* () {
+        yield* fs.writeFileString(`${output}.lock`, "left behind")
+        expect(yield* Retrieval.download(id, { output })).toMatchObject({ records: 10 })
+        expect(yield* listing(output)).toEqual(["out.jsonl.gz"])
+      })
+    )
   )
 })
 
@@ -545,7 +539,7 @@ const withJob = <A, E>(spec: JobSpec.JobSpec, use: (bench: Bench) => Effect.Effe
       apiKey: Redacted.make(sandbox.apiKey),
       poll: { initialDelay: "50ms", minDelay: "20ms", maxDelay: "200ms" },
       retry: { baseDelay: "5ms", maxDelay: "20ms", throttledBaseDelay: "5ms", throttledMaxDelay: "20ms" },
-      transfer: { idleTimeout: "300ms", blockBytes: 4096, cellBytes: 65_536, syncBytes: 65_536 }
+      transfer: { idleTimeout: "10s", blockBytes: 4096, cellBytes: 65_536, syncBytes: 65_536 }
     })
     const core = BatchClient.layer.pipe(
       Layer.provideMerge(BatchHttp.layer),

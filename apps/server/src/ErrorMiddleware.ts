@@ -1,38 +1,39 @@
 /**
- * Every failure of a request as the answer that tells of it: what the core or the service says, a path that is not
- * there, parameters that cannot be read, and bugs, of which a caller learns no more than that there is one.
+ * The middleware that turns failures of requests into error responses: problems of the core and the service, unknown
+ * paths, parameters that cannot be decoded, and defects, of which a caller learns no more than that there is a bug.
  */
 import { HttpApiError, type HttpApp, HttpServerRequest, type HttpServerResponse } from "@effect/platform"
 import { maskText } from "@org/batch-core/Masking"
 import { Cause, Effect, Either, Option, Predicate } from "effect"
 import { Problem, toResponse } from "./Problem.js"
 import * as RequestLog from "./RequestLog.js"
-import * as Route from "./Route.js"
+import * as RouteName from "./RouteName.js"
 
-/** The router passes over a batch id that is too long, or whose percent encoding is wrong, as if it were not there. */
+/**
+ * The problem of a request that no route has matched. The router does not match a batch id that is too long or whose
+ * percent encoding is wrong, so a known route with an allowed method means that.
+ */
 const notThere = (method: string, path: string): Problem => {
-  const isThere = Route.nameOf(path) !== undefined
+  const isThere = RouteName.fromPath(path) !== undefined
   if (isThere && /^(?:GET|HEAD)$/u.test(method))
     return undecodable("the path has no batch id: it is too long, or its percent encoding is wrong")
   return new Problem({
     status: isThere ? 405 : 404,
     type: isThere ? "MethodNotAllowed" : "NotFound",
-    message: `there is no ${method} ${maskText(path)} here; /docs lists what there is`,
-    metadata: null
+    message: `there is no ${method} ${maskText(path)} here; /docs lists what there is`
   })
 }
 
 const undecodable = (message: string): Problem =>
-  new Problem({ status: 400, type: "RequestRejected", message, metadata: null })
+  new Problem({ status: 400, type: "RequestRejected", message })
 
 const bug = new Problem({
   status: 500,
   type: "Bug",
-  message: "this is a bug in the service; its log has more under the x-request-id of this answer",
-  metadata: null
+  message: "this is a bug in the service; its log has more under the x-request-id of this answer"
 })
 
-/** The first thing that is wrong, under the name of its parameter. */
+/** The first issue of a decode error, with the name of its parameter. */
 const inWords = ({ issues }: HttpApiError.HttpApiDecodeError): string =>
   issues
     .slice(0, 1)
@@ -42,7 +43,7 @@ const inWords = ({ issues }: HttpApiError.HttpApiDecodeError): string =>
 const problemOf = (error: unknown, request: HttpServerRequest.HttpServerRequest): Option.Option<Problem> => {
   if (error instanceof Problem) return Option.some(error)
   if (Predicate.isTagged(error, "RouteNotFound")) {
-    return Option.some(notThere(request.method, Route.pathOf(request)))
+    return Option.some(notThere(request.method, RouteName.pathOf(request)))
   }
   return error instanceof HttpApiError.HttpApiDecodeError
     ? Option.some(undecodable(inWords(error)))
@@ -61,7 +62,7 @@ const answerFor = (
     }
   })
 
-/** Answers for what failed. A caller that went away needs no answer. */
+/** Answers failures. An interrupted request stays interrupted: its caller has gone away and needs no response. */
 export const middleware = <E, R>(
   app: HttpApp.Default<E, R>
 ): HttpApp.Default<never, R | HttpServerRequest.HttpServerRequest> =>

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Either } from "effect"
-import * as Patience from "../src/Patience.js"
+import * as WaitParameter from "../src/WaitParameter.js"
 
-describe("Patience.parse", () => {
+describe("WaitParameter.parse", () => {
   it.effect.each([
     [undefined, 60_000],
     ["0", 0],
@@ -13,7 +13,7 @@ describe("Patience.parse", () => {
     ["60m", 3_600_000]
   ] as const)("%s is %d ms", ([text, millis]) =>
     Effect.gen(function* () {
-      expect(Duration.toMillis(yield* Patience.parse("timeout", text, "60 seconds"))).toBe(millis)
+      expect(Duration.toMillis(yield* WaitParameter.parse("timeout", text, "60 seconds"))).toBe(millis)
     })
   )
 
@@ -21,7 +21,7 @@ describe("Patience.parse", () => {
     "%s is 400, and named",
     (text) =>
       Effect.gen(function* () {
-        expect(yield* Effect.either(Patience.parse("wait", text, 0))).toEqual(
+        expect(yield* Effect.either(WaitParameter.parse("wait", text, 0))).toEqual(
           Either.left(
             expect.objectContaining({
               status: 400,

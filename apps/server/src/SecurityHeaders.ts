@@ -1,14 +1,13 @@
 /**
- * What goes with every answer, and the page that shows the API: it holds all it needs, and may load nothing else.
+ * The security headers of every response, `Content-Security-Policy` among them.
  */
-import { HttpApiBuilder, HttpApiSwagger, HttpServerResponse } from "@effect/platform"
-import { Layer } from "effect"
+import { HttpServerResponse } from "@effect/platform"
 import { createHash } from "node:crypto"
 
-/** Nothing that a browser shows of us may do anything. */
+/** The policy of what is no page: if a browser shows it, it may do nothing. */
 const locked = "default-src 'none'; frame-ancestors 'none'"
 
-/** The policy of a page: its own scripts by their digests, its styles and pictures, and calls to this service. */
+/** The policy of a response. A page may run its own scripts (by their digests) and styles, and call this service only. */
 const policyOf = ({ body }: HttpServerResponse.HttpServerResponse): string => {
   if (body._tag !== "Uint8Array" || !body.contentType.startsWith("text/html")) return locked
   const scripts = [...new TextDecoder().decode(body.body).matchAll(/<script>(.*?)<\/script>/gsu)].map(
@@ -25,8 +24,8 @@ const common = {
 
 const secured = new WeakMap<HttpServerResponse.HttpServerResponse, HttpServerResponse.HttpServerResponse>()
 
-/** Puts the headers on; what is answered again and again has them already. */
-export const secure = (
+/** Adds the headers. Responses that are sent again and again are remembered, so that it is done once. */
+export const add = (
   response: HttpServerResponse.HttpServerResponse
 ): HttpServerResponse.HttpServerResponse => {
   const known = secured.get(response)
@@ -38,11 +37,3 @@ export const secure = (
   secured.set(response, whole)
   return whole
 }
-
-/** The picture that browsers ask for with a page: there is none. */
-const icon = HttpApiBuilder.Router.use((router) =>
-  router.get("/favicon.ico", HttpServerResponse.empty({ status: 204 }))
-)
-
-/** `GET /docs` */
-export const layer = Layer.merge(HttpApiSwagger.layer({ path: "/docs" }), icon)

@@ -1,14 +1,15 @@
 /**
- * How long a caller lets us wait: `timeout=60s`, `wait=2m`; a number alone counts seconds.
+ * The query parameters `timeout` and `wait`: how long a request may wait for a job, such as `60s` or `2m`; a number alone
+ * counts seconds.
  */
 import * as DurationText from "@org/batch-core/DurationText"
 import { Duration, Effect, Either } from "effect"
 import { Problem } from "./Problem.js"
 
-/** Longer than this nobody waits in one request: what lies between us and the caller gives up earlier. */
+/** The longest wait in one request: proxies between the caller and the service give up earlier. */
 const longest = Duration.hours(1)
 
-/** Reads the parameter, or takes the default. */
+/** Parses the parameter, or gives the default if it is missing. Fails with 400, naming the parameter. */
 export const parse = (
   name: string,
   text: string | undefined,
@@ -26,8 +27,7 @@ export const parse = (
             new Problem({
               status: 400,
               type: "RequestRejected",
-              message: `${name}: ${reason}`,
-              metadata: null
+              message: `${name}: ${reason}`
             })
         )
       )

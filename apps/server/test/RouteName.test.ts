@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as Route from "../src/Route.js"
+import * as RouteName from "../src/RouteName.js"
 
-describe("Route", () => {
+describe("RouteName", () => {
   it("pathOf leaves out the query, which may be a secret", () => {
-    expect(Route.pathOf({ url: "/batch/x?key=1#y" })).toBe("/batch/x")
-    expect(Route.pathOf({ url: "/batch/x#y?z" })).toBe("/batch/x")
-    expect(Route.pathOf({ url: "" })).toBe("")
+    expect(RouteName.pathOf({ url: "/batch/x?key=1#y" })).toBe("/batch/x")
+    expect(RouteName.pathOf({ url: "/batch/x#y?z" })).toBe("/batch/x")
+    expect(RouteName.pathOf({ url: "" })).toBe("")
   })
 
   it.each([
@@ -16,8 +16,12 @@ describe("Route", () => {
     ["/batch/42/wait", "/batch/{batch_id}/wait"],
     ["/batch/{batch_id}/events", "/batch/{batch_id}/events"],
     ["/batch/results/results", "/batch/{batch_id}/results"],
+    ["/health", "/health"],
+    ["/ready/", "/ready"],
+    ["/metrics", "/metrics"],
+    ["/docs", "/docs"],
     ["/openapi.json", "/openapi.json"]
-  ])("%s is %s", (path, name) => expect(Route.nameOf(path)).toBe(name))
+  ])("%s is %s", (path, name) => expect(RouteName.fromPath(path)).toBe(name))
 
   it.each([
     "",
@@ -29,5 +33,5 @@ describe("Route", () => {
     "/batch//wait",
     "/openapi_json",
     "/x/health"
-  ])("%s is nothing that has a name", (path) => expect(Route.nameOf(path)).toBeUndefined())
+  ])("%s is nothing that has a name", (path) => expect(RouteName.fromPath(path)).toBeUndefined())
 })

@@ -1,8 +1,14 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit } from "effect"
+import { Duration, Effect, Exit, type Scope } from "effect"
+import { build } from "esbuild"
+import { readFileSync } from "node:fs"
 import { createServer } from "node:net"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as ProcessExit from "../src/ProcessExit.js"
+import * as Shutdown from "../src/Shutdown.js"
 import { json } from "./Caller.js"
-import { eventually, launch, over, start } from "./Service.js"
+import { eventually, launch, over, start, temporary } from "./Service.js"
 
 const lines = (text: string): ReadonlyArray<string> => text.split("\n").filter((line) => line !== "")
 
@@ -59,7 +65,7 @@ describe("a service that is told to end", () => {
       const { get, kill, outcome } = yield* start()
       yield* get("/health")
       yield* kill(signal)
-      const ended = yield* Effect.timeout(outcome, "5 seconds")
+      const ended = yield* Effect.timeout(outcome, "20 seconds")
       expect([ended.code, ended.stderr]).toEqual([code, ""])
     })
   )
@@ -89,7 +95,7 @@ describe("a service that is told to end", () => {
 
       const { body, broken } = yield* stream.whole
       expect([broken, body.equals(whole.body)]).toEqual([undefined, true])
-      const { code, stderr, stdout } = yield* Effect.timeout(outcome, "5 seconds")
+      const { code, stderr, stdout } = yield* Effect.timeout(outcome, "20 seconds")
       expect([code, stderr]).toEqual([143, ""])
       expect(lines(stdout).filter((line) => line.includes(`"level":"error"`))).toEqual([
         expect.stringContaining("504")
@@ -106,8 +112,72 @@ describe("a service that is told to end", () => {
       yield* kill("SIGTERM")
       expect(yield* Effect.timeoutOption(outcome, "300 millis")).toMatchObject({ _tag: "None" })
       yield* kill("SIGTERM")
-      expect((yield* Effect.timeout(outcome, "2 seconds")).code).toBe(143)
+      expect((yield* Effect.timeout(outcome, "20 seconds")).code).toBe(143)
       expect((yield* stream.whole).broken).toBeDefined()
     })
   )
+})
+
+describe("a service whose grace is over", { timeout: 120_000 }, () => {
+  it.scopedLive("cuts off whoever does not read, and ends", () =>
+    Effect.gen(function* () {
+      const env = { GRACE: "500", DEADLINE: "100000" }
+      const { kill, open, outcome, sandbox } = yield* start({ env, program: yield* stubborn })
+      const id = yield* sandbox.createJob({ ...over, records: 10_000 })
+      const stream = yield* open(`/batch/${id}/results`)
+      yield* stream.atLeast(1)
+      yield* kill("SIGTERM")
+      const { code, stderr } = yield* outcome
+      expect([code, stderr]).toEqual([143, ""])
+      expect((yield* stream.whole).broken).toBeDefined()
+    })
+  )
+
+  it.scopedLive.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143]
+  ] as const)("ends whatever still hangs: %s, %d", ([signal, code]) =>
+    Effect.gen(function* () {
+      const env = { GRACE: "200", DEADLINE: "700", STUCK: "1" }
+      const { kill, open, outcome, sandbox } = yield* start({ env, program: yield* stubborn })
+      const id = yield* sandbox.createJob({ ...over, records: 10_000 })
+      const stream = yield* open(`/batch/${id}/results`)
+      yield* stream.atLeast(1)
+      yield* kill(signal)
+      expect(yield* outcome).toMatchObject({
+        code,
+        stderr: `error: something still hangs 700ms after ${signal}\n`
+      })
+    })
+  )
+
+  it("ends before systemd kills it", () => {
+    const unit = readFileSync(new URL("../batch-server.service", import.meta.url), "utf8")
+    const [, seconds] = /^TimeoutStopSec=(\d+)$/mu.exec(unit) ?? []
+    expect(Duration.toSeconds(Shutdown.grace)).toBe(30)
+    expect(Duration.toSeconds(ProcessExit.deadline)).toBe(32)
+    expect(Number(seconds)).toBeGreaterThan(32)
+  })
+})
+
+// ----------------------------------------------------------------------------------------------------------------
+
+/** The bundled program of `Stubborn.ts`. */
+const stubborn: Effect.Effect<string, never, Scope.Scope> = Effect.gen(function* () {
+  const outfile = join(yield* temporary, "stubborn.js")
+  yield* Effect.promise(() =>
+    build({
+      entryPoints: [fileURLToPath(new URL("Stubborn.ts", import.meta.url))],
+      outfile,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      banner: {
+        js: `import { createRequire as createRequire_ } from "node:module"; const require = createRequire_(import.meta.url);`
+      },
+      define: { BATCH_SERVER_VERSION: JSON.stringify("0.0.0") },
+      logLevel: "warning"
+    })
+  )
+  return outfile
 })

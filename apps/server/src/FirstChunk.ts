@@ -1,20 +1,21 @@
 /**
- * A stream whose first chunk is here: whether it begins well is known before the answer's status is sent.
+ * Waiting for a stream's first chunk before the response begins, so that a failure until then still gets a status of its
+ * own. Once 200 is sent, nothing is left but to break the response off.
  */
 import { Chunk, Effect, Option, type Scope, Stream } from "effect"
 
-/** A stream that has begun. */
-export interface Begun<A, E> {
-  /** Empty only if the stream is. */
+/** A stream whose first chunk has been pulled. */
+export interface Started<A, E> {
+  /** The first chunk; empty only if the stream is. */
   readonly head: Chunk.Chunk<A>
-  /** All of it, the head included. It has what it needs, so that no step of it is given that anew. */
+  /** The whole stream, head included. Its services are provided once here, rather than anew with each pull, which is slow. */
   readonly stream: Stream.Stream<A, E>
 }
 
-/** Waits for the first chunk; a stream that fails before it fails here. */
-export const begin = <A, E, R>(
+/** Pulls the first chunk. Fails as the stream does, if it fails before. */
+export const waitForFirstChunk = <A, E, R>(
   stream: Stream.Stream<A, E, R>
-): Effect.Effect<Begun<A, E>, E, R | Scope.Scope> =>
+): Effect.Effect<Started<A, E>, E, R | Scope.Scope> =>
   Effect.gen(function* () {
     const needs = yield* Effect.context<R>()
     const pull = Effect.provide(yield* Stream.toPull(stream), needs)

@@ -1,5 +1,5 @@
 /**
- * What the paths answer, as schemas: when all is well, and when it is not.
+ * The schemas of responses, of success and of failure, from which `Api` and its OpenAPI document are made.
  */
 import { Schema } from "effect"
 import * as Problem from "./Problem.js"
@@ -30,7 +30,7 @@ const text = (format?: string) =>
 
 const Count = Schema.optional(Schema.Number.annotations(shown({ type: "integer", minimum: 0 })))
 
-/** Whatever else the API says is passed on as well. */
+/** Fields that are not listed: whatever else the upstream sends is passed on. */
 const more = {
   key: Schema.String,
   value: Schema.Unknown.annotations(
@@ -38,7 +38,7 @@ const more = {
   )
 }
 
-/** A job as the API describes it. */
+/** A batch job in the upstream's own shape. */
 export const Job = Schema.Struct(
   {
     batch_id: Schema.String.annotations(shown({ type: "string", format: "uuid" })),
@@ -64,7 +64,7 @@ export const Job = Schema.Struct(
   examples: [example]
 })
 
-/** A page of the account's jobs. */
+/** A page of the account's batch jobs in the upstream's own shape. */
 export const Page = Schema.Struct(
   {
     jobs: Schema.Array(Job),
@@ -74,13 +74,13 @@ export const Page = Schema.Struct(
   more
 ).annotations({ identifier: "Page", description: "A page of jobs, newest first." })
 
-/** The process is up. */
+/** The body of `GET /health`. */
 export const Health = Schema.Struct({ status: Schema.Literal("ok") }).annotations({
   identifier: "Health",
   description: "The process is up."
 })
 
-/** Whether the service can do its work; `upstream` and `storage` say `ok` or what is wrong. */
+/** The body of `GET /ready`: `upstream` and `storage` say `ok` or what is wrong. */
 export const Ready = Schema.Struct({
   status: Schema.Literal("ready", "draining", "unusable"),
   upstream: Schema.String,
@@ -91,53 +91,53 @@ export const Ready = Schema.Struct({
   examples: [{ status: "ready", upstream: "ok", storage: "ok" }]
 })
 
-/** The caller may not. */
+/** 401 and 403: the caller may not do this. */
 export const refusals = [
   Problem.at(401, "No token, or one that is not accepted."),
   Problem.at(403, "The key's plan does not include this, or the service answers on its own machine only.")
 ] as const
 
-/** The caller is too quick. */
+/** 429: a rate limit of the upstream or of this service. */
 export const tooMany = Problem.at(429, "Too many requests; `Retry-After` says when to come again.")
 
-/** The request itself is wrong. */
+/** 400: the request itself is wrong. */
 export const badRequest = Problem.at(400, "A batch id that is no UUID, or a parameter that cannot be used.")
 
-/** The account is empty. */
+/** 402: the account has no credits. */
 export const noCredits = Problem.at(402, "The account has no credits left for this.")
 
-/** There is no such job. */
+/** 404: the upstream does not know the batch. */
 export const notFound = Problem.at(404, "The API knows no such batch for this account.")
 
-/** The caller wants another form. */
+/** 406: content negotiation has failed. */
 export const notAcceptable = Problem.at(406, "None of the media types that `Accept` allows is to be had.")
 
-/** The results are asked for too early. */
+/** 409: the results are not there yet. */
 export const notCompleted = Problem.at(
   409,
   "The job is not completed yet; `Retry-After` says when to look again."
 )
 
-/** There will be no results. */
+/** 422: the job has failed, so there never are results. */
 export const failed = Problem.at(422, "The job has failed; there are no results.")
 
-/** It is our fault. */
+/** 500: a bug of this service. */
 export const bug = Problem.at(
   500,
   "A fault of this service; its log has more under the answer's `x-request-id`."
 )
 
-/** It is the fault of what is behind us. */
+/** 502: the upstream or its file host failed. */
 export const unusable = Problem.at(502, "The API or the file host cannot be used, or what came is wrong.")
 
-/** The end has begun. */
+/** 503: this service shuts down. */
 export const draining = Problem.at(
   503,
   "This service is about to end; `Retry-After` says when to come again."
 )
 
-/** It took too long. */
+/** 504: a time limit has passed. */
 export const timeout = Problem.at(504, "The time was up before there was an answer.")
 
-/** Our disk is full. */
+/** 507: this service's disk is full. */
 export const noRoom = Problem.at(507, "This service has no room on its disk.")

@@ -1,0 +1,33 @@
+/**
+ * The names of routes, such as `/batch/{batch_id}/wait`, for metrics and messages. They are those that `Api` declares,
+ * with an id in a path replaced by its parameter.
+ */
+import { HttpApi } from "@effect/platform"
+import { Api } from "./Api.js"
+import * as DocsPage from "./DocsPage.js"
+
+const declared: Array<string> = [DocsPage.path, DocsPage.documentPath]
+HttpApi.reflect(Api, {
+  onGroup: () => undefined,
+  onEndpoint: ({ endpoint }) => void declared.push(endpoint.path)
+})
+
+const isTemplate = (path: string): boolean => path.includes("/:")
+
+/** Paths without a parameter, which are their own names. */
+const fixed: ReadonlySet<string> = new Set(declared.filter((path) => !isTemplate(path)))
+
+/** Paths with parameters: what matches them, and their names. */
+const templates = declared.filter(isTemplate).map((path) => ({
+  pattern: new RegExp(`^${path.replace(/:\w+/gu, "[^/]+")}$`, "u"),
+  name: path.replace(/:(\w+)/gu, "{$1}")
+}))
+
+/** The path of a request's URL. Nothing else of the URL may be shown: there may be a secret in its query string. */
+export const pathOf = ({ url }: { readonly url: string }): string => url.split(/[?#]/u, 1)[0] ?? ""
+
+/** The name of a path's route; `undefined` if there is no such route, so that callers cannot make up names of metrics. */
+export const fromPath = (path: string): string | undefined => {
+  const plain = path.replace(/(?<=.)\/$/u, "")
+  return fixed.has(plain) ? plain : templates.find(({ pattern }) => pattern.test(plain))?.name
+}

@@ -1,0 +1,143 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { execFile } from "node:child_process"
+import { createHash } from "node:crypto"
+import { Agent, request, type RequestOptions } from "node:http"
+import { fileURLToPath } from "node:url"
+import { eventually, over, start } from "./Service.js"
+
+/** More than the 256 KiB that a connection without backpressure lets through. */
+const long = { ...over, records: 1000 }
+
+/** What Java's `HttpClient` sends with every request, unless it is told to speak HTTP/1.1. */
+const java = {
+  connection: "Upgrade, HTTP2-Settings",
+  "content-length": "0",
+  "http2-settings": "AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAAAAYABgAA",
+  upgrade: "h2c",
+  "user-agent": "Java-http-client/17.0.15"
+}
+
+const curl = {
+  accept: "*/*",
+  connection: "Upgrade, HTTP2-Settings",
+  "http2-settings": "AAMAAABkAAQCAAAAAAIAAAAA",
+  upgrade: "h2c",
+  "user-agent": "curl/7.88.1"
+}
+
+const webSocket = {
+  connection: "Upgrade",
+  "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+  "sec-websocket-version": "13",
+  upgrade: "websocket"
+}
+
+const results = `batch_server_open_streams{kind="results"}`
+
+describe("a request that offers another protocol is answered in HTTP/1.1", () => {
+  it.scopedLive.each([
+    ["Java's HttpClient", java],
+    ["curl --http2", curl],
+    ["a WebSocket", webSocket]
+  ] as const)("with all results, and no stream is left open: %s", ([, headers]) =>
+    Effect.gen(function* () {
+      const { get, kill, metric, outcome, sandbox } = yield* start()
+      const id = yield* sandbox.createJob(long)
+      const plain = yield* get(`/batch/${id}/results`)
+      expect(plain.body.length).toBeGreaterThan(1_000_000)
+      const upgrade = yield* get(`/batch/${id}/results`, headers)
+      expect([upgrade.status, upgrade.broken]).toEqual([200, undefined])
+      expect(upgrade.body.equals(plain.body)).toBe(true)
+      yield* eventually(metric(results), (open) => open === 0)
+      yield* kill("SIGTERM")
+      expect((yield* Effect.timeout(outcome, "20 seconds")).code).toBe(143)
+    })
+  )
+
+  it.scopedLive("and the stream ends when its reader goes away", () =>
+    Effect.gen(function* () {
+      const { kill, metric, open, outcome, sandbox } = yield* start()
+      const id = yield* sandbox.createJob({ ...over, records: 10_000 })
+      const stream = yield* open(`/batch/${id}/results`, java)
+      yield* stream.atLeast(1)
+      expect(yield* metric(results)).toBe(1)
+      yield* stream.leave
+      yield* eventually(metric(results), (open) => open === 0)
+      expect(yield* metric(`batch_server_results_total{outcome="abandoned"}`)).toBe(1)
+      yield* kill("SIGTERM")
+      expect((yield* Effect.timeout(outcome, "20 seconds")).code).toBe(143)
+    })
+  )
+
+  it.scopedLive("and so is the next one on its connection", () =>
+    Effect.gen(function* () {
+      const { port, sandbox } = yield* start()
+      const id = yield* sandbox.createJob(long)
+      const agent = yield* Effect.acquireRelease(
+        Effect.sync(() => new Agent({ keepAlive: true, maxSockets: 1 })),
+        (agent) => Effect.sync(() => agent.destroy())
+      )
+      const read = reading({ agent, headers: java, host: "127.0.0.1", path: `/batch/${id}/results`, port })
+      const [first, second] = [yield* read, yield* read]
+      expect([first.isReused, second.isReused]).toEqual([false, true])
+      expect(first.length).toBeGreaterThan(1_000_000)
+      expect(second.length).toBe(first.length)
+    })
+  )
+})
+
+describe("results arrive whole at", { timeout: 120_000 }, () => {
+  for (const [name, needs, program, args] of [
+    ["Java's HttpClient", "java", "java", [fileURLToPath(new URL("Read.java", import.meta.url))]],
+    ["curl --http2", "curl with HTTP/2", "curl", ["--silent", "--show-error", "--http2"]]
+  ] as const) {
+    it.scopedLive(name, (context) =>
+      Effect.gen(function* () {
+        if (!(yield* installed[needs])) return context.skip(`there is no ${needs} on the PATH`)
+        const { get, kill, metric, outcome, port, sandbox } = yield* start()
+        const id = yield* sandbox.createJob(long)
+        const { body } = yield* get(`/batch/${id}/results`)
+        const url = `http://127.0.0.1:${port}/batch/${id}/results`
+        const { code, stdout } = yield* run(program, [...args, url, url])
+        expect([code, digest(stdout)]).toEqual([0, digest(Buffer.concat([body, body]))])
+        yield* eventually(metric(results), (open) => open === 0)
+        yield* kill("SIGTERM")
+        expect((yield* Effect.timeout(outcome, "20 seconds")).code).toBe(143)
+      })
+    )
+  }
+})
+
+// ----------------------------------------------------------------------------------------------------------------
+
+/** How much there is to read, and whether the connection was there already. */
+const reading = (options: RequestOptions) =>
+  Effect.async<{ readonly isReused: boolean; readonly length: number }>((resume) => {
+    const asking = request(options, (response) => {
+      let length = 0
+      response.on("data", (chunk: Buffer) => (length += chunk.length))
+      response.on("end", () => resume(Effect.succeed({ isReused: asking.reusedSocket, length })))
+    })
+    asking.on("error", (error) => resume(Effect.die(error))).end()
+  })
+
+const digest = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex")
+
+/** Runs a program, and kills it with the test; its exit code and standard output. */
+const run = (
+  program: string,
+  args: ReadonlyArray<string>
+): Effect.Effect<{ readonly code: number; readonly stdout: Buffer }> =>
+  Effect.async((resume) => {
+    const options = { encoding: "buffer", maxBuffer: 64 * 1024 * 1024 } as const
+    const child = execFile(program, args, options, (error, stdout) =>
+      resume(Effect.succeed({ code: error === null ? 0 : Number(error.code) || 1, stdout }))
+    )
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+
+const installed = {
+  java: Effect.map(run("java", ["-version"]), ({ code }) => code === 0),
+  "curl with HTTP/2": Effect.map(run("curl", ["--version"]), ({ stdout }) => stdout.includes("HTTP2"))
+}
