@@ -43,11 +43,11 @@ export { SandboxError } from "./SandboxError.js"
 
 /** How to start a sandbox; every setting has a default. */
 export interface Options {
-  /** Default `127.0.0.1`. */
+  /** Address of both listeners; default `127.0.0.1`. */
   readonly host?: string | undefined
-  /** Of the API; default 0, any free one. */
+  /** Port of the API; default 0, any free one. */
   readonly port?: number | undefined
-  /** Of the file host; default 0, any free one. */
+  /** Port of the file host; default 0, any free one. */
   readonly storagePort?: number | undefined
   /** The one bearer token that is accepted; default `sandbox-key`. */
   readonly apiKey?: string | undefined
@@ -58,11 +58,11 @@ export interface Options {
   /** How long jobs take; default 500 ms pending, 3000 ms processing. */
   readonly clock?:
     { readonly pendingMs?: number | undefined; readonly processingMs?: number | undefined } | undefined
-  /** Default 432,000: five days. */
+  /** How long links hold; default 432,000: five days. */
   readonly linkTtlSeconds?: number | undefined
-  /** Default 600 a minute. */
+  /** Requests that the API admits per window; default 600 a minute. */
   readonly rateLimit?: RateLimit.Options | undefined
-  /** Default 5. */
+  /** Jobs that may be pending or processing at a time; default 5. */
   readonly maxActiveJobs?: number | undefined
   /** The form of link signatures; default `v4`. */
   readonly signature?: Presign.Version | undefined
