@@ -7,17 +7,17 @@ import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 
 const instead = `
-export const rows = ({ frontier }) =>
-  Effect.as(frontier.beyond(Infinity), {
+export const rows = ({ file }) =>
+  Effect.as(file.beyond(Infinity), {
     records: Number(process.env.BENCH_RECORDS), inflatedBytes: 0, unterminated: false
   })
-export const digest = (regions) => Effect.as(Effect.forEach(regions, ({ frontier }) => frontier.beyond(Infinity)), "")
+export const digest = (files) => Effect.as(Effect.forEach(files, (file) => file.beyond(Infinity)), "")
 `
 
 const withoutProof = {
   name: "without-proof",
   setup({ onLoad }) {
-    onLoad({ filter: /core\/src\/Proof\.ts$/ }, async ({ path }) => {
+    onLoad({ filter: /core\/src\/proof\/Proof\.ts$/ }, async ({ path }) => {
       const source = await readFile(path, "utf8")
       const renamed = source
         .replace("export const rows =", "const rows_ =")

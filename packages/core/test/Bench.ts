@@ -7,7 +7,6 @@ import { createHash } from "node:crypto"
 import * as Batch from "../src/model/Batch.js"
 import * as BatchClient from "../src/status/BatchClient.js"
 import * as BatchConfig from "../src/model/BatchConfig.js"
-import * as BatchHttp from "../src/status/BatchHttp.js"
 import * as Retrieval from "../src/download/Retrieval.js"
 
 /** Sizes that make a small file one of many cells and blocks. */
@@ -74,9 +73,7 @@ export const make = (
         ...options.transfer
       }
     })
-    const needs = BatchClient.layer.pipe(
-      Layer.provideMerge(BatchHttp.layer),
-      Layer.provideMerge(config),
+    const needs = BatchClient.layerOver(config).pipe(
       Layer.provide(NodeHttpClient.layer),
       Layer.provideMerge(NodeContext.layer)
     )

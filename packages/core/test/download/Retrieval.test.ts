@@ -8,7 +8,6 @@ import { gunzipSync } from "node:zlib"
 import * as Batch from "../../src/model/Batch.js"
 import * as BatchClient from "../../src/status/BatchClient.js"
 import * as BatchConfig from "../../src/model/BatchConfig.js"
-import * as BatchHttp from "../../src/status/BatchHttp.js"
 import * as LocalMachine from "../../src/disk/LocalMachine.js"
 import * as Retrieval from "../../src/download/Retrieval.js"
 import * as Verification from "../../src/proof/Verification.js"
@@ -541,10 +540,6 @@ const withJob = <A, E>(spec: JobSpec.JobSpec, use: (bench: Bench) => Effect.Effe
       retry: { baseDelay: "5ms", maxDelay: "20ms", throttledBaseDelay: "5ms", throttledMaxDelay: "20ms" },
       transfer: { idleTimeout: "10s", blockBytes: 4096, cellBytes: 65_536, syncBytes: 65_536 }
     })
-    const core = BatchClient.layer.pipe(
-      Layer.provideMerge(BatchHttp.layer),
-      Layer.provideMerge(config),
-      Layer.provide(NodeHttpClient.layer)
-    )
+    const core = BatchClient.layerOver(config).pipe(Layer.provide(NodeHttpClient.layer))
     return yield* use({ sandbox, id, fs, output, events }).pipe(Effect.provide(core))
   }).pipe(Effect.provide(NodeContext.layer))
