@@ -528,10 +528,10 @@ const read = (path: string): File => {
 
 const claimed = (path: string): number => {
   if (!existsSync(path)) return 0
-  const journal: {
-    readonly entries: ReadonlyArray<{ readonly cells: ReadonlyArray<readonly [number, number]> }>
-  } = JSON.parse(readFileSync(path, "utf8"))
-  return sum(journal.entries.flatMap(({ cells }) => cells.map(([filled]) => filled)))
+  const journal: { readonly entries: ReadonlyArray<{ readonly filled: ReadonlyArray<number> }> } = JSON.parse(
+    readFileSync(path, "utf8")
+  )
+  return sum(journal.entries.flatMap(({ filled }) => filled))
 }
 
 const until = (check: () => boolean) =>
