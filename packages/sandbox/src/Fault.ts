@@ -39,14 +39,16 @@ export type Server = typeof Server.Type
  *
  * - `path` is the source of a regular expression, searched for in the path without its query (`"^/batch/[^/]+$"`, `"part-000"`);
  * - `nth` is the first matching request, from 1, that is disturbed;
- * - `rangeFrom` asks for a `Range` that starts there, or at or beyond `atLeast`.
+ * - `rangeFrom` asks for a `Range` that starts there, or at or beyond `atLeast`;
+ * - `ifMatch` asks for a request with that header, or without it.
  */
 export const Match = Schema.Struct({
   server: Server,
   method: Schema.optional(Schema.String),
   path: Schema.optional(RegExpSource),
   nth: Schema.optional(Schema.Int.pipe(Schema.positive())),
-  rangeFrom: Schema.optional(Schema.Union(Count, Schema.Struct({ atLeast: Count })))
+  rangeFrom: Schema.optional(Schema.Union(Count, Schema.Struct({ atLeast: Count }))),
+  ifMatch: Schema.optional(Schema.Boolean)
 })
 /** The requests a rule counts. */
 export type Match = typeof Match.Type

@@ -136,14 +136,14 @@ const identity: ReadonlyArray<Row> = [
     name: "an object that changes once",
     rules: [on({ changed: true }, second)],
     expected: "whole",
-    requests: 4 + clean,
+    requests: 8 + clean,
     events: ["Restarted"]
   },
   {
     name: "an object that changes all the time",
     rules: [on({ changed: true }, forever)],
     expected: { _tag: "ResultsUnavailable", reason: "Changed" },
-    requests: 10,
+    requests: 18,
     events: ["Restarted"]
   },
   {
@@ -167,7 +167,83 @@ const identity: ReadonlyArray<Row> = [
     requests: 4 + clean,
     events: ["Restarted"]
   },
-  ...(["weak", "missing", "unquoted"] as const).map((etag) => ({
+  {
+    name: "an ETag that is always unquoted",
+    rules: [on({ etag: "unquoted" }, forever)],
+    expected: "whole",
+    requests: clean,
+    events: ["!NotResumable", "!Restarted"]
+  },
+  {
+    name: "an ETag that is unquoted now and then",
+    rules: [on({ etag: "unquoted" }), on({ etag: "unquoted" }, { nth: 3 })],
+    expected: "whole",
+    requests: clean,
+    events: ["!Restarted"]
+  },
+  ...[
+    { status: 412, body: "<Error><Code>PreconditionFailed</Code></Error>" },
+    { status: 400, body: "<Error><Code>InvalidArgument</Code></Error>" },
+    { status: 501, body: "<Error><Code>NotImplemented</Code></Error>" }
+  ].map((respond) => ({
+    name: `If-Match that is refused with ${respond.status}`,
+    rules: [on({ respond }, { ifMatch: true, times: -1 })],
+    expected: "whole" as const,
+    requests: clean + 4,
+    statusCalls: 1,
+    events: ["!Restarted", "!Retrying"]
+  })),
+  {
+    name: "If-Match that is refused, and an object that changes",
+    rules: [on({ respond: { status: 501 } }, { ifMatch: true, times: 4 }), on({ changed: true }, { nth: 6 })],
+    expected: "whole",
+    requests: 8 + 2 * clean,
+    events: ["Restarted"]
+  },
+  ...(["missing", "weak"] as const).flatMap((etag) =>
+    [false, true].map((chunked) => ({
+      name: `no ranges, an ETag that is ${etag}, ${chunked ? "no length, " : ""}and four cuts`,
+      rules: [
+        ...[3000, 9000, 9001, 30_000].map((afterBytes) =>
+          on({ ignoreRange: true, etag, cut: { afterBytes, by: "fin", chunked } })
+        ),
+        on({ ignoreRange: true, etag }, forever)
+      ],
+      expected: "whole" as const,
+      requests: 5,
+      events: ["NotResumable", "Retrying", "!Restarted"]
+    }))
+  ),
+  {
+    name: "no ranges, no ETag, and cuts for ever",
+    rules: [on({ ignoreRange: true, etag: "missing", cut: { afterBytes: 9000, by: "reset" } }, forever)],
+    expected: { _tag: "TransferFailed", reason: "Transport", attempts: 6 },
+    requests: 7,
+    events: ["!Restarted"]
+  },
+  {
+    name: "no ranges, no ETag, a cut, and another object",
+    rules: [
+      on({ ignoreRange: true, etag: "missing", cut: { afterBytes: 9000, by: "fin" } }),
+      on({ ignoreRange: true, etag: "missing", changed: true }),
+      on({ ignoreRange: true, etag: "missing" }, forever)
+    ],
+    expected: "whole",
+    requests: 3,
+    events: ["Restarted"]
+  },
+  {
+    name: "no ETag, and a range that is ignored once, later",
+    rules: [
+      on({ etag: "missing" }),
+      on({ ignoreRange: true, etag: "missing" }),
+      on({ etag: "missing" }, forever)
+    ],
+    expected: "whole",
+    requests: clean + 1,
+    events: ["!Restarted"]
+  },
+  ...(["weak", "missing"] as const).map((etag) => ({
     name: `an ETag that is always ${etag}`,
     rules: [on({ etag }, forever)],
     expected: "whole" as const,
@@ -524,7 +600,7 @@ const overload: ReadonlyArray<Row> = [
     expected: "whole",
     requests: clean + 1
   },
-  ...[408, 425, 500, 502, 504].map((status) => ({
+  ...[204, 408, 425, 500, 502, 504, 507, 511, 520, 522, 524, 529, 530].map((status) => ({
     name: `${status}, three times`,
     rules: [on({ respond: { status } }, { times: 3 })],
     expected: "whole" as const,
@@ -666,7 +742,24 @@ const links: ReadonlyArray<Row> = [
     requests: 2,
     statusCalls: 2
   })),
-  ...[400, 401, 402, 405, 418, 451, 505].map((status) => ({
+  ...[400, 401].flatMap((status) => [
+    {
+      name: `for ever ${status}`,
+      rules: [on({ respond: { status } }, forever)],
+      expected: { _tag: "TransferFailed", reason: "Protocol", attempts: 2 },
+      requests: 2,
+      statusCalls: 2
+    },
+    {
+      name: `${status} once`,
+      rules: [on({ respond: { status } })],
+      expected: "whole" as const,
+      requests: clean + 1,
+      statusCalls: 2,
+      events: ["LinkRefreshed", "!Restarted", "!Retrying"]
+    }
+  ]),
+  ...[402, 405, 418, 451, 501, 505].map((status) => ({
     name: `for ever ${status}`,
     rules: [on({ respond: { status } }, forever)],
     expected: { _tag: "TransferFailed", reason: "Protocol", attempts: 1 },

@@ -423,7 +423,29 @@ describe("Retrieval", () => {
       )
     )
 
-    for (const etag of ["weak", "missing", "unquoted"] as const) {
+    it.scopedLive("goes on where it ended although the host's ETag has no quotes", () =>
+      withJob({ records: 400 }, (bench) =>
+        Effect.gen(function* () {
+          const { events, fs, id, output, sandbox } = bench
+          yield* sandbox.script({
+            on: { server: "storage" },
+            times: -1,
+            do: { etag: "unquoted", trickle: { bytesPerSecond: 2_000_000 } }
+          })
+          const fiber = yield* Effect.fork(Retrieval.download(id, { output, onEvent: events.push }))
+          while (!progress(events.all).some(({ bytes }) => bytes > 150_000)) yield* Effect.sleep("5 millis")
+          yield* Fiber.interrupt(fiber)
+          yield* sandbox.clearFaults
+          expect(events.all.map(({ _tag }) => _tag)).not.toContain("NotResumable")
+          const receipt = yield* Retrieval.download(id, { output })
+          expect(receipt.resumedBytes).toBeGreaterThan(0)
+          expect(receipt.parts[0]?.etag).toMatch(/^"[^"]+"$/u)
+          expect(rows(yield* fs.readFile(output))).toHaveLength(400)
+        })
+      )
+    )
+
+    for (const etag of ["weak", "missing"] as const) {
       it.scopedLive(`says that it could not go on when the host's ETag is ${etag}, and begins anew`, () =>
         withJob({ records: 400 }, (bench) =>
           Effect.gen(function* () {
