@@ -28,7 +28,9 @@ import type { BatchHttp } from "../status/BatchHttp.js"
 import * as Digest from "../disk/Digest.js"
 import * as Connections from "../transfer/Connections.js"
 import type { Emit } from "./Event.js"
+import * as Compression from "../proof/Compression.js"
 import * as Gunzip from "../proof/Gunzip.js"
+import * as PlainLines from "../proof/PlainLines.js"
 import * as Buffers from "../disk/Buffers.js"
 import * as Proof from "../proof/Proof.js"
 import * as ResultLinks from "../transfer/ResultLinks.js"
@@ -40,7 +42,10 @@ import * as RangeFetch from "../transfer/RangeFetch.js"
 
 /** What to stream. */
 export interface StreamOptions {
-  /** `jsonl` is the rows decompressed, `jsonl.gz` the bytes as delivered: part files follow each other as members. */
+  /**
+   * `jsonl` is the rows decompressed, `jsonl.gz` the bytes as delivered: part files follow each other as members, without
+   * padding between them; what came without compression is compressed.
+   */
   readonly format: "jsonl" | "jsonl.gz"
   /** Told of retries and fresh links. */
   readonly onEvent?: Emit | undefined
@@ -121,11 +126,16 @@ const pump = (run: Run): Effect.Effect<void, StreamError, BatchHttp> =>
       return offer(chunks)
     }
     const first = yield* pumpFiles(run, plan, Option.isSome(other) ? note : offer)
-    if (first === batch.resultCount) return
-    if (Option.isNone(other) || first > batch.resultCount) return yield* wrongCount(batch, `${first} rows`)
+    if (Proof.isComplete(first, batch.resultCount)) return
+    if (Option.isNone(other) || first.records > batch.resultCount) {
+      return yield* wrongCount(batch, `${first.records} rows`)
+    }
     const second = yield* pumpFiles(run, other.value, behind(batch, read, offer))
-    if (second === batch.resultCount) return
-    return yield* wrongCount(batch, `${first} rows in the merged file and ${second} rows in the part files`)
+    if (Proof.isComplete(second, batch.resultCount)) return
+    return yield* wrongCount(
+      batch,
+      `${first.records} rows in the merged file and ${second.records} rows in the part files`
+    )
   })
 
 /** Hands on what follows the bytes that were read already, if these are the same. */
@@ -151,54 +161,112 @@ const behind = (
 const wrongCount = (batch: Batch, actual: string): Effect.Effect<never, ResultsCorrupt> =>
   Effect.fail(Proof.wrongCount(batch, actual))
 
-/** All files of a plan in their order; gives the number of their rows. */
+/** All files of a plan in their order; gives the number of their rows. A last row is given its line feed. */
 const pumpFiles = (
   run: Run,
   { files }: ResultPlan.ResultPlan,
   handOn: HandOn
-): Effect.Effect<number, StreamError, BatchHttp> =>
+): Effect.Effect<Proof.Count, StreamError, BatchHttp> =>
   Effect.gen(function* () {
-    let records = 0
+    const count = { records: 0, blankLines: 0 }
     for (const file of files) {
-      const end = yield* Effect.scoped(pumpFile(run, file, handOn))
-      records += Gunzip.countOf(end)
-      if (Gunzip.isUnterminated(end) && file.index + 1 < files.length) {
-        return yield* Proof.unjoinable(file.name)
+      const isFollowed = file.index + 1 < files.length
+      const end = yield* Effect.scoped(pumpFile(run, file, handOn, isFollowed))
+      count.records += Gunzip.countOf(end)
+      count.blankLines += end.blankLines
+      if (Gunzip.isUnterminated(end) && isFollowed) yield* handOn([lineFeed(run.options.format)])
+    }
+    return count
+  })
+
+const lineFeed = (format: StreamOptions["format"]): Uint8Array =>
+  format === "jsonl" ? Uint8Array.of(0x0a) : Uint8Array.from(Gunzip.lineFeedMember)
+
+/** How one file is proven and handed on: made once its first byte says what it is. */
+interface Reader {
+  readonly push: (block: Uint8Array) => Effect.Effect<unknown, Gunzip.GzipFault | ResultsCorrupt>
+  readonly end: Effect.Effect<Gunzip.Position, Gunzip.GzipFault | ResultsCorrupt>
+}
+
+const readerOf = (
+  { options, settings }: Run,
+  planned: ResultPlan.PlannedFile,
+  first: Uint8Array,
+  handOn: HandOn,
+  isFollowed: boolean
+): Effect.Effect<Reader, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const isText = options.format === "jsonl"
+    const isPlain = first.length === 0 ? planned.target !== "merged" : PlainLines.mayBegin(first)
+    if (isPlain) {
+      if (isText || first.length === 0) return PlainLines.make(handOn)
+      const lines = PlainLines.make()
+      const member = yield* Compression.make(handOn)
+      return {
+        push: (block) => Effect.zipRight(lines.push(block), member.push(block)),
+        end: Effect.zipRight(member.end, lines.end)
       }
     }
-    return records
+    const lines = yield* Gunzip.make({
+      maxLineBytes: settings.transfer.maxLineBytes,
+      chunkBytes,
+      chunksHeld: 1,
+      onInflated: isText ? handOn : undefined
+    })
+    if (isText) {
+      const release = (block: Uint8Array) => Effect.sync(() => Buffers.release(block))
+      return { ...lines, push: (block) => Effect.zipRight(lines.push(block), release(block)) }
+    }
+    const zeros = withheld(handOn)
+    return {
+      push: (block) => Effect.zipRight(lines.push(block), isFollowed ? zeros.push(block) : handOn([block])),
+      end: Effect.tap(lines.end, ({ padding }) => zeros.end(padding))
+    }
   })
+
+/** Hands on blocks without the zeros at their end until it is known that they are no padding. */
+const withheld = (handOn: HandOn) => {
+  let zeros = 0
+  const handOnZeros = (count: number) => {
+    const lengths = Array.from({ length: Math.ceil(count / chunkBytes) }, (_, index) =>
+      Math.min(chunkBytes, count - index * chunkBytes)
+    )
+    return Effect.forEach(lengths, (length) => handOn([new Uint8Array(length)]), { discard: true })
+  }
+  return {
+    push: (block: Uint8Array) =>
+      Effect.suspend(() => {
+        const length = block.findLastIndex((byte) => byte !== 0) + 1
+        const before = length === 0 ? 0 : zeros
+        zeros += block.length - length - before
+        if (length === 0) return Effect.void
+        return Effect.zipRight(handOnZeros(before), handOn([block.subarray(0, length)]))
+      }),
+    end: (padding: number) => Effect.suspend(() => handOnZeros(zeros - padding))
+  }
+}
 
 /** One file: fetched, inflated and handed on, each a step ahead of the next. */
 const pumpFile = (
   run: Run,
   planned: ResultPlan.PlannedFile,
-  handOn: HandOn
+  handOn: HandOn,
+  isFollowed: boolean
 ): Effect.Effect<Gunzip.Position, StreamError, BatchHttp | Scope.Scope> =>
   Effect.gen(function* () {
-    const { options, settings } = run
-    const lines = yield* Gunzip.make({
-      maxLineBytes: settings.transfer.maxLineBytes,
-      chunkBytes,
-      chunksHeld: 1,
-      onInflated: options.format === "jsonl" ? handOn : undefined
-    })
     const blocks = yield* Queue.bounded<Option.Option<Uint8Array>>(1)
     const fetched = fetchAll(run, planned, (block) =>
       Queue.offer(blocks, Option.some(new Uint8Array(block)))
     ).pipe(Effect.zipRight(Queue.offer(blocks, Option.none())))
-    const take = (block: Uint8Array) =>
-      Effect.zipRight(
-        lines.push(block),
-        options.format === "jsonl" ? Effect.sync(() => Buffers.release(block)) : handOn([block])
-      )
     const proven = Effect.gen(function* () {
       let block = yield* Queue.take(blocks)
+      const first = Option.getOrElse(block, () => new Uint8Array(0))
+      const reader = yield* readerOf(run, planned, first, handOn, isFollowed)
       while (Option.isSome(block)) {
-        yield* take(block.value)
+        yield* reader.push(block.value)
         block = yield* Queue.take(blocks)
       }
-      return yield* lines.end
+      return yield* reader.end
     }).pipe(Effect.catchTag("GzipFault", (fault) => Proof.corrupt(planned.name, fault)))
     const [end] = yield* Effect.all([proven, fetched], { concurrency: 2 })
     return end

@@ -186,8 +186,17 @@ const deliverNothing = (
   Effect.gen(function* () {
     yield* way.destination.prepare
     const bytes = yield* way.destination.publishNothing
-    const nothing = { files: [], bytes: bytes.length, records: 0, retries: 0, resumedBytes: 0 }
-    return yield* makeReceipt(run, { ...way, assembled: { ...nothing, sha256: Digest.sha256Of(bytes) } }, 0)
+    const assembled: Assembly.Assembled = {
+      files: [],
+      bytes: bytes.length,
+      sha256: Digest.sha256Of(bytes),
+      records: 0,
+      blankLines: 0,
+      compressedHere: false,
+      retries: 0,
+      resumedBytes: 0
+    }
+    return yield* makeReceipt(run, { ...way, assembled }, 0)
   })
 
 /** Fetches, proves and publishes, alone at this destination. */
@@ -290,7 +299,8 @@ const isCurable = (error: RowsError): boolean =>
   (error._tag === "ResultsUnavailable" && error.reason === "Changed") ||
   (error._tag === "ResultsCorrupt" && error.reason !== "RowCount")
 
-const isComplete = (run: Run, { assembled }: Found): boolean => assembled.records === run.batch.resultCount
+const isComplete = (run: Run, { assembled }: Found): boolean =>
+  Proof.isComplete(assembled, run.batch.resultCount)
 
 const inWords = ({ assembled, plan }: Found): string =>
   `${assembled.records} rows in the ${plan.source === "merged" ? "merged file" : `${plan.files.length} part files`}`
@@ -330,7 +340,9 @@ const makeReceipt = (
         resultCount: run.batch.resultCount,
         entitiesRequested: run.batch.entitiesRequested,
         entitiesFulfilled: run.batch.entitiesFulfilled,
-        complete: assembled.records === run.batch.resultCount,
+        blankLines: Option.liftPredicate(assembled.blankLines, (count) => count > 0),
+        complete: Proof.isComplete(assembled, run.batch.resultCount),
+        compressedHere: assembled.compressedHere ? Option.some(true) : Option.none(),
         source: plan.source,
         parts: assembled.files.map((file) => {
           const output =

@@ -87,6 +87,13 @@ export interface FileTransfer<E = never> {
   readonly isConditional: () => boolean
   /** Notes that the host cannot do `If-Match`. */
   readonly dropCondition: () => void
+  /** Whether the host sends JSON lines without compression. They are asked for whole: their ranges are not reliable. */
+  readonly isPlain: () => boolean
+  /**
+   * Notes that what comes from the first byte on is plain, or is gzip. Gives whether it can be: once bytes are believed to
+   * be the one, they do not become the other.
+   */
+  readonly takeAs: (form: "gzip" | "plain") => boolean
   /** Notes a try after a failure. */
   readonly retried: () => void
   /** How many tries there were after a failure. */
@@ -126,6 +133,7 @@ export const make = <E>(options: {
     let missing = 0
     let deadGeneration = -1
     let takesCondition = true
+    let isPlain = false
     let [crc, crcEnd] = [0, 0]
 
     if (restored !== undefined) {
@@ -185,13 +193,19 @@ export const make = <E>(options: {
       sync: target.sync,
       snapshot: () =>
         Option.flatMap(identity, ({ etag }) =>
-          cells !== undefined && FileResponse.isStrong(etag)
+          cells !== undefined && FileResponse.isStrong(etag) && !isPlain
             ? Option.some({ etag, total: cells.total, cellBytes: cells.cellBytes, filled: cells.filled() })
             : Option.none()
         ),
       crcBefore: (position) => (position === crcEnd ? Option.some(crc) : Option.none()),
       isConditional: () => takesCondition && isStrong(),
       dropCondition: () => void (takesCondition = false),
+      isPlain: () => isPlain,
+      takeAs: (form) => {
+        if (Option.isSome(identity)) return isPlain === (form === "plain")
+        isPlain = form === "plain"
+        return true
+      },
       retried: () => void (retries += 1),
       retries: () => retries,
       linkDied: ({ generation, reason }) => {

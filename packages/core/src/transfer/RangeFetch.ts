@@ -182,7 +182,7 @@ const request = <E>(
 const headersFor = <E>({ end, file, position }: Run<E>): Record<string, string> => ({
   accept: "*/*",
   "accept-encoding": "identity",
-  range: `bytes=${position}-${Number.isFinite(end) ? end - 1 : ""}`,
+  ...(file.isPlain() ? {} : { range: `bytes=${position}-${Number.isFinite(end) ? end - 1 : ""}` }),
   ...Option.match(Option.filter(file.identity(), file.isConditional), {
     onNone: () => ({}),
     onSome: ({ etag }) => ({ "if-match": etag })
@@ -210,7 +210,7 @@ const receive = <E>(
     const blocks = yield* Blocks.make(response, { size: blockBytes, idle: idleTimeout })
     const begun = run.position
     let next = yield* nextBlock(run, blocks, idleTimeout)
-    if (begun === answer.skip) yield* checkMagic(run, next)
+    if (begun === answer.skip) yield* checkMagic(run, next, answer.whole)
     yield* settle(run, answer.identity, answer.whole)
     while (Option.isSome(next) && run.position < run.end) {
       connection.received(next.value.length)
@@ -312,24 +312,44 @@ const store = <E>(run: Run<E>, block: Uint8Array): Effect.Effect<void, Failure<E
     yield* shared.onWritten(file, bytes.length)
   })
 
-/** Fails if a body from the file's first byte on is not gzip. It comes first: a page must not even name the version. */
-const checkMagic = <E>(run: Run<E>, first: Option.Option<Uint8Array>): Effect.Effect<void, Failure<E>> =>
-  Option.match(first, {
-    onNone: () => Effect.void,
-    onSome: (block) => (looksLikeGzip(block) ? Effect.void : Effect.fail(noGzip(run, block)))
+/**
+ * Fails if a body from the file's first byte on is neither gzip nor JSON lines. It comes first: a page must not even name
+ * the version.
+ */
+const checkMagic = <E>(
+  run: Run<E>,
+  first: Option.Option<Uint8Array>,
+  whole: boolean
+): Effect.Effect<void, Failure<E>> =>
+  Effect.suspend(() => {
+    if (Option.isNone(first)) return Effect.void
+    const form = formOf(first.value)
+    const wasPlain = run.file.isPlain()
+    if (form !== "gzip" && form !== "plain") return Effect.fail(noGzip(run, form))
+    if (!run.file.takeAs(form)) {
+      return Effect.fail(noGzip(run, form === "gzip" ? "gzip, in place of what came before" : plainJson))
+    }
+    if (form === "gzip" || whole) return Effect.void
+    // A part of them may be a part of the compressed bytes, inflated: they are asked for whole, at once.
+    const isPart = noGzip(run, plainJson)
+    return Effect.fail(wasPlain ? isPart : { ...isPart, remedy: Effect.void })
   })
 
-const looksLikeGzip = (block: Uint8Array): boolean =>
-  block[0] === 0x1f && (block.length === 1 || block[1] === 0x8b)
+const plainJson = "JSON that is not compressed"
 
-const noGzip = <E>(run: Run<E>, block: Uint8Array): Failure<E> => {
-  const first = String.fromCharCode(block[0] ?? 0)
-  const actual =
-    first === "<"
-      ? "a web page or XML"
-      : first === "{" || first === "["
-        ? "JSON that is not compressed"
-        : "other bytes"
+/** What a file is by its first bytes; in words, if it is nothing that we take. */
+const formOf = (block: Uint8Array): string => {
+  if (block[0] === 0x1f && (block.length === 1 || block[1] === 0x8b)) return "gzip"
+  const text = new TextDecoder().decode(block.subarray(0, 256)).trimStart()
+  if (text.startsWith("<")) return "a web page or XML"
+  if (text.startsWith("[")) return "a list in JSON, not JSON lines"
+  if (apiError.test(text)) return "JSON that says an error"
+  return text === "" || text.startsWith("{") ? "plain" : "other bytes"
+}
+
+const apiError = /^\{\s*"(?:error|errors|message|code|detail)"\s*:/iu
+
+const noGzip = <E>(run: Run<E>, actual: string): Failure<E> => {
   const file = run.file.planned.name
   return {
     ...trouble(run, "Protocol", `the body is ${actual}, not gzip`),

@@ -1,7 +1,7 @@
 import { FileSystem, Path } from "@effect/platform"
 import { NodeContext, NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { type JobSpec, Sandbox } from "@org/batch-sandbox"
+import { type Fault, type JobSpec, Sandbox } from "@org/batch-sandbox"
 import { Effect, Either, Fiber, Layer, Option, Random, Redacted, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { gunzipSync } from "node:zlib"
@@ -111,6 +111,135 @@ describe("Retrieval", () => {
       )
     )
   }
+
+  describe("files that others write otherwise", () => {
+    const on = (path: string, effects: Fault.Effects): Fault.Rule => ({
+      on: { server: "storage", path },
+      times: -1,
+      do: effects
+    })
+    const clean = { source: "parts", records: 40, complete: true } as const
+    const plain = { text: { plain: true } }
+
+    for (const [name, rules, spec, expected] of [
+      [
+        "blank lines",
+        [on("merged", { text: { blankLines: 2 } })],
+        {},
+        { records: 40, blankLines: Option.some(4) }
+      ],
+      [
+        "blank lines that are counted",
+        [on("merged", { text: { blankLines: 2 } })],
+        { resultCount: 44, downloadUrls: false },
+        { records: 40, resultCount: 44, blankLines: Option.some(4) }
+      ],
+      [
+        "a byte order mark",
+        [on("merged", { text: { bom: true } })],
+        {},
+        { records: 40, blankLines: Option.none() }
+      ],
+      [
+        "zeros behind the end",
+        [on("merged", { extraBytes: { n: 700, kind: "zeros" } })],
+        {},
+        { records: 40 }
+      ],
+      ["no compression", [on("merged", plain)], {}, { records: 40 }],
+      [
+        "a last line without a line feed",
+        [on("merged", { text: { unterminated: true } })],
+        {},
+        { records: 40 }
+      ]
+    ] as const) {
+      for (const format of ["jsonl.gz", "jsonl", "csv"] as const) {
+        it.scopedLive(`${name}: ${format}`, () =>
+          withJob({ records: 40, ...spec }, ({ fs, id, output, sandbox }) =>
+            Effect.gen(function* () {
+              yield* sandbox.script(...rules)
+              const receipt = yield* Retrieval.download(id, { output, format, receipt: true })
+              expect(receipt).toMatchObject({ ...expected, source: "merged", complete: true })
+              expect(Option.isSome(receipt.compressedHere)).toBe(
+                name === "no compression" && format === "jsonl.gz"
+              )
+              const bytes = yield* fs.readFile(output)
+              expect(receipt).toMatchObject({ bytes: bytes.length, sha256: sha256(bytes) })
+              const text = Buffer.from(format === "jsonl.gz" ? gunzipSync(bytes) : bytes).toString()
+              if (format !== "csv") expect(recordsOf(text)).toHaveLength(40)
+              if (format !== "jsonl.gz") expect(text.startsWith("\ufeff")).toBe(false)
+              expect(yield* Verification.verify(output)).toMatchObject({ records: 40 })
+              expect((yield* listing(output)).filter((file) => !file.endsWith(".json"))).toEqual([
+                "out.jsonl.gz"
+              ])
+            })
+          )
+        )
+      }
+    }
+
+    for (const [name, ...rules] of [
+      ["parts without a last line feed", on("part", { text: { unterminated: true } })],
+      ["a part without a byte", on("part-001", { emptied: true })],
+      ["parts with zeros behind their end", on("part", { extraBytes: { n: 700, kind: "zeros" } })],
+      ["a part without compression", on("part-001", plain)],
+      [
+        "parts without compression or a last line feed",
+        on("part", { text: { plain: true, unterminated: true } })
+      ],
+      ["parts with byte order marks and blank lines", on("part", { text: { bom: true, blankLines: 1 } })]
+    ] as const) {
+      for (const format of ["jsonl.gz", "jsonl", "csv"] as const) {
+        it.scopedLive(`${name}: joined as ${format}`, () =>
+          withJob({ records: 40, parts: 4, downloadUrl: false }, ({ fs, id, output, sandbox }) =>
+            Effect.gen(function* () {
+              const lost = name.includes("without a byte") ? 10 : 0
+              yield* sandbox.script(...rules)
+              const receipt = yield* Retrieval.download(id, {
+                output,
+                format,
+                receipt: true,
+                allowIncomplete: lost > 0
+              })
+              expect(receipt).toMatchObject({ ...clean, records: 40 - lost, complete: lost === 0 })
+              const bytes = yield* fs.readFile(output)
+              expect(receipt).toMatchObject({ bytes: bytes.length, sha256: sha256(bytes) })
+              const text = Buffer.from(format === "jsonl.gz" ? gunzipSync(bytes) : bytes).toString()
+              if (format !== "csv") expect(recordsOf(text)).toHaveLength(40 - lost)
+              expect(yield* Verification.verify(output)).toMatchObject({ records: 40 - lost })
+              expect((yield* listing(output)).filter((file) => !file.endsWith(".json"))).toEqual([
+                "out.jsonl.gz"
+              ])
+            })
+          )
+        )
+      }
+      it.scopedLive(`${name}: kept separate`, () =>
+        withJob({ records: 40, parts: 4, downloadUrl: false }, ({ fs, id, output, sandbox }) =>
+          Effect.gen(function* () {
+            const lost = name.includes("without a byte") ? 10 : 0
+            yield* sandbox.script(...rules)
+            const receipt = yield* Retrieval.download(id, {
+              output,
+              parts: true,
+              receipt: true,
+              allowIncomplete: lost > 0
+            })
+            expect(receipt).toMatchObject({ ...clean, records: 40 - lost, complete: lost === 0 })
+            const names = (yield* fs.readDirectory(output)).toSorted()
+            const files = yield* Effect.forEach(names, (file) => fs.readFile(`${output}/${file}`))
+            expect(files).toHaveLength(4)
+            expect(receipt.sha256).toBe(sha256(Buffer.concat(files)))
+            expect(receipt.parts.map(({ bytes }) => bytes)).toEqual(files.map(({ length }) => length))
+            const texts = files.map((file) => (file.length === 0 ? "" : gunzipSync(file).toString()))
+            expect(texts.flatMap(recordsOf)).toHaveLength(40 - lost)
+            expect(yield* Verification.verify(output)).toMatchObject({ records: 40 - lost })
+          })
+        )
+      )
+    }
+  })
 
   it.scopedLive("an empty result is an empty gzip member, without a request for the file", () =>
     withJob({ records: 0 }, ({ fs, id, output, sandbox }) =>
@@ -523,6 +652,14 @@ const rows = (bytes: Uint8Array): ReadonlyArray<unknown> =>
     .toString()
     .trimEnd()
     .split("\n")
+    .map((line) => JSON.parse(line))
+
+/** The records of a text whose lines may be blank or begin with a byte order mark. */
+const recordsOf = (text: string): ReadonlyArray<unknown> =>
+  text
+    .split("\n")
+    .map((line) => line.replace(/^\ufeff/u, "").trim())
+    .filter((line) => line !== "")
     .map((line) => JSON.parse(line))
 
 const progress = (events: ReadonlyArray<Retrieval.Event>) =>
