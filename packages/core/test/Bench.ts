@@ -67,10 +67,12 @@ export const make = (
         maxRetryAfter: "2s",
         ...options.retry
       },
+      poll: { initialDelay: "20ms", minDelay: "10ms", maxDelay: "60ms" },
       transfer: {
         idleTimeout: "10s",
         syncInterval: "20ms",
         maxConnections: 4,
+        settle: "0ms",
         ...sizes,
         ...options.transfer
       }

@@ -193,6 +193,7 @@ const bring = (
         file.growing
           .advance(contiguous())
           .pipe(Effect.zipRight(progress.brought(bytes)), Effect.zipRight(checkpoints.written)),
+      onSettling: (pause) => options.emit({ _tag: "Settling", ...pause }),
       onRetry: ({ planned }, detail, delay) =>
         options.emit({ _tag: "Retrying", file: planned.name, detail, delay })
     })

@@ -12,7 +12,7 @@
  *     Stream.runFold(0, (sum, chunk) => sum + chunk.length)
  *   )
  */
-import { Effect, Mailbox, Option, Queue, type Scope, Stream } from "effect"
+import { Effect, Either, Mailbox, Option, Queue, type Scope, Stream } from "effect"
 import type { Batch } from "../model/Batch.js"
 import { BatchClient } from "../status/BatchClient.js"
 import { BatchConfig, type Settings } from "../model/BatchConfig.js"
@@ -37,6 +37,7 @@ import * as ResultLinks from "../transfer/ResultLinks.js"
 import * as ResultPlan from "../transfer/ResultPlan.js"
 import * as Condition from "../disk/Condition.js"
 import * as FileTransfer from "../transfer/FileTransfer.js"
+import * as Settling from "../transfer/Settling.js"
 import * as Throttle from "../retry/Throttle.js"
 import * as RangeFetch from "../transfer/RangeFetch.js"
 
@@ -59,15 +60,24 @@ export type StreamError =
 export type Needs = BatchClient | BatchConfig | BatchHttp
 
 /** The results of a completed job, as bytes. A reader that stops ends the transfer; one that pauses pauses it. */
-export const make = (batch: Batch, options: StreamOptions): Stream.Stream<Uint8Array, StreamError, Needs> =>
+export const make = (
+  answered: Batch,
+  options: StreamOptions
+): Stream.Stream<Uint8Array, StreamError, Needs> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
+      const emit = options.onEvent ?? (() => Effect.void)
+      const batch = yield* Settling.links(answered, {
+        client: yield* BatchClient,
+        settings: yield* BatchConfig,
+        onPause: (pause) => emit({ _tag: "Settling", ...pause })
+      })
       const plan = yield* ResultPlan.make(batch, { parts: false })
       if (plan.source === "none") {
         return options.format === "jsonl.gz" ? Stream.make(Uint8Array.from(Gunzip.emptyMember)) : Stream.empty
       }
       const output = yield* Mailbox.make<Uint8Array, StreamError>(1)
-      const run: Run = { batch, options, plan, output, ...(yield* share(batch, options.onEvent)) }
+      const run: Run = { batch, options, plan, output, emit, ...(yield* share(batch, emit)) }
       yield* Effect.forkScoped(Mailbox.into(pump(run), output))
       return Mailbox.toStream(output)
     })
@@ -81,6 +91,7 @@ interface Run {
   readonly options: StreamOptions
   readonly plan: ResultPlan.ResultPlan
   readonly output: Mailbox.Mailbox<Uint8Array, StreamError>
+  readonly emit: Emit
   readonly settings: Settings
   readonly shared: RangeFetch.Shared
 }
@@ -88,7 +99,7 @@ interface Run {
 /** Takes the next bytes for the reader, in order. */
 type HandOn = (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, ResultsCorrupt>
 
-const share = (batch: Batch, emit: Emit = () => Effect.void) =>
+const share = (batch: Batch, emit: Emit) =>
   Effect.gen(function* () {
     const config = yield* BatchConfig
     const { retry, transfer } = config
@@ -97,46 +108,71 @@ const share = (batch: Batch, emit: Emit = () => Effect.void) =>
       links: yield* ResultLinks.make(batch, {
         client: yield* BatchClient,
         settings: config,
-        onRefresh: emit({ _tag: "LinkRefreshed" })
+        onRefresh: (detail) => emit({ _tag: "LinkRefreshed", detail })
       }),
       throttle: yield* Throttle.make(retry),
       connections: yield* Connections.make({ initial: 1, most: 1, changed }),
       isSurplus: Effect.succeed(false),
       onWritten: () => Effect.void,
       onSize: () => Effect.void,
+      onSettling: (pause) => emit({ _tag: "Settling", ...pause }),
       onRetry: ({ planned }, detail, delay) => emit({ _tag: "Retrying", file: planned.name, detail, delay })
     }
     const blockBytes = Math.min(transfer.blockBytes, chunkBytes)
     return { shared, settings: { ...config, transfer: { ...transfer, blockBytes } } }
   })
 
-/** All rows. If the merged file has not all of them, the part files may go on where it ended. */
+/**
+ * All rows. If the merged file has not all of them, the part files may go on where it ended; and if the job says later
+ * that there are more, or its files are other ones, these may.
+ */
 const pump = (run: Run): Effect.Effect<void, StreamError, BatchHttp> =>
   Effect.gen(function* () {
-    const { batch, options, output, plan } = run
-    const offer: HandOn = (chunks) => Effect.asVoid(output.offerAll(chunks))
-    const other =
-      options.format === "jsonl" ? ResultPlan.alternative(batch, plan) : Option.none<ResultPlan.ResultPlan>()
+    const { batch, options, output, plan, settings, shared } = run
+    const isText = options.format === "jsonl"
     const read = { bytes: 0, crc: 0 }
-    const note: HandOn = (chunks) => {
-      for (const chunk of chunks) {
+    const offer: HandOn = (chunks) => {
+      for (const chunk of isText ? chunks : []) {
         read.bytes += chunk.length
         read.crc = Digest.crc32(chunk, read.crc)
       }
-      return offer(chunks)
+      return Effect.asVoid(output.offerAll(chunks))
     }
-    const first = yield* pumpFiles(run, plan, Option.isSome(other) ? note : offer)
-    if (Proof.isComplete(first, batch.resultCount)) return
-    if (Option.isNone(other) || first.records > batch.resultCount) {
-      return yield* wrongCount(batch, `${first.records} rows`)
+    const counts: Counts = [{ plan, count: yield* pumpFiles(run, plan, offer) }]
+    const other = isText ? ResultPlan.alternative(batch, plan) : Option.none()
+    const isShort = (announced: number) =>
+      counts.every(({ count }) => !Proof.isComplete(count, announced) && count.records <= announced)
+    if (isShort(batch.resultCount) && Option.isSome(other)) {
+      const count = yield* pumpFiles(run, other.value, behind(batch, { ...read }, offer))
+      counts.push({ plan: other.value, count })
     }
-    const second = yield* pumpFiles(run, other.value, behind(batch, read, offer))
-    if (Proof.isComplete(second, batch.resultCount)) return
-    return yield* wrongCount(
-      batch,
-      `${first.records} rows in the merged file and ${second.records} rows in the part files`
-    )
+    let latest = yield* shared.links.batch
+    const most = () => counts.reduce((a, b) => (b.count.records > a.count.records ? b : a))
+    const isComplete = () => Proof.isComplete(most().count, latest.resultCount)
+    const recount = Settling.recount({
+      settings,
+      ask: Effect.option(shared.links.ask),
+      isNews: (fresh) =>
+        Effect.succeed(fresh.status === "completed" && !Settling.isSameResult(latest, fresh)),
+      onPause: (pause) => run.emit({ _tag: "Settling", ...pause })
+    })
+    while (!isComplete()) {
+      const told = counts.map(inWords).join(" and ")
+      const fresh = yield* recount.next(`${told}, of ${latest.resultCount} announced`)
+      if (Option.isNone(fresh)) return yield* wrongCount(latest, told)
+      latest = fresh.value
+      const next = ResultPlan.make(latest, { parts: false })
+      if (isComplete() || !isText || Either.isLeft(next)) continue
+      const count = yield* pumpFiles(run, next.right, behind(latest, { ...read }, offer))
+      counts.splice(0, counts.length, { plan: next.right, count })
+    }
   })
+
+/** What each way to the rows has brought. What was handed on is what the longest has. */
+type Counts = Array<{ readonly count: Proof.Count; readonly plan: ResultPlan.ResultPlan }>
+
+const inWords = ({ count, plan }: Counts[number]): string =>
+  `${count.records} rows in the ${plan.source === "merged" ? "merged file" : "part files"}`
 
 /** Hands on what follows the bytes that were read already, if these are the same. */
 const behind = (

@@ -71,8 +71,8 @@ export type FileResponse = Data.TaggedEnum<{
   Unconditional: { readonly detail: string }
   /** The link is past its time, or is no longer honoured. */
   Expired: { readonly detail: string }
-  /** No object, or no right to it. */
-  Missing: { readonly detail: string }
+  /** No object, or no right to it. `isAbsent` when the host says that there is none: it may be about to come. */
+  Missing: { readonly detail: string; readonly isAbsent: boolean }
   /** The host sends us to another place, for this once. */
   Redirect: { readonly location: string }
   /** The host is overloaded or ill; later it may answer. */
@@ -121,7 +121,9 @@ export const judge = (
     return FileResponse.Expired({ detail })
   }
   if (status === 204) return FileResponse.Broken({ detail: `${detail}: an answer without a body` })
-  if (status === 403 || status === 404 || status === 410) return FileResponse.Missing({ detail })
+  if (status === 403 || status === 404 || status === 410) {
+    return FileResponse.Missing({ detail, isAbsent: status === 404 || code === "NoSuchKey" })
+  }
   if (asked.isConditional && (status === 400 || status === 501)) return FileResponse.Unconditional({ detail })
   return FileResponse.Refused({ status, detail, isLink: status === 400 || status === 401 })
 }

@@ -99,6 +99,11 @@ export interface FileTransfer<E = never> {
   /** How many tries there were after a failure. */
   readonly retries: () => number
   /**
+   * Notes that there is no object at a moment of the monotonic clock. Gives since when, by the same clock: none the first
+   * time since the last progress.
+   */
+  readonly absentSince: (nanos: bigint) => Option.Option<bigint>
+  /**
    * Notes that a link was found dead, once for each generation of links. Gives why to give up, when fresh links have
    * brought nothing too often: at most one after a missing object or a refusal, `maxRefreshes` in all, since the last
    * progress.
@@ -134,6 +139,7 @@ export const make = <E>(options: {
     let deadGeneration = -1
     let takesCondition = true
     let isPlain = false
+    let absentSince: bigint | undefined
     let [crc, crcEnd] = [0, 0]
 
     if (restored !== undefined) {
@@ -188,6 +194,7 @@ export const make = <E>(options: {
           written += bytes.length
           renewals = 0
           missing = 0
+          absentSince = undefined
         }),
       written: () => written,
       sync: target.sync,
@@ -208,6 +215,11 @@ export const make = <E>(options: {
       },
       retried: () => void (retries += 1),
       retries: () => retries,
+      absentSince: (nanos) => {
+        const before = Option.fromNullable(absentSince)
+        absentSince ??= nanos
+        return before
+      },
       linkDied: ({ generation, reason }) => {
         if (generation > deadGeneration) {
           deadGeneration = generation

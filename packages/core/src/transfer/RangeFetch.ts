@@ -33,6 +33,7 @@ import type { Connection, Connections } from "./Connections.js"
 import * as FileResponse from "./FileResponse.js"
 import type * as FileTransfer from "./FileTransfer.js"
 import type * as ResultLinks from "./ResultLinks.js"
+import * as Settling from "./Settling.js"
 
 /** What the connections of one retrieval share. `E` is what its target can fail with. */
 export interface Shared<E = never> {
@@ -46,6 +47,8 @@ export interface Shared<E = never> {
   readonly onWritten: (file: FileTransfer.FileTransfer<E>, bytes: number) => Effect.Effect<void>
   /** Told once of each file's size; fails where there is no room for it. */
   readonly onSize: (file: FileTransfer.FileTransfer<E>, bytes: number) => Effect.Effect<void, E>
+  /** Told before the pause in which an object may come that is not there. */
+  readonly onSettling: (pause: Settling.Pause) => Effect.Effect<void>
   /** Told before the pause before another try. */
   readonly onRetry: (
     file: FileTransfer.FileTransfer<E>,
@@ -108,6 +111,9 @@ interface Run<E> {
   left: boolean
 }
 
+/** What a request needs of a run. */
+type Question<E> = Pick<Run<E>, "file" | "settings" | "files" | "position" | "end">
+
 type Failure<E> = RetryPolicy.Failure<FetchError | E>
 
 type Body = Data.TaggedEnum.Value<FileResponse.FileResponse, "Body">
@@ -139,6 +145,9 @@ const attempt = <E>(run: Run<E>): Effect.Effect<void, Failure<E>, Scope.Scope> =
       case "Expired":
       case "Missing": {
         const expired = answer._tag === "Expired" || (yield* shared.links.isExpired(link))
+        if (!expired && answer._tag === "Missing" && answer.isAbsent) {
+          return yield* Effect.fail(absent(run, link, answer.detail))
+        }
         return yield* Effect.fail(dead(run, link, expired ? "Expired" : "Missing", answer))
       }
       case "Busy":
@@ -157,7 +166,7 @@ const attempt = <E>(run: Run<E>): Effect.Effect<void, Failure<E>, Scope.Scope> =
 
 /** A ranged GET without anything that could identify the account. Temporary redirects are followed, a few, safely. */
 const request = <E>(
-  run: Run<E>,
+  run: Question<E>,
   url: string,
   redirects: number
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, Failure<E>, Scope.Scope> =>
@@ -179,7 +188,7 @@ const request = <E>(
     return yield* request(run, next.href, redirects - 1)
   })
 
-const headersFor = <E>({ end, file, position }: Run<E>): Record<string, string> => ({
+const headersFor = <E>({ end, file, position }: Question<E>): Record<string, string> => ({
   accept: "*/*",
   "accept-encoding": "identity",
   ...(file.isPlain() ? {} : { range: `bytes=${position}-${Number.isFinite(end) ? end - 1 : ""}` }),
@@ -360,7 +369,7 @@ const noGzip = <E>(run: Run<E>, actual: string): Failure<E> => {
 
 /** A failure that another try may mend: `TransferFailed` if none does. */
 const trouble = <E>(
-  { file }: Run<E>,
+  { file }: Pick<Run<E>, "file">,
   reason: TransferFailed["reason"],
   detail: string,
   status: Option.Option<number> = Option.none()
@@ -372,13 +381,16 @@ const trouble = <E>(
 })
 
 /** A failure that no other try will mend. */
-const refused = <E>(run: Run<E>, status: number, detail: string): Failure<E> => ({
+const refused = <E>(run: Pick<Run<E>, "file">, status: number, detail: string): Failure<E> => ({
   ...trouble(run, "Protocol", detail, Option.some(status)),
   retry: "Never"
 })
 
 /** A failed connection. A certificate that nobody vouches for, or a place where no link may lead, stays what it is. */
-const unreachable = <E>(run: Run<E>, { detail, retryable }: BatchHttp.NetworkFailure): Failure<E> => {
+const unreachable = <E>(
+  run: Pick<Run<E>, "file">,
+  { detail, retryable }: BatchHttp.NetworkFailure
+): Failure<E> => {
   const failure: Failure<E> = trouble(run, "Transport", detail)
   return retryable ? failure : { ...failure, retry: "Never" }
 }
@@ -440,7 +452,44 @@ const dead = <E>(
     ...RetryPolicy.final(end(reason)),
     remedy: Effect.suspend((): Effect.Effect<void, FetchError> => {
       const hopeless = file.linkDied({ generation: link.generation, reason })
-      return Option.isSome(hopeless) ? Effect.fail(end(hopeless.value)) : shared.links.renew(link)
+      return Option.isSome(hopeless)
+        ? Effect.fail(end(hopeless.value))
+        : shared.links.renew(link, { detail: reason === "Expired" ? undefined : detail })
     })
   }
 }
+
+/** There is no object. The first time a fresh link is asked for at once; then it is waited for. */
+const absent = <E>(run: Run<E>, link: ResultLinks.ResultLink, detail: string): Failure<E> => {
+  const { file, settings, shared } = run
+  const end = unavailable(run, "Missing", detail)
+  const remedy: Effect.Effect<void, FetchError> = Effect.gen(function* () {
+    const before = file.absentSince(yield* Clock.currentTimeNanos)
+    if (Option.isNone(before)) return yield* shared.links.renew(link, { detail })
+    const delay = yield* Settling.pause(settings, yield* Settling.since(before.value))
+    if (Option.isNone(delay)) return yield* end
+    const pause = { cause: "Missing", detail: `${file.planned.name}: ${detail}`, delay: delay.value } as const
+    const first = Effect.zipRight(shared.onSettling(pause), Effect.sleep(delay.value))
+    return yield* shared.links.renew(link, { first })
+  })
+  return { ...RetryPolicy.final(end), remedy }
+}
+
+/**
+ * Which version of a file lies there now, by a request for its first byte; none if that does not say.
+ */
+export const look = (
+  links: ResultLinks.Links,
+  file: FileTransfer.FileTransfer
+): Effect.Effect<Option.Option<FileResponse.Identity>, never, BatchHttp.BatchHttp | BatchConfig> =>
+  Effect.gen(function* () {
+    const { files } = yield* BatchHttp.BatchHttp
+    const settings = yield* BatchConfig
+    const asked = { position: 0, end: 1, identity: file.identity(), isConditional: false }
+    const question = { ...asked, file, settings, files: HttpClient.withScope(files) }
+    const { url } = yield* Effect.mapError(links.get(file.planned.target), RetryPolicy.final)
+    const { headers, status } = yield* request(question, Redacted.value(url), settings.transfer.maxRedirects)
+    const now = yield* Clock.currentTimeMillis
+    const answer = FileResponse.judge({ status, headers, body: "" }, { ...asked, now })
+    return answer._tag === "Body" ? Option.some(answer.identity) : Option.none()
+  }).pipe(Effect.scoped, Effect.option, Effect.map(Option.flatten))

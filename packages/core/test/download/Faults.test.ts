@@ -20,6 +20,8 @@ interface Row {
   /** Only the rows must be those of a clean download, since the bytes are not as they were stored. */
   readonly rowsOnly?: boolean
   readonly requests: number
+  /** Default `0ms`. */
+  readonly settle?: string
   /** Of the API; the first one is for the job. */
   readonly statusCalls?: number
   /** Events that must be told, or, with a `!`, must not. */
@@ -790,6 +792,37 @@ const links: ReadonlyArray<Row> = [
   },
   ...[
     { status: 404, body: "<Error><Code>NoSuchKey</Code></Error>" },
+    { status: 404 },
+    { status: 403, body: "<Error><Code>NoSuchKey</Code></Error>" }
+  ].map((respond) => ({
+    name: `an object that comes late: ${respond.status} ${respond.body ?? "without a body"}, four times`,
+    settle: "20s",
+    rules: [on({ respond }, { times: 4 })],
+    expected: "whole" as const,
+    requests: clean + 4,
+    statusCalls: 5,
+    events: ["Settling", "LinkRefreshed", "!Restarted", "!Retrying"]
+  })),
+  {
+    name: "parts that come late are waited for together",
+    settle: "20s",
+    job: { parts: 6 },
+    download: { parts: true },
+    rules: [on({ respond: { status: 404 } }, { times: 12 })],
+    expected: "whole",
+    requests: 30,
+    events: ["Settling", "!Restarted", "!Retrying"]
+  },
+  {
+    name: "an object that never comes",
+    settle: "200ms",
+    rules: [on({ respond: { status: 404 } }, forever)],
+    expected: { _tag: "ResultsUnavailable", reason: "Missing" },
+    requests: 20,
+    events: ["Settling", "!Restarted"]
+  },
+  ...[
+    { status: 404, body: "<Error><Code>NoSuchKey</Code></Error>" },
     { status: 403, body: "<Error><Code>AccessDenied</Code></Error>" },
     { status: 403, body: "<Error><Code>SignatureDoesNotMatch</Code></Error>" },
     { status: 403 },
@@ -939,7 +972,7 @@ layer(Bench.upstream, { excludeTestServices: true })("Faults", (it) => {
             const known = changes(row) ? undefined : jobs.get(keyOf(row))
             const bench = yield* Bench.make(row.job ?? merged, {
               id: known?.id,
-              transfer: { idleTimeout: patienceOf(row) }
+              transfer: { idleTimeout: patienceOf(row), settle: row.settle ?? "0ms" }
             })
             const before = (yield* bench.requests).length
             const { folder, fs, sandbox } = bench

@@ -273,7 +273,7 @@ const collect = <E>(stream: Stream.Stream<Uint8Array, E>) =>
     return { exit, read: Buffer.concat(chunks) }
   })
 
-const withJob = <A, E>(spec: JobSpec.JobSpec, use: (world: World) => Effect.Effect<A, E>) =>
+const withJob = <A, E>(spec: JobSpec.JobSpec, use: (world: World) => Effect.Effect<A, E>, settle = "0ms") =>
   Effect.gen(function* () {
     const sandbox = yield* Sandbox.Sandbox
     yield* sandbox.clearFaults
@@ -288,7 +288,7 @@ const withJob = <A, E>(spec: JobSpec.JobSpec, use: (world: World) => Effect.Effe
             baseUrl: sandbox.baseUrl,
             apiKey: Redacted.make(sandbox.apiKey),
             retry: { baseDelay: "2ms", maxDelay: "8ms", throttledBaseDelay: "2ms", throttledMaxDelay: "8ms" },
-            transfer: { idleTimeout: "800ms", cellBytes: 16_384, blockBytes: 4096 }
+            transfer: { settle, idleTimeout: "800ms", cellBytes: 16_384, blockBytes: 4096 }
           })
         ),
         Layer.provide(NodeHttpClient.layer)

@@ -112,6 +112,134 @@ describe("Retrieval", () => {
     )
   }
 
+  describe("a job that is completed before its results are to be seen", () => {
+    /** The first status answers are older than the job: these fields of them are others. */
+    const late = (
+      { id, sandbox }: Pick<Bench, "id" | "sandbox">,
+      fields: Readonly<Record<string, unknown>>,
+      times: number
+    ) =>
+      Effect.gen(function* () {
+        const answer: object = yield* Effect.promise(() =>
+          fetch(`${sandbox.baseUrl}/batch/${id}`, {
+            headers: { authorization: `Bearer ${sandbox.apiKey}` }
+          }).then((response) => response.json())
+        )
+        const body = JSON.stringify({ ...answer, ...fields })
+        yield* sandbox.script({ on: { server: "api" }, times, do: { respond: { status: 200, body } } })
+      })
+    const asked = (sandbox: Sandbox.Service) =>
+      Effect.map(sandbox.requests, (all) => all.filter(({ path }) => path.startsWith("/batch/")).length - 1)
+    const without = { download_url: null, download_urls: [] }
+
+    it.scopedLive("is asked again until it has links", () =>
+      withJob(
+        { records: 30 },
+        ({ events, id, output, sandbox }) =>
+          Effect.gen(function* () {
+            yield* late({ id, sandbox }, without, 4)
+            const receipt = yield* Retrieval.download(id, { output, onEvent: events.push })
+            expect(receipt).toMatchObject({ records: 30, complete: true })
+            expect(yield* asked(sandbox)).toBe(5)
+            const pauses = events.all.filter(({ _tag }) => _tag === "Settling")
+            expect(pauses).toHaveLength(4)
+            expect(pauses[0]).toMatchObject({
+              cause: "NoLink",
+              detail: "it announces 30 rows, but no link to them yet"
+            })
+          }),
+        "20s"
+      )
+    )
+
+    it.scopedLive("has no link in the end", () =>
+      withJob(
+        { records: 30, downloadUrl: false, downloadUrls: false },
+        ({ id, output, sandbox }) =>
+          Effect.gen(function* () {
+            expect(yield* Effect.flip(Retrieval.download(id, { output }))).toMatchObject({
+              _tag: "ResultsUnavailable",
+              reason: "NoLink"
+            })
+            expect(yield* asked(sandbox)).toBeGreaterThan(2)
+          }),
+        "300ms"
+      )
+    )
+
+    for (const [before, spec] of [
+      [20, {}],
+      [20, { downloadUrls: false }],
+      [50, { downloadUrls: false }]
+    ] as const) {
+      it.scopedLive(
+        `says ${before} rows first, and as many as there are later: ${JSON.stringify(spec)}`,
+        () =>
+          withJob(
+            { records: 30, ...spec },
+            ({ events, id, output, sandbox }) =>
+              Effect.gen(function* () {
+                yield* late({ id, sandbox }, { result_count: before }, 2)
+                const receipt = yield* Retrieval.download(id, { output, receipt: true, onEvent: events.push })
+                expect(receipt).toMatchObject({ records: 30, resultCount: 30, complete: true, retries: 0 })
+                expect(yield* Verification.verify(output)).toMatchObject({ records: 30 })
+                expect(yield* asked(sandbox)).toBe(3)
+                expect(events.all.filter(({ _tag }) => _tag === "Settling")).toHaveLength(2)
+                expect(yield* listing(output)).toEqual(["out.jsonl.gz", "out.jsonl.gz.receipt.json"])
+              }),
+            "300ms"
+          )
+      )
+    }
+
+    it.scopedLive("whose object is replaced by a whole one is fetched again", () =>
+      withJob(
+        { records: 30, downloadUrls: false },
+        ({ events, fs, id, output, sandbox }) =>
+          Effect.gen(function* () {
+            yield* withoutRows(sandbox, `${id}/merged`, 20, 1)
+            const receipt = yield* Retrieval.download(id, { output, onEvent: events.push })
+            expect(receipt).toMatchObject({ records: 30, complete: true })
+            expect(events.all.map(({ _tag }) => _tag)).toContain("Restarted")
+            expect(rows(yield* fs.readFile(output))).toHaveLength(30)
+          }),
+        "300ms"
+      )
+    )
+
+    it.scopedLive("whose count stays wrong is asked twice more, and not fetched again", () =>
+      withJob(
+        { records: 30, resultCount: 31, downloadUrls: false },
+        ({ events, id, output, sandbox }) =>
+          Effect.gen(function* () {
+            expect(
+              yield* Effect.flip(Retrieval.download(id, { output, onEvent: events.push }))
+            ).toMatchObject({ _tag: "ResultsCorrupt", reason: "RowCount" })
+            expect((yield* asked(sandbox)) + 1).toBe(3)
+            const ranges = (yield* sandbox.requests)
+              .filter(({ server }) => server === "storage")
+              .map(({ headers }) => headers["range"])
+            expect(ranges.filter((range) => range === "bytes=0-0")).toHaveLength(2)
+            expect(ranges.filter((range) => range?.startsWith("bytes=0-") === true)).toHaveLength(3)
+            expect(events.all.map(({ _tag }) => _tag)).not.toContain("Restarted")
+          }),
+        "300ms"
+      )
+    )
+
+    it.scopedLive("whose count changes while links are renewed is compared with the last one", () =>
+      withJob({ records: 30, downloadUrls: false }, ({ events, id, output, sandbox }) =>
+        Effect.gen(function* () {
+          yield* late({ id, sandbox }, { result_count: 20 }, 1)
+          yield* sandbox.script({ on: { server: "storage" }, do: { expired: true } })
+          const receipt = yield* Retrieval.download(id, { output, onEvent: events.push })
+          expect(receipt).toMatchObject({ records: 30, resultCount: 30, complete: true, urlRefreshes: 1 })
+          expect(events.all.map(({ _tag }) => _tag)).not.toContain("Restarted")
+        })
+      )
+    )
+  })
+
   describe("files that others write otherwise", () => {
     const on = (path: string, effects: Fault.Effects): Fault.Rule => ({
       on: { server: "storage", path },
@@ -630,7 +758,7 @@ describe("Retrieval", () => {
 // ----------------------------------------------------------------------------------------------------------------
 
 /** The objects of a path are the merged file of another job, with fewer rows. */
-const withoutRows = (sandbox: Sandbox.Service, path: string, records: number) =>
+const withoutRows = (sandbox: Sandbox.Service, path: string, records: number, times = -1) =>
   Effect.gen(function* () {
     const poor = yield* sandbox.createJob({ records, pendingMs: 0, processingMs: 0 })
     const answer = yield* Effect.promise(() =>
@@ -640,7 +768,7 @@ const withoutRows = (sandbox: Sandbox.Service, path: string, records: number) =>
     )
     yield* sandbox.script({
       on: { server: "storage", path },
-      times: -1,
+      times,
       do: { redirect: { to: String(Object(answer).download_url) } }
     })
   })
@@ -683,7 +811,11 @@ interface Bench {
   }
 }
 
-const withJob = <A, E>(spec: JobSpec.JobSpec, use: (bench: Bench) => Effect.Effect<A, E, Retrieval.Needs>) =>
+const withJob = <A, E>(
+  spec: JobSpec.JobSpec,
+  use: (bench: Bench) => Effect.Effect<A, E, Retrieval.Needs>,
+  settle = "0ms"
+) =>
   Effect.gen(function* () {
     const sandbox = yield* Sandbox.start({ clock: { pendingMs: 0, processingMs: 0 } })
     const fs = yield* FileSystem.FileSystem
@@ -698,7 +830,7 @@ const withJob = <A, E>(spec: JobSpec.JobSpec, use: (bench: Bench) => Effect.Effe
       apiKey: Redacted.make(sandbox.apiKey),
       poll: { initialDelay: "50ms", minDelay: "20ms", maxDelay: "200ms" },
       retry: { baseDelay: "5ms", maxDelay: "20ms", throttledBaseDelay: "5ms", throttledMaxDelay: "20ms" },
-      transfer: { idleTimeout: "10s", blockBytes: 4096, cellBytes: 65_536, syncBytes: 65_536 }
+      transfer: { settle, idleTimeout: "10s", blockBytes: 4096, cellBytes: 65_536, syncBytes: 65_536 }
     })
     const core = BatchClient.layer.pipe(
       Layer.provideMerge(BatchHttp.layer),
