@@ -57,7 +57,8 @@ export const quick = {
   BATCH_RETRY_BASE_DELAY: "20ms",
   BATCH_RETRY_MAX_DELAY: "40ms",
   BATCH_RETRY_THROTTLED_BASE_DELAY: "20ms",
-  BATCH_RETRY_THROTTLED_MAX_DELAY: "40ms"
+  BATCH_RETRY_THROTTLED_MAX_DELAY: "40ms",
+  BATCH_TRANSFER_SETTLE: "0ms"
 }
 
 /** A job that is over at once. */

@@ -208,9 +208,15 @@ const bodies: ReadonlyArray<Row> = [
   { name: "a body inflated in transit, once", faults: [on({ inflate: true }, second)], requests: clean + 1 },
   {
     name: "a body inflated in transit, always",
+    output: "rows.jsonl",
     faults: [on({ inflate: true }, forever)],
-    ...corrupt("Encoding"),
-    requests: 12
+    requests: 1
+  },
+  {
+    name: "an object stored without compression",
+    output: "rows.jsonl",
+    faults: [on({ text: { plain: true } }, forever)],
+    requests: 2
   },
   {
     name: "a flipped byte, as if recompressed, once",
@@ -234,12 +240,18 @@ const bodies: ReadonlyArray<Row> = [
     faults: [on({ contentEncodingGzip: true }, forever)],
     requests: clean
   },
-  ...(["zeros", "junk"] as const).map((kind) => ({
-    name: `${kind} behind the end`,
-    faults: [on({ extraBytes: { n: 512, kind } }, forever)],
+  {
+    name: "zeros behind the end",
+    output: "rows.jsonl",
+    faults: [on({ extraBytes: { n: 512, kind: "zeros" } }, forever)],
+    requests: clean + 1
+  },
+  {
+    name: "junk behind the end",
+    faults: [on({ extraBytes: { n: 512, kind: "junk" } }, forever)],
     ...corrupt("Gzip"),
     requests: 2 * clean + 2
-  })),
+  },
   {
     name: "a further member behind the end",
     job: { downloadUrls: false },
@@ -409,7 +421,7 @@ const links: ReadonlyArray<Row> = [
 const noSuchKey = { respond: { status: 404, body: "<Error><Code>NoSuchKey</Code></Error>" } }
 
 const identity: ReadonlyArray<Row> = [
-  { name: "an object that changes once", faults: [on({ changed: true }, second)], requests: 2 * clean },
+  { name: "an object that changes once", faults: [on({ changed: true }, second)], requests: 3 * clean },
   {
     name: "an object that changes once behind a host that ignores If-Match",
     faults: [on({ changed: true, ignoreIfMatch: true }, second)],
@@ -419,7 +431,45 @@ const identity: ReadonlyArray<Row> = [
     name: "an object that changes all the time",
     faults: [on({ changed: true }, forever)],
     ...unavailable("Changed"),
+    requests: 4 * clean
+  },
+  ...[412, 400, 501].map((status) => ({
+    name: `If-Match that is refused with ${status}`,
+    faults: [on({ respond: { status } }, { ifMatch: true, times: -1 })],
     requests: 2 * clean
+  })),
+  {
+    name: "no ranges, no ETag, and two cuts",
+    faults: [
+      on({ ignoreRange: true, etag: "missing", cut: { afterBytes: 9000, by: "reset" } }),
+      on({ ignoreRange: true, etag: "missing", cut: { afterBytes: 5000, by: "fin" } }),
+      on({ ignoreRange: true, etag: "missing" }, forever)
+    ],
+    requests: 3
+  },
+  {
+    name: "no ranges, no ETag, and cuts for ever",
+    faults: [on({ ignoreRange: true, etag: "missing", cut: { afterBytes: 9000, by: "reset" } }, forever)],
+    ...failed("Transport"),
+    requests: 7
+  },
+  {
+    name: "an object that comes late",
+    env: { BATCH_TRANSFER_SETTLE: "30s" },
+    faults: [on(noSuchKey, { times: 3 })],
+    requests: clean + 3,
+    calls: calls + 3,
+    said: /is completed, but its results are not there yet \(.*HTTP 404 NoSuchKey\); asking again in/
+  },
+  {
+    name: "links that come late",
+    env: { BATCH_TRANSFER_SETTLE: "30s" },
+    faults: ({ id }) => {
+      const body = JSON.stringify({ batch_id: id, status: "completed", result_count: 100 })
+      return [api({ respond: { status: 200, body } }, { times: 3 })]
+    },
+    calls: calls + 3,
+    said: /is completed, but it announces 100 rows, but no link to them yet; asking again in/
   },
   { name: "an object that is missing once", faults: [on(noSuchKey)], requests: clean + 1, calls: calls + 1 },
   {
@@ -468,6 +518,16 @@ const rowCounts: ReadonlyArray<Row> = [
       said: /warning: .* has 100 rows/
     }
   ]),
+  {
+    name: "a count that stays wrong",
+    job: { resultCount: 101, downloadUrls: false },
+    env: { BATCH_TRANSFER_SETTLE: "400ms" },
+    faults: [],
+    ...corrupt("RowCount"),
+    requests: clean + 2,
+    calls: calls + 2,
+    said: /its rows are not as many as it says \(100 rows in the merged file, of 101 announced\)/
+  },
   {
     name: "a wrong number of rows in the merged file and in the parts",
     job: { resultCount: 101, parts: 2 },

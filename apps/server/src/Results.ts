@@ -88,7 +88,7 @@ type Needs = ResultStream.Needs | FileSystem.FileSystem | Path.Path
 
 /**
  * The response, after its first bytes have come from the file host, so that a failure until then is answered by a status.
- * 304 and `HEAD` fetch nothing. Fails with 409 or 422 if the job has no results.
+ * 304 and `HEAD` fetch nothing. Fails with 409 or 422 if the job has no results; links may still be about to come.
  */
 export const respond = (
   batch: Batch,
@@ -100,7 +100,10 @@ export const respond = (
 > =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
-    yield* Effect.mapError(ResultPlan.make(batch, { parts: false }), fromError)
+    yield* ResultPlan.make(batch, { parts: false }).pipe(
+      Effect.catchTag("ResultsUnavailable", () => Effect.void),
+      Effect.mapError(fromError)
+    )
     const headers = headersOf(batch, form)
     if (isKnown(request, etagOf(batch, form))) return HttpServerResponse.empty({ status: 304, headers })
     const options = { contentType: mediaTypes[form.format], headers }

@@ -51,7 +51,8 @@ export const quick = {
 export const small = {
   BATCH_TRANSFER_CELL_BYTES: "16384",
   BATCH_TRANSFER_BLOCK_BYTES: "4096",
-  BATCH_TRANSFER_IDLE_TIMEOUT: "1s"
+  BATCH_TRANSFER_IDLE_TIMEOUT: "1s",
+  BATCH_TRANSFER_SETTLE: "0ms"
 }
 
 /** A job that is over at once. */

@@ -4,6 +4,7 @@ import { NodeContext, NodeHttpClient } from "@effect/platform-node"
 import { type JobSpec, Sandbox } from "@org/batch-sandbox"
 import { Cause, Effect, type Exit, Layer, Option, Redacted, Schema } from "effect"
 import { createHash } from "node:crypto"
+import { gunzipSync } from "node:zlib"
 import * as Batch from "../src/model/Batch.js"
 import * as BatchClient from "../src/status/BatchClient.js"
 import * as BatchConfig from "../src/model/BatchConfig.js"
@@ -65,10 +66,12 @@ export const make = (
         maxRetryAfter: "2s",
         ...options.retry
       },
+      poll: { initialDelay: "20ms", minDelay: "10ms", maxDelay: "60ms" },
       transfer: {
         idleTimeout: "10s",
         syncInterval: "20ms",
         maxConnections: 4,
+        settle: "0ms",
         ...sizes,
         ...options.transfer
       }
@@ -113,6 +116,10 @@ export const delivered = ({ folder, fs }: Bench, name: string) =>
     if (type === "Directory") return yield* contents(fs, `${folder}/${name}`)
     return new Map([["", nameOf(yield* fs.readFile(`${folder}/${name}`))]])
   })
+
+/** The text of a gzip file that was delivered, whatever its bytes. */
+export const rowsOf = ({ folder, fs }: Bench, name: string) =>
+  Effect.map(fs.readFile(`${folder}/${name}`), (bytes) => gunzipSync(bytes).toString())
 
 /** All files of a folder, by name, each as its length and SHA-256: comparing them byte by byte is what costs. */
 export const contents = (fs: FileSystem.FileSystem, folder: string) =>

@@ -39,14 +39,16 @@ export type Server = typeof Server.Type
  *
  * - `path` is the source of a regular expression, searched for in the path without its query (`"^/batch/[^/]+$"`, `"part-000"`);
  * - `nth` is the first matching request, from 1, that is disturbed;
- * - `rangeFrom` asks for a `Range` that starts there, or at or beyond `atLeast`.
+ * - `rangeFrom` asks for a `Range` that starts there, or at or beyond `atLeast`;
+ * - `ifMatch` asks for a request with that header, or without it.
  */
 export const Match = Schema.Struct({
   server: Server,
   method: Schema.optional(Schema.String),
   path: Schema.optional(RegExpSource),
   nth: Schema.optional(Schema.Int.pipe(Schema.positive())),
-  rangeFrom: Schema.optional(Schema.Union(Count, Schema.Struct({ atLeast: Count })))
+  rangeFrom: Schema.optional(Schema.Union(Count, Schema.Struct({ atLeast: Count }))),
+  ifMatch: Schema.optional(Schema.Boolean)
 })
 /** The requests a rule counts. */
 export type Match = typeof Match.Type
@@ -61,6 +63,9 @@ export type Match = typeof Match.Type
  * - `changed`: another object of equal size and valid rows takes its place first (new `ETag`).
  *
  * The object (lengths, ranges and totals agree with it):
+ * - `text`: written by somebody else: `blankLines` behind the first line and as many behind the last one, `bom` in front,
+ *   `unterminated` without the last line feed, `plain` without compression; small objects only;
+ * - `emptied`: not a byte in it;
  * - `extraBytes`: `n` zeros, `n` bytes of junk, or a gzip member of `n` rows at its end; `fewerBytes`: `n` bytes less;
  * - `flipByte`: one byte inverted at an offset.
  *
@@ -85,6 +90,15 @@ export const Effects = Schema.Struct({
   ignoreRange: Schema.optional(Schema.Boolean),
   ignoreIfMatch: Schema.optional(Schema.Boolean),
   changed: Schema.optional(Schema.Boolean),
+  text: Schema.optional(
+    Schema.Struct({
+      blankLines: Schema.optional(Count),
+      bom: Schema.optional(Schema.Boolean),
+      unterminated: Schema.optional(Schema.Boolean),
+      plain: Schema.optional(Schema.Boolean)
+    })
+  ),
+  emptied: Schema.optional(Schema.Boolean),
   extraBytes: Schema.optional(Schema.Struct({ n: Count, kind: Schema.Literal("zeros", "junk", "member") })),
   fewerBytes: Schema.optional(Schema.Struct({ n: Count })),
   flipByte: Schema.optional(Schema.Struct({ at: Count })),

@@ -2,7 +2,7 @@
  * What the effects of a fault do: to the request before it is answered, to the object, and to the answer.
  */
 import { Effect } from "effect"
-import { gzipSync } from "node:zlib"
+import { gunzipSync, gzipSync } from "node:zlib"
 import * as Answer from "./Answer.js"
 import * as Content from "./Content.js"
 import type * as Fault from "./Fault.js"
@@ -21,7 +21,31 @@ export const onRequest = (effects: Fault.Effects, incoming: Incoming.Incoming): 
   )
 
 /** The object as the handler is to see it. */
-export const onObject = (effects: Fault.Effects, object: Content.Content): Effect.Effect<Content.Content> => {
+export const onObject = (effects: Fault.Effects, stored: Content.Content): Effect.Effect<Content.Content> =>
+  Effect.flatMap(written(effects, stored), (object) => damaged(effects, object))
+
+const written = (
+  { emptied, text }: Fault.Effects,
+  stored: Content.Content
+): Effect.Effect<Content.Content> => {
+  if (emptied === true) return Effect.succeed(Content.empty)
+  return text === undefined
+    ? Effect.succeed(stored)
+    : Effect.map(Content.read(stored), (bytes) =>
+        Content.bytes(rewritten(text, gunzipSync(bytes).toString()))
+      )
+}
+
+const rewritten = (how: NonNullable<Fault.Effects["text"]>, text: string): Uint8Array => {
+  const blank = "\n".repeat(how.blankLines ?? 0)
+  const firstEnd = text.indexOf("\n") + 1
+  const spaced = `${text.slice(0, firstEnd)}${blank}${text.slice(firstEnd)}${blank}`
+  const ended = how.unterminated === true ? spaced.replace(/\n$/, "") : spaced
+  const bytes = Buffer.from(how.bom === true ? `\ufeff${ended}` : ended)
+  return how.plain === true ? bytes : gzipSync(bytes)
+}
+
+const damaged = (effects: Fault.Effects, object: Content.Content): Effect.Effect<Content.Content> => {
   const { extraBytes, fewerBytes, flipByte } = effects
   const longer = extraBytes === undefined ? object : Content.concat([object, tail(extraBytes)])
   const shorter =

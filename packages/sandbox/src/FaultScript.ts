@@ -82,7 +82,8 @@ const matches = ({ path, rule: { on } }: Live, incoming: Incoming): boolean =>
   on.server === incoming.server &&
   (on.method === undefined || on.method.toUpperCase() === incoming.method) &&
   (path === undefined || path.test(incoming.path)) &&
-  (on.rangeFrom === undefined || startsAt(on.rangeFrom, Range.firstByte(incoming.headers.range)))
+  (on.rangeFrom === undefined || startsAt(on.rangeFrom, Range.firstByte(incoming.headers.range))) &&
+  (on.ifMatch === undefined || on.ifMatch === (incoming.headers["if-match"] !== undefined))
 
 const startsAt = (wanted: number | { readonly atLeast: number }, start: number | undefined): boolean =>
   start !== undefined && (typeof wanted === "number" ? start === wanted : start >= wanted.atLeast)

@@ -138,13 +138,28 @@ export const notice = (job: Job, event: Event): string | undefined => {
     case "Retrying":
       return `${job.id} ${event.file}: ${event.detail}; trying again in ${duration(Duration.toMillis(event.delay))}`
     case "LinkRefreshed":
-      return `${job.id} the download link had expired; a fresh one is in use`
+      return event.detail === undefined
+        ? `${job.id} the download link had expired; a fresh one is in use`
+        : `${job.id} the download link was of no use (${event.detail}); a fresh one is in use`
+    case "Settling":
+      return `${job.id} is completed, but ${settling(event)}; asking again in ${duration(Duration.toMillis(event.delay))}`
     case "Restarted":
       return `${job.id} starting over: ${event.detail}`
     case "Incomplete":
       return `warning: ${job.id} has ${plural(event.records, "row")} where ${count(event.resultCount)} were announced; kept, as --allow-incomplete says`
     default:
       return undefined
+  }
+}
+
+const settling = ({ cause, detail }: Event & { readonly _tag: "Settling" }): string => {
+  switch (cause) {
+    case "NoLink":
+      return detail
+    case "Missing":
+      return `its results are not there yet (${detail})`
+    case "RowCount":
+      return `its rows are not as many as it says (${detail})`
   }
 }
 

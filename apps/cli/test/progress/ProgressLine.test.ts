@@ -131,7 +131,28 @@ it("what went wrong and was mended is told", () => {
   expect(told({ _tag: "Retrying", file: "part-001", detail: "reset", delay: Duration.millis(1_500) })).toBe(
     `${id} part-001: reset; trying again in 1.5 s`
   )
-  expect(told({ _tag: "LinkRefreshed" })).toContain("fresh one")
+  expect(told({ _tag: "LinkRefreshed" })).toContain("had expired; a fresh one")
+  expect(told({ _tag: "LinkRefreshed", detail: "HTTP 404" })).toContain(
+    "was of no use (HTTP 404); a fresh one"
+  )
+  const delay = Duration.seconds(2)
+  for (const [cause, detail, text] of [
+    [
+      "NoLink",
+      "it announces 3 rows, but no link to them yet",
+      "it announces 3 rows, but no link to them yet"
+    ],
+    [
+      "Missing",
+      "x.jsonl.gz: HTTP 404 NoSuchKey",
+      "its results are not there yet (x.jsonl.gz: HTTP 404 NoSuchKey)"
+    ],
+    ["RowCount", "2 rows, of 3 announced", "its rows are not as many as it says (2 rows, of 3 announced)"]
+  ] as const) {
+    const line = told({ _tag: "Settling", cause, detail, delay })
+    expect(line).toContain(`is completed, but ${text}; asking again in 2`)
+    expect(line).not.toContain("expired")
+  }
   expect(told({ _tag: "Incomplete", records: 9, resultCount: 10 })).toMatch(
     /^warning: .*9 rows where 10 were announced/
   )

@@ -149,14 +149,15 @@ export const follow = <E, R>(
     }
   }).pipe(Effect.scoped)
 
-/** The first bytes of a file, at most `length` of them. */
+/** The first bytes of a file, at most `length` of them, as soon as any are there; none of an empty file. */
 export const beginning = (
   file: GrowingFile,
   length: number
 ): Effect.Effect<Uint8Array, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
+    const { end } = yield* file.beyond(0)
     const descriptor = yield* Storage.open(file.path, "r")
-    const bytes = new Uint8Array(length)
+    const bytes = new Uint8Array(Math.min(length, end))
     const count = yield* Storage.readAt(descriptor, file.path, yield* file.base, bytes)
     return bytes.subarray(0, count)
   }).pipe(Effect.scoped)

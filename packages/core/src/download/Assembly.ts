@@ -13,6 +13,7 @@ import type { FileSystem } from "@effect/platform"
 import { Effect, Option, Ref, type Scope } from "effect"
 import { alongside } from "../disk/Companion.js"
 import * as Condition from "../disk/Condition.js"
+import * as GrowingFile from "../disk/GrowingFile.js"
 import * as LocalMachine from "../disk/LocalMachine.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import type { RecordInvalid, ResultsCorrupt, StorageError, TransferError } from "../model/BatchError.js"
@@ -25,6 +26,7 @@ import * as FileResponse from "../transfer/FileResponse.js"
 import * as RangeFetch from "../transfer/RangeFetch.js"
 import type { Links } from "../transfer/ResultLinks.js"
 import type { Emit } from "./Event.js"
+import * as Mending from "./Mending.js"
 import * as PartialFiles from "./PartialFiles.js"
 import type * as RowWriter from "./RowWriter.js"
 
@@ -43,10 +45,11 @@ export interface AssemblyOptions extends PartialFiles.Layout {
 export interface AssembledFile {
   readonly index: number
   readonly path: string
+  /** As delivered; where it is a file of its own, those of its file. */
   readonly bytes: number
   readonly records: number
   readonly etag: string
-  /** SHA-256 of its compressed bytes, in hexadecimal, where it is a file of its own (`parts`). */
+  /** SHA-256 of its file, in hexadecimal, where it is a file of its own (`parts`). */
   readonly sha256: Option.Option<string>
 }
 
@@ -57,6 +60,10 @@ export interface Assembled {
   readonly bytes: number
   readonly sha256: string
   readonly records: number
+  /** Lines that hold nothing. */
+  readonly blankLines: number
+  /** Whether plain JSON lines were compressed here. */
+  readonly compressedHere: boolean
   readonly retries: number
   /** Compressed bytes that an earlier run had brought. */
   readonly resumedBytes: number
@@ -81,20 +88,72 @@ export const assemble = (
     const sha256 = Proof.digest(files.map(({ growing }) => growing))
     const proven =
       writer === undefined
-        ? Effect.all([proofs, Effect.map(sha256, (found) => ({ sha256: found }))], { concurrency: 2 })
-        : Effect.zip(proofs, writer.end)
+        ? Effect.all([proofs, sha256], { concurrency: 2 })
+        : Effect.zip(proofs, Effect.succeed(""))
     const checkpoints = yield* PartialFiles.checkpoints(options, files)
     const all = Effect.all([proven, bring(options, files, progress, checkpoints)], { concurrency: 2 })
-    const [[assembled, written]] = yield* alongside(all, checkpoints.keep)
-    const sum = (of: (file: AssembledFile) => number) =>
-      assembled.reduce((total, file) => total + of(file), 0)
+    const [[found, digest]] = yield* alongside(all, checkpoints.keep)
+    const stored = yield* mended(options, found, digest)
+    const written = writer === undefined ? stored : yield* writer.end
+    const sum = (of: (file: ProvenFile) => number) => found.reduce((total, file) => total + of(file), 0)
     return {
-      files: assembled,
-      records: sum((file) => file.records),
+      files: stored.files,
+      records: sum(({ rows }) => rows.records),
+      blankLines: sum(({ rows }) => rows.blankLines),
+      compressedHere: writer === undefined && found.some(({ rows }) => rows.isPlain),
       retries: files.reduce((total, { transfer }) => total + transfer.retries(), 0),
-      bytes: sum((file) => file.bytes),
-      ...written,
+      bytes: written.bytes,
+      sha256: written.sha256,
       resumedBytes
+    }
+  })
+
+/** One file that is here, and what its proof has found. */
+interface ProvenFile {
+  readonly file: AssembledFile
+  readonly growing: PartialFiles.PartialFile["growing"]
+  readonly rows: Proof.Rows
+}
+
+/** All files as they lie on the disk in the end: seldom other than they were delivered. */
+interface Stored extends RowWriter.Written {
+  readonly files: ReadonlyArray<AssembledFile>
+}
+
+/** Mends what is not yet a sound gzip file of lines. Nothing of it can be gone on with then. */
+const mended = (
+  options: AssemblyOptions,
+  proven: ReadonlyArray<ProvenFile>,
+  sha256: string
+): Effect.Effect<Stored, StorageError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const files = proven.map(({ file }) => file)
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+    const pieces = proven.map(({ file, growing, rows }) => ({ ...rows, growing, bytes: file.bytes }))
+    const isSeparate = !options.purpose.joined
+    const isSound = isSeparate ? !pieces.some(({ isPlain }) => isPlain) : !Mending.isNeeded(pieces)
+    const isUnused = options.writer !== undefined && pieces.length === 1
+    const path = files[0]?.path
+    if (isSound || isUnused || path === undefined) return { files, bytes, sha256 }
+    yield* PartialFiles.disclaim(options)
+    if (!isSeparate) return { files, ...(yield* Mending.mend(path, pieces)) }
+    const stored = yield* Effect.forEach(proven, ({ file, growing, rows }) =>
+      rows.isPlain
+        ? Effect.map(
+            Mending.mend(file.path, [{ ...rows, growing, bytes: file.bytes }]),
+            (written): AssembledFile => ({
+              ...file,
+              bytes: written.bytes,
+              sha256: Option.some(written.sha256)
+            })
+          )
+        : Effect.succeed(file)
+    )
+    const all = yield* Effect.forEach(stored, (file) => GrowingFile.ofFile(file.path))
+    return {
+      files: stored,
+      bytes: stored.reduce((sum, file) => sum + file.bytes, 0),
+      sha256: yield* Proof.digest(all)
     }
   })
 
@@ -134,6 +193,7 @@ const bring = (
         file.growing
           .advance(contiguous())
           .pipe(Effect.zipRight(progress.brought(bytes)), Effect.zipRight(checkpoints.written)),
+      onSettling: (pause) => options.emit({ _tag: "Settling", ...pause }),
       onRetry: ({ planned }, detail, delay) =>
         options.emit({ _tag: "Retrying", file: planned.name, detail, delay })
     })
@@ -172,8 +232,13 @@ const warnUnlessStrong = (
   transfer: PartialFiles.PartialFile["transfer"]
 ): Effect.Effect<void> => {
   const etag = etagOf(transfer)
-  if (FileResponse.isStrong(etag)) return Effect.void
-  const detail = etag === "" ? "the host names no ETag" : `the host's ETag ${etag} does not name one version`
+  const isEmpty = Option.contains(transfer.total(), 0)
+  if (isEmpty || (FileResponse.isStrong(etag) && !transfer.isPlain())) return Effect.void
+  const detail = transfer.isPlain()
+    ? "it comes without compression, and only whole"
+    : etag === ""
+      ? "the host names no ETag"
+      : `the host's ETag ${etag} does not name one version`
   return options.emit({ _tag: "NotResumable", file: transfer.planned.name, detail })
 }
 
@@ -202,26 +267,27 @@ const nextTask = (
 const finish = ({ growing, transfer }: PartialFiles.PartialFile): Effect.Effect<void, StorageError> =>
   growing.advance(transfer.contiguous()).pipe(Effect.zipRight(transfer.sync), Effect.zipRight(growing.close))
 
-/** Proves the rows of one file behind its transfer. */
+/** Proves the rows of one file behind its transfer. Where another one follows, its last row is given its line feed. */
 const prove = (
   options: AssemblyOptions,
   { growing, transfer }: PartialFiles.PartialFile,
   progress: Progress,
   writer: RowWriter.RowWriter | undefined
-): Effect.Effect<AssembledFile, ResultsCorrupt | StorageError, Needs> =>
+): Effect.Effect<ProvenFile, ResultsCorrupt | StorageError, Needs> =>
   Effect.gen(function* () {
-    const { index, name } = transfer.planned
+    const { index, name, target } = transfer.planned
+    const mayBeEmpty = target !== "merged"
     const separate = options.files.length > 1 && !options.purpose.joined
     const [rows, sha256] = yield* Effect.all(
       [
-        Proof.rows({ file: growing, name, onRows: progress.proven, onInflated: writer?.write }),
+        Proof.rows({ file: growing, name, onRows: progress.proven, onInflated: writer?.write, mayBeEmpty }),
         separate ? Effect.asSome(Proof.digest([growing])) : Effect.succeedNone
       ],
       { concurrency: 2 }
     )
-    const followed = index + 1 < options.files.length && (options.purpose.joined || writer !== undefined)
-    if (rows.unterminated && followed) return yield* Proof.unjoinable(name)
-    return {
+    const isFollowed = index + 1 < options.files.length
+    if (rows.unterminated && isFollowed && writer !== undefined) yield* writer.write([lineFeed])
+    const file = {
       index,
       path: growing.path,
       bytes: Option.getOrElse(transfer.total(), () => 0),
@@ -229,7 +295,10 @@ const prove = (
       etag: etagOf(transfer),
       sha256
     }
+    return { file, growing, rows }
   })
+
+const lineFeed: Uint8Array = Uint8Array.of(0x0a)
 
 /** What is told of for the event `Progress`: a size that is known now, bytes that came, rows that are proven. */
 interface Progress {

@@ -125,7 +125,7 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
     const noted = Effect.map(Journal.load(layout.journal, layout.purpose), ({ published }) =>
       published.pipe(
         Option.filter((note) => note.format === format && sameColumns(note.columns, columns)),
-        Option.filter((note) => note.records === batch.resultCount || request.allowIncomplete),
+        Option.filter((note) => Proof.isComplete(note, batch.resultCount) || request.allowIncomplete),
         Option.map((note) => assembledOf(note, plan.files.map(pathOf)))
       )
     )
@@ -167,6 +167,8 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
             bytes: assembled.bytes,
             sha256: assembled.sha256,
             records: assembled.records,
+            blankLines: assembled.blankLines,
+            compressedHere: assembled.compressedHere,
             files: assembled.files
           })
           yield* Journal.save(layout.journal, layout.purpose, { entries, published })

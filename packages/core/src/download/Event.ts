@@ -11,6 +11,7 @@
 import type { Duration, Effect } from "effect"
 import type { Batch } from "../model/Batch.js"
 import type { Notice } from "../status/BatchPoll.js"
+import type { Pause } from "../transfer/Settling.js"
 
 /** Something worth showing. Counters never go back, except when files are fetched again (`Restarted`). */
 export type Event =
@@ -42,8 +43,13 @@ export type Event =
     }
   /** If this run is interrupted, the next one will begin anew, because nothing proves that the object is the same. */
   | { readonly _tag: "NotResumable"; readonly file: string; readonly detail: string }
-  /** A link had expired, or was about to, and a fresh one is in use. */
-  | { readonly _tag: "LinkRefreshed" }
+  /** A fresh link is in use. `detail` says why the old one was of no use, unless it had expired or was about to. */
+  | { readonly _tag: "LinkRefreshed"; readonly detail?: string | undefined }
+  /**
+   * The job is completed, but its links or its object are not there (yet), or its rows are not as many as were announced:
+   * it is asked for again after a pause.
+   */
+  | ({ readonly _tag: "Settling" } & Pause)
   /** What came was replaced upstream, or damaged on the way, so it is fetched from its first byte again. */
   | { readonly _tag: "Restarted"; readonly detail: string }
   /** Accepted, although rows and `result_count` disagree, because `allowIncomplete` was set. */

@@ -78,6 +78,10 @@ export const Published = Schema.Struct({
   bytes: Count,
   sha256: Schema.String,
   records: Count,
+  blankLines: Schema.optionalWith(Count, { default: () => 0 }).pipe(Schema.fromKey("blank_lines")),
+  compressedHere: Schema.optionalWith(Schema.Boolean, { default: () => false }).pipe(
+    Schema.fromKey("compressed_here")
+  ),
   files: Schema.Array(PublishedFile)
 })
 

@@ -19,6 +19,7 @@ import { type StorageError, storageErrorAt } from "../model/BatchError.js"
 import * as FileTransfer from "../transfer/FileTransfer.js"
 import type { PlannedFile } from "../transfer/ResultPlan.js"
 import * as Journal from "./Journal.js"
+import * as Mending from "./Mending.js"
 
 /** Where the bytes and their journal lie. */
 export interface Layout {
@@ -167,9 +168,20 @@ const entryOf = ({ transfer }: PartialFile): ReadonlyArray<Journal.Entry> =>
     Option.map(transfer.snapshot(), (snapshot) => ({ index: transfer.planned.index, ...snapshot }))
   )
 
+/** Lets no later run believe what is here, which is about to become something else. */
+export const disclaim = ({
+  journal,
+  purpose
+}: Pick<Layout, "journal" | "purpose">): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Journal.save(journal, purpose, { entries: [], published: Option.none() })
+
 /** Removes the bytes of an earlier run, which are wrong, or published; the journal last, which knows what they were. */
 export const forget = (layout: Layout): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
   Effect.zipRight(
-    Effect.forEach(layout.files, (file) => Storage.remove(layout.pathOf(file)), { discard: true }),
+    Effect.forEach(
+      new Set(layout.files.map(layout.pathOf)),
+      (path) => Effect.zipRight(Storage.remove(path), Storage.remove(Mending.besideOf(path))),
+      { discard: true }
+    ),
     Storage.remove(layout.journal)
   )

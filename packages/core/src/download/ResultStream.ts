@@ -12,7 +12,7 @@
  *     Stream.runFold(0, (sum, chunk) => sum + chunk.length)
  *   )
  */
-import { Effect, Mailbox, Option, Queue, type Scope, Stream } from "effect"
+import { Effect, Either, Mailbox, Option, Queue, type Scope, Stream } from "effect"
 import type { Batch } from "../model/Batch.js"
 import { BatchClient } from "../status/BatchClient.js"
 import { BatchConfig, type Settings } from "../model/BatchConfig.js"
@@ -28,19 +28,25 @@ import type { BatchHttp } from "../status/BatchHttp.js"
 import * as Digest from "../disk/Digest.js"
 import * as Connections from "../transfer/Connections.js"
 import type { Emit } from "./Event.js"
+import * as Compression from "../proof/Compression.js"
 import * as Gunzip from "../proof/Gunzip.js"
+import * as PlainLines from "../proof/PlainLines.js"
 import * as Buffers from "../disk/Buffers.js"
 import * as Proof from "../proof/Proof.js"
 import * as ResultLinks from "../transfer/ResultLinks.js"
 import * as ResultPlan from "../transfer/ResultPlan.js"
 import * as Condition from "../disk/Condition.js"
 import * as FileTransfer from "../transfer/FileTransfer.js"
+import * as Settling from "../transfer/Settling.js"
 import * as Throttle from "../retry/Throttle.js"
 import * as RangeFetch from "../transfer/RangeFetch.js"
 
 /** What to stream. */
 export interface StreamOptions {
-  /** `jsonl` is the rows decompressed, `jsonl.gz` the bytes as delivered: part files follow each other as members. */
+  /**
+   * `jsonl` is the rows decompressed, `jsonl.gz` the bytes as delivered: part files follow each other as members, without
+   * padding between them; what came without compression is compressed.
+   */
   readonly format: "jsonl" | "jsonl.gz"
   /** Told of retries and fresh links. */
   readonly onEvent?: Emit | undefined
@@ -54,15 +60,24 @@ export type StreamError =
 export type Needs = BatchClient | BatchConfig | BatchHttp
 
 /** The results of a completed job, as bytes. A reader that stops ends the transfer; one that pauses pauses it. */
-export const make = (batch: Batch, options: StreamOptions): Stream.Stream<Uint8Array, StreamError, Needs> =>
+export const make = (
+  answered: Batch,
+  options: StreamOptions
+): Stream.Stream<Uint8Array, StreamError, Needs> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
+      const emit = options.onEvent ?? (() => Effect.void)
+      const batch = yield* Settling.links(answered, {
+        client: yield* BatchClient,
+        settings: yield* BatchConfig,
+        onPause: (pause) => emit({ _tag: "Settling", ...pause })
+      })
       const plan = yield* ResultPlan.make(batch, { parts: false })
       if (plan.source === "none") {
         return options.format === "jsonl.gz" ? Stream.make(Uint8Array.from(Gunzip.emptyMember)) : Stream.empty
       }
       const output = yield* Mailbox.make<Uint8Array, StreamError>(1)
-      const run: Run = { batch, options, plan, output, ...(yield* share(batch, options.onEvent)) }
+      const run: Run = { batch, options, plan, output, emit, ...(yield* share(batch, emit)) }
       yield* Effect.forkScoped(Mailbox.into(pump(run), output))
       return Mailbox.toStream(output)
     })
@@ -76,6 +91,7 @@ interface Run {
   readonly options: StreamOptions
   readonly plan: ResultPlan.ResultPlan
   readonly output: Mailbox.Mailbox<Uint8Array, StreamError>
+  readonly emit: Emit
   readonly settings: Settings
   readonly shared: RangeFetch.Shared
 }
@@ -83,7 +99,7 @@ interface Run {
 /** Takes the next bytes for the reader, in order. */
 type HandOn = (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, ResultsCorrupt>
 
-const share = (batch: Batch, emit: Emit = () => Effect.void) =>
+const share = (batch: Batch, emit: Emit) =>
   Effect.gen(function* () {
     const config = yield* BatchConfig
     const { retry, transfer } = config
@@ -92,41 +108,71 @@ const share = (batch: Batch, emit: Emit = () => Effect.void) =>
       links: yield* ResultLinks.make(batch, {
         client: yield* BatchClient,
         settings: config,
-        onRefresh: emit({ _tag: "LinkRefreshed" })
+        onRefresh: (detail) => emit({ _tag: "LinkRefreshed", detail })
       }),
       throttle: yield* Throttle.make(retry),
       connections: yield* Connections.make({ initial: 1, most: 1, changed }),
       isSurplus: Effect.succeed(false),
       onWritten: () => Effect.void,
       onSize: () => Effect.void,
+      onSettling: (pause) => emit({ _tag: "Settling", ...pause }),
       onRetry: ({ planned }, detail, delay) => emit({ _tag: "Retrying", file: planned.name, detail, delay })
     }
     const blockBytes = Math.min(transfer.blockBytes, chunkBytes)
     return { shared, settings: { ...config, transfer: { ...transfer, blockBytes } } }
   })
 
-/** All rows. If the merged file has not all of them, the part files may go on where it ended. */
+/**
+ * All rows. If the merged file has not all of them, the part files may go on where it ended; and if the job says later
+ * that there are more, or its files are other ones, these may.
+ */
 const pump = (run: Run): Effect.Effect<void, StreamError, BatchHttp> =>
   Effect.gen(function* () {
-    const { batch, options, output, plan } = run
-    const offer: HandOn = (chunks) => Effect.asVoid(output.offerAll(chunks))
-    const other =
-      options.format === "jsonl" ? ResultPlan.alternative(batch, plan) : Option.none<ResultPlan.ResultPlan>()
+    const { batch, options, output, plan, settings, shared } = run
+    const isText = options.format === "jsonl"
     const read = { bytes: 0, crc: 0 }
-    const note: HandOn = (chunks) => {
-      for (const chunk of chunks) {
+    const offer: HandOn = (chunks) => {
+      for (const chunk of isText ? chunks : []) {
         read.bytes += chunk.length
         read.crc = Digest.crc32(chunk, read.crc)
       }
-      return offer(chunks)
+      return Effect.asVoid(output.offerAll(chunks))
     }
-    const first = yield* pumpFiles(run, plan, Option.isSome(other) ? note : offer)
-    if (first === batch.resultCount) return
-    if (Option.isNone(other) || first > batch.resultCount) return yield* wrongCount(batch, `${first} rows`)
-    const second = yield* pumpFiles(run, other.value, behind(batch, read, offer))
-    if (second === batch.resultCount) return
-    return yield* wrongCount(batch, `${first} rows in the merged file and ${second} rows in the part files`)
+    const counts: Counts = [{ plan, count: yield* pumpFiles(run, plan, offer) }]
+    const other = isText ? ResultPlan.alternative(batch, plan) : Option.none()
+    const isShort = (announced: number) =>
+      counts.every(({ count }) => !Proof.isComplete(count, announced) && count.records <= announced)
+    if (isShort(batch.resultCount) && Option.isSome(other)) {
+      const count = yield* pumpFiles(run, other.value, behind(batch, { ...read }, offer))
+      counts.push({ plan: other.value, count })
+    }
+    let latest = yield* shared.links.batch
+    const most = () => counts.reduce((a, b) => (b.count.records > a.count.records ? b : a))
+    const isComplete = () => Proof.isComplete(most().count, latest.resultCount)
+    const recount = Settling.recount({
+      settings,
+      ask: Effect.option(shared.links.ask),
+      isNews: (fresh) =>
+        Effect.succeed(fresh.status === "completed" && !Settling.isSameResult(latest, fresh)),
+      onPause: (pause) => run.emit({ _tag: "Settling", ...pause })
+    })
+    while (!isComplete()) {
+      const told = counts.map(inWords).join(" and ")
+      const fresh = yield* recount.next(`${told}, of ${latest.resultCount} announced`)
+      if (Option.isNone(fresh)) return yield* wrongCount(latest, told)
+      latest = fresh.value
+      const next = ResultPlan.make(latest, { parts: false })
+      if (isComplete() || !isText || Either.isLeft(next)) continue
+      const count = yield* pumpFiles(run, next.right, behind(latest, { ...read }, offer))
+      counts.splice(0, counts.length, { plan: next.right, count })
+    }
   })
+
+/** What each way to the rows has brought. What was handed on is what the longest has. */
+type Counts = Array<{ readonly count: Proof.Count; readonly plan: ResultPlan.ResultPlan }>
+
+const inWords = ({ count, plan }: Counts[number]): string =>
+  `${count.records} rows in the ${plan.source === "merged" ? "merged file" : "part files"}`
 
 /** Hands on what follows the bytes that were read already, if these are the same. */
 const behind = (
@@ -151,54 +197,112 @@ const behind = (
 const wrongCount = (batch: Batch, actual: string): Effect.Effect<never, ResultsCorrupt> =>
   Effect.fail(Proof.wrongCount(batch, actual))
 
-/** All files of a plan in their order; gives the number of their rows. */
+/** All files of a plan in their order; gives the number of their rows. A last row is given its line feed. */
 const pumpFiles = (
   run: Run,
   { files }: ResultPlan.ResultPlan,
   handOn: HandOn
-): Effect.Effect<number, StreamError, BatchHttp> =>
+): Effect.Effect<Proof.Count, StreamError, BatchHttp> =>
   Effect.gen(function* () {
-    let records = 0
+    const count = { records: 0, blankLines: 0 }
     for (const file of files) {
-      const end = yield* Effect.scoped(pumpFile(run, file, handOn))
-      records += Gunzip.countOf(end)
-      if (Gunzip.isUnterminated(end) && file.index + 1 < files.length) {
-        return yield* Proof.unjoinable(file.name)
+      const isFollowed = file.index + 1 < files.length
+      const end = yield* Effect.scoped(pumpFile(run, file, handOn, isFollowed))
+      count.records += Gunzip.countOf(end)
+      count.blankLines += end.blankLines
+      if (Gunzip.isUnterminated(end) && isFollowed) yield* handOn([lineFeed(run.options.format)])
+    }
+    return count
+  })
+
+const lineFeed = (format: StreamOptions["format"]): Uint8Array =>
+  format === "jsonl" ? Uint8Array.of(0x0a) : Uint8Array.from(Gunzip.lineFeedMember)
+
+/** How one file is proven and handed on: made once its first byte says what it is. */
+interface Reader {
+  readonly push: (block: Uint8Array) => Effect.Effect<unknown, Gunzip.GzipFault | ResultsCorrupt>
+  readonly end: Effect.Effect<Gunzip.Position, Gunzip.GzipFault | ResultsCorrupt>
+}
+
+const readerOf = (
+  { options, settings }: Run,
+  planned: ResultPlan.PlannedFile,
+  first: Uint8Array,
+  handOn: HandOn,
+  isFollowed: boolean
+): Effect.Effect<Reader, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const isText = options.format === "jsonl"
+    const isPlain = first.length === 0 ? planned.target !== "merged" : PlainLines.mayBegin(first)
+    if (isPlain) {
+      if (isText || first.length === 0) return PlainLines.make(handOn)
+      const lines = PlainLines.make()
+      const member = yield* Compression.make(handOn)
+      return {
+        push: (block) => Effect.zipRight(lines.push(block), member.push(block)),
+        end: Effect.zipRight(member.end, lines.end)
       }
     }
-    return records
+    const lines = yield* Gunzip.make({
+      maxLineBytes: settings.transfer.maxLineBytes,
+      chunkBytes,
+      chunksHeld: 1,
+      onInflated: isText ? handOn : undefined
+    })
+    if (isText) {
+      const release = (block: Uint8Array) => Effect.sync(() => Buffers.release(block))
+      return { ...lines, push: (block) => Effect.zipRight(lines.push(block), release(block)) }
+    }
+    const zeros = withheld(handOn)
+    return {
+      push: (block) => Effect.zipRight(lines.push(block), isFollowed ? zeros.push(block) : handOn([block])),
+      end: Effect.tap(lines.end, ({ padding }) => zeros.end(padding))
+    }
   })
+
+/** Hands on blocks without the zeros at their end until it is known that they are no padding. */
+const withheld = (handOn: HandOn) => {
+  let zeros = 0
+  const handOnZeros = (count: number) => {
+    const lengths = Array.from({ length: Math.ceil(count / chunkBytes) }, (_, index) =>
+      Math.min(chunkBytes, count - index * chunkBytes)
+    )
+    return Effect.forEach(lengths, (length) => handOn([new Uint8Array(length)]), { discard: true })
+  }
+  return {
+    push: (block: Uint8Array) =>
+      Effect.suspend(() => {
+        const length = block.findLastIndex((byte) => byte !== 0) + 1
+        const before = length === 0 ? 0 : zeros
+        zeros += block.length - length - before
+        if (length === 0) return Effect.void
+        return Effect.zipRight(handOnZeros(before), handOn([block.subarray(0, length)]))
+      }),
+    end: (padding: number) => Effect.suspend(() => handOnZeros(zeros - padding))
+  }
+}
 
 /** One file: fetched, inflated and handed on, each a step ahead of the next. */
 const pumpFile = (
   run: Run,
   planned: ResultPlan.PlannedFile,
-  handOn: HandOn
+  handOn: HandOn,
+  isFollowed: boolean
 ): Effect.Effect<Gunzip.Position, StreamError, BatchHttp | Scope.Scope> =>
   Effect.gen(function* () {
-    const { options, settings } = run
-    const lines = yield* Gunzip.make({
-      maxLineBytes: settings.transfer.maxLineBytes,
-      chunkBytes,
-      chunksHeld: 1,
-      onInflated: options.format === "jsonl" ? handOn : undefined
-    })
     const blocks = yield* Queue.bounded<Option.Option<Uint8Array>>(1)
     const fetched = fetchAll(run, planned, (block) =>
       Queue.offer(blocks, Option.some(new Uint8Array(block)))
     ).pipe(Effect.zipRight(Queue.offer(blocks, Option.none())))
-    const take = (block: Uint8Array) =>
-      Effect.zipRight(
-        lines.push(block),
-        options.format === "jsonl" ? Effect.sync(() => Buffers.release(block)) : handOn([block])
-      )
     const proven = Effect.gen(function* () {
       let block = yield* Queue.take(blocks)
+      const first = Option.getOrElse(block, () => new Uint8Array(0))
+      const reader = yield* readerOf(run, planned, first, handOn, isFollowed)
       while (Option.isSome(block)) {
-        yield* take(block.value)
+        yield* reader.push(block.value)
         block = yield* Queue.take(blocks)
       }
-      return yield* lines.end
+      return yield* reader.end
     }).pipe(Effect.catchTag("GzipFault", (fault) => Proof.corrupt(planned.name, fault)))
     const [end] = yield* Effect.all([proven, fetched], { concurrency: 2 })
     return end

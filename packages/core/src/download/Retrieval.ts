@@ -8,7 +8,7 @@
  *   Retrieval.get(id, { deadline: "30 minutes", output: `${id}.jsonl.gz` })
  */
 import type { FileSystem, Path } from "@effect/platform"
-import { DateTime, type Duration, Effect, Option, Stream } from "effect"
+import { DateTime, type Duration, Effect, Either, Option, Stream } from "effect"
 import { alongside } from "../disk/Companion.js"
 import * as Assembly from "./Assembly.js"
 import type { Batch, BatchId } from "../model/Batch.js"
@@ -33,7 +33,10 @@ import * as Lock from "../disk/Lock.js"
 import * as Proof from "../proof/Proof.js"
 import * as Receipt from "../proof/Receipt.js"
 import * as ResultLinks from "../transfer/ResultLinks.js"
+import * as FileTransfer from "../transfer/FileTransfer.js"
+import * as RangeFetch from "../transfer/RangeFetch.js"
 import * as ResultPlan from "../transfer/ResultPlan.js"
+import * as Settling from "../transfer/Settling.js"
 import * as Throttle from "../retry/Throttle.js"
 
 export type { Event } from "./Event.js"
@@ -114,6 +117,7 @@ const silent: Emit = () => Effect.void
 
 /** What one run works with. */
 interface Run {
+  /** The job as it was when the run began; `Found` says what it was last. */
   readonly batch: Batch
   readonly options: DownloadOptions
   readonly format: Format
@@ -125,11 +129,14 @@ interface Run {
 interface Way {
   readonly plan: ResultPlan.ResultPlan
   readonly destination: Destination.Destination
+  /** Whether its bytes lie beside those of another way. */
+  readonly aside: boolean
 }
 
-/** Rows that are here and proven, and the way they came. */
+/** Rows that are here and proven, the way they came, and the job that they are compared with. */
 interface Found extends Way {
   readonly assembled: Assembly.Assembled
+  readonly batch: Batch
 }
 
 const requestOf = ({ force, output, parts }: DownloadOptions) => ({
@@ -139,11 +146,16 @@ const requestOf = ({ force, output, parts }: DownloadOptions) => ({
 })
 
 const deliver = (
-  batch: Batch,
+  answered: Batch,
   options: DownloadOptions
 ): Effect.Effect<Receipt.Receipt, DownloadError, Needs> =>
   Effect.gen(function* () {
     const emit = options.onEvent ?? silent
+    const batch = yield* Settling.links(answered, {
+      client: yield* BatchClient,
+      settings: yield* BatchConfig,
+      onPause: (pause) => emit({ _tag: "Settling", ...pause })
+    })
     const run: Run = {
       batch,
       options,
@@ -163,7 +175,7 @@ const deliver = (
 const wayOf = (
   { batch, format, options }: Run,
   plan: ResultPlan.ResultPlan,
-  aside?: boolean
+  aside = false
 ): Effect.Effect<Way, never, Path.Path> =>
   Effect.map(
     Destination.make({
@@ -175,7 +187,7 @@ const wayOf = (
       allowIncomplete: options.allowIncomplete ?? false,
       aside
     }),
-    (destination) => ({ plan, destination })
+    (destination) => ({ plan, destination, aside })
   )
 
 /** An empty result is a success without a request. */
@@ -186,8 +198,17 @@ const deliverNothing = (
   Effect.gen(function* () {
     yield* way.destination.prepare
     const bytes = yield* way.destination.publishNothing
-    const nothing = { files: [], bytes: bytes.length, records: 0, retries: 0, resumedBytes: 0 }
-    return yield* makeReceipt(run, { ...way, assembled: { ...nothing, sha256: Digest.sha256Of(bytes) } }, 0)
+    const assembled: Assembly.Assembled = {
+      files: [],
+      bytes: bytes.length,
+      sha256: Digest.sha256Of(bytes),
+      records: 0,
+      blankLines: 0,
+      compressedHere: false,
+      retries: 0,
+      resumedBytes: 0
+    }
+    return yield* makeReceipt(run, { ...way, assembled, batch: run.batch }, 0)
   })
 
 /** Fetches, proves and publishes, alone at this destination. */
@@ -198,7 +219,7 @@ const deliverRows = (run: Run, way: Way): Effect.Effect<Receipt.Receipt, RowsErr
     const links = yield* ResultLinks.make(run.batch, {
       client: yield* BatchClient,
       settings,
-      onRefresh: Effect.suspend(() => run.emit({ _tag: "LinkRefreshed" }))
+      onRefresh: (detail) => run.emit({ _tag: "LinkRefreshed", detail })
     })
     const shared: Shared = { links, throttle: yield* Throttle.make(retry) }
     const lock = yield* Lock.acquire(way.destination.lock, transfer.lockPatience)
@@ -216,7 +237,9 @@ const takeUp = (run: Run, way: Way): Effect.Effect<Option.Option<Found>, Storage
     )
     for (const one of [way, ...Option.toArray(aside)]) {
       const assembled = yield* one.destination.takeUp
-      if (Option.isSome(assembled)) return Option.some({ ...one, assembled: assembled.value })
+      if (Option.isSome(assembled)) {
+        return Option.some({ ...one, assembled: assembled.value, batch: run.batch })
+      }
     }
     return Option.none()
   })
@@ -242,14 +265,51 @@ interface Shared {
   readonly throttle: Throttle.Throttle
 }
 
-/** As many rows as were announced; if the merged file has not all of them, the part files may, and the reverse. */
+/**
+ * As many rows as were announced. If they are not, the job is asked for again, since its count may come late; what has
+ * changed is fetched again.
+ */
 const findRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, RowsError, Needs> =>
   Effect.gen(function* () {
+    const settings = yield* BatchConfig
+    let found = yield* tryBothWays(run, shared, way)
+    const recount = Settling.recount({
+      settings,
+      ask: Effect.option(shared.links.ask),
+      isNews: (fresh) => isNews(shared, found[0], fresh),
+      onPause: (pause) => run.emit({ _tag: "Settling", ...pause })
+    })
+    while (!isComplete(found[0])) {
+      const [best] = found
+      const told = `${inWords(best)}, of ${best.batch.resultCount} announced`
+      const fresh = yield* recount.next(told)
+      if (Option.isNone(fresh)) return yield* settleFor(run, found)
+      const caughtUp = yield* retold(run, { ...best, batch: fresh.value })
+      if (isComplete(caughtUp)) return caughtUp
+      const plan = ResultPlan.make(fresh.value, { parts: run.options.parts ?? false })
+      if (Either.isLeft(plan) || plan.right.source === "none") return yield* settleFor(run, found)
+      yield* run.emit({ _tag: "Restarted", detail: `${told}; the job or its files have changed since` })
+      yield* Effect.forEach(found, ({ destination }) => destination.forget, { discard: true })
+      const again = { ...run, batch: fresh.value }
+      found = yield* tryBothWays(again, shared, yield* wayOf(again, plan.right))
+    }
+    return found[0]
+  })
+
+/** Rows that were fetched, the most first. */
+type Rows = readonly [Found, ...ReadonlyArray<Found>]
+
+/** If the merged file has not all rows, the part files may, and the reverse. */
+const tryBothWays = (run: Run, shared: Shared, way: Way): Effect.Effect<Rows, RowsError, Needs> =>
+  Effect.gen(function* () {
     const first = yield* fetchRows(run, shared, way)
-    if (isComplete(run, first)) return first
-    const other = ResultPlan.alternative(run.batch, way.plan)
-    if (Option.isNone(other)) return yield* settleFor(run, [first])
-    yield* run.emit({ _tag: "Restarted", detail: `${inWords(first)}, of ${run.batch.resultCount} announced` })
+    if (isComplete(first)) return [first]
+    const other = ResultPlan.alternative(first.batch, way.plan)
+    if (Option.isNone(other)) return [first]
+    yield* run.emit({
+      _tag: "Restarted",
+      detail: `${inWords(first)}, of ${first.batch.resultCount} announced`
+    })
     const aside = yield* wayOf(run, other.value, true)
     const second = yield* fetchRows(run, shared, aside).pipe(
       Effect.asSome,
@@ -258,39 +318,81 @@ const findRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, Rows
         ResultsCorrupt: () => Effect.succeedNone
       })
     )
-    if (Option.isNone(second)) return yield* settleFor(run, [first])
+    if (Option.isNone(second)) return [first]
     const gained = second.value.assembled.records > first.assembled.records
     const [more, fewer] = gained ? [second.value, first] : [first, second.value]
     yield* fewer.destination.forget
-    return isComplete(run, more) ? more : yield* settleFor(run, [more, fewer])
+    return isComplete(more) ? [more] : [more, fewer]
   })
+
+/** Whether an answer says something new of the job, or its files have another version or size. */
+const isNews = (
+  { links }: Shared,
+  { assembled, batch, plan }: Found,
+  fresh: Batch
+): Effect.Effect<boolean, never, BatchHttp | BatchConfig> =>
+  Effect.gen(function* () {
+    if (fresh.status !== "completed" || !Settling.hasLinks(fresh)) return false
+    if (!Settling.isSameResult(batch, fresh)) return true
+    const { transfer } = yield* BatchConfig
+    const ignored = { write: () => Effect.void, sync: Effect.void }
+    const isOther = (planned: ResultPlan.PlannedFile) =>
+      Effect.gen(function* () {
+        const known = assembled.files.find(({ index }) => index === planned.index)
+        const file = yield* FileTransfer.make({ planned, target: ignored, transfer })
+        const now = yield* RangeFetch.look(links, file)
+        return Option.exists(now, ({ etag }) => known !== undefined && etag !== known.etag)
+      })
+    return yield* Effect.exists(plan.files, isOther)
+  })
+
+/** The same rows, compared with what the job says now. */
+const retold = (run: Run, found: Found): Effect.Effect<Found, never, Path.Path> =>
+  Effect.map(wayOf({ ...run, batch: found.batch }, found.plan, found.aside), ({ destination }) => ({
+    ...found,
+    destination
+  }))
 
 /** One way to the rows. What was replaced upstream or damaged on the way is fetched once more. */
 const fetchRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, RowsError, Needs> =>
   Effect.gen(function* () {
     const { maxConnections } = (yield* BatchConfig).transfer
-    const { layout, writer } = way.destination
     const concurrency = Math.max(1, run.options.concurrency ?? maxConnections)
-    const assemble = Effect.scoped(
-      Assembly.assemble({ ...layout, ...shared, concurrency, writer, emit: run.emit })
-    )
-    const assembled = yield* assemble.pipe(
+    const assemble = (one: Way) => {
+      const { layout, writer } = one.destination
+      return Assembly.assemble({ ...layout, ...shared, concurrency, writer, emit: run.emit }).pipe(
+        Effect.scoped,
+        Effect.map((assembled) => ({ ...one, assembled }))
+      )
+    }
+    const found = yield* assemble(way).pipe(
       Effect.catchIf(isCurable, (error) =>
-        run
-          .emit({ _tag: "Restarted", detail: error.message })
-          .pipe(Effect.zipRight(way.destination.forget), Effect.zipRight(assemble))
+        Effect.gen(function* () {
+          yield* run.emit({ _tag: "Restarted", detail: error.message })
+          yield* way.destination.forget
+          return yield* assemble(yield* renewed(run, shared, way))
+        })
       ),
       Effect.catchTag("ResultsCorrupt", (error) => corrupt(way, error))
     )
-    return { ...way, assembled }
+    return yield* retold(run, { ...found, batch: yield* shared.links.batch })
   })
+
+/** The same way to what the job says now: it may have other files than when the run began. */
+const renewed = (run: Run, shared: Shared, way: Way): Effect.Effect<Way, never, Path.Path> =>
+  Effect.flatMap(shared.links.batch, (batch) =>
+    Option.match(ResultPlan.again(batch, way.plan), {
+      onNone: () => Effect.succeed(way),
+      onSome: (plan) => wayOf({ ...run, batch }, plan, way.aside)
+    })
+  )
 
 /** Another version of the object, or bytes that were damaged: a fresh start may bring whole ones. */
 const isCurable = (error: RowsError): boolean =>
   (error._tag === "ResultsUnavailable" && error.reason === "Changed") ||
   (error._tag === "ResultsCorrupt" && error.reason !== "RowCount")
 
-const isComplete = (run: Run, { assembled }: Found): boolean => assembled.records === run.batch.resultCount
+const isComplete = ({ assembled, batch }: Found): boolean => Proof.isComplete(assembled, batch.resultCount)
 
 const inWords = ({ assembled, plan }: Found): string =>
   `${assembled.records} rows in the ${plan.source === "merged" ? "merged file" : `${plan.files.length} part files`}`
@@ -298,13 +400,13 @@ const inWords = ({ assembled, plan }: Found): string =>
 /** Rows that are not those announced are accepted only if that was asked for. The first is the one to settle for. */
 const settleFor = (
   run: Run,
-  [best, ...others]: readonly [Found, ...ReadonlyArray<Found>]
+  [best, ...others]: Rows
 ): Effect.Effect<Found, ResultsCorrupt, FileSystem.FileSystem> => {
-  const { resultCount } = run.batch
+  const { resultCount } = best.batch
   if (run.options.allowIncomplete === true) {
     return Effect.as(run.emit({ _tag: "Incomplete", records: best.assembled.records, resultCount }), best)
   }
-  return corrupt(best, Proof.wrongCount(run.batch, [best, ...others].map(inWords).join(" and ")))
+  return corrupt(best, Proof.wrongCount(best.batch, [best, ...others].map(inWords).join(" and ")))
 }
 
 const corrupt = (
@@ -315,7 +417,7 @@ const corrupt = (
 
 const makeReceipt = (
   run: Run,
-  { assembled, destination, plan }: Found,
+  { assembled, batch, destination, plan }: Found,
   urlRefreshes: number
 ): Effect.Effect<Receipt.Receipt> =>
   Effect.map(
@@ -323,14 +425,16 @@ const makeReceipt = (
     (finishedAt) =>
       new Receipt.Receipt({
         ...assembled,
-        batchId: run.batch.batchId,
-        status: run.batch.status,
+        batchId: batch.batchId,
+        status: batch.status,
         output: run.options.output,
         format: run.format,
-        resultCount: run.batch.resultCount,
-        entitiesRequested: run.batch.entitiesRequested,
-        entitiesFulfilled: run.batch.entitiesFulfilled,
-        complete: assembled.records === run.batch.resultCount,
+        resultCount: batch.resultCount,
+        entitiesRequested: batch.entitiesRequested,
+        entitiesFulfilled: batch.entitiesFulfilled,
+        blankLines: Option.liftPredicate(assembled.blankLines, (count) => count > 0),
+        complete: Proof.isComplete(assembled, batch.resultCount),
+        compressedHere: assembled.compressedHere ? Option.some(true) : Option.none(),
         source: plan.source,
         parts: assembled.files.map((file) => {
           const output =

@@ -40,6 +40,11 @@ export interface RowWriter {
   readonly end: Effect.Effect<Written, RecordInvalid | ResultsCorrupt | StorageError, Needs>
 }
 
+/** A writer of bytes to a file, whose end can fail as the disk does only. */
+export interface FileWriter extends RowWriter {
+  readonly end: Effect.Effect<Written, StorageError>
+}
+
 type Needs = BatchConfig | FileSystem.FileSystem
 
 /** Opens a writer, over what an earlier one has left. */
@@ -74,7 +79,7 @@ export const nothing = (format: Format, columns: ReadonlyArray<string> | undefin
 /** A writer of the rows as they are, one JSON object a line, to the file at `path`. */
 export const file = (
   path: string
-): Effect.Effect<RowWriter, StorageError, FileSystem.FileSystem | Scope.Scope> =>
+): Effect.Effect<FileWriter, StorageError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const handle = yield* Storage.open(path, "w")
     const hash = Digest.sha256()

@@ -137,6 +137,8 @@ const transfer = Config.all({
   refreshBefore: duration("BATCH_TRANSFER_REFRESH_BEFORE", "5 minutes"),
   /** Fresh links without progress before the results count as expired. */
   maxRefreshes: quantity("BATCH_TRANSFER_MAX_REFRESHES", 3, { min: 1, max: 100 }),
+  /** How long a completed job may lack its links, its object or its last rows before that is an error. */
+  settle: duration("BATCH_TRANSFER_SETTLE", "2 minutes"),
   /** Temporary redirects followed for one request. */
   maxRedirects: quantity("BATCH_TRANSFER_MAX_REDIRECTS", 3, { min: 0, max: 20 }),
   /** Bytes gathered for one write. */

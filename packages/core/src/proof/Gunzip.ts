@@ -1,7 +1,8 @@
 /**
- * Inflates a gzip file, counts its lines and checks it, down to the trailer of the last member. The one module that
- * knows the streams of `node:zlib`, and their habits: they end in silence at padding and ignore what lies behind, so the
- * bytes that they consumed are compared with the bytes that they were given.
+ * Inflates a gzip file, counts its lines and checks it, down to the trailer of the last member. Zeros may follow on that,
+ * as tapes and padded buffers leave them, and nothing else. It knows the habits of Node's streams: they end in silence
+ * at padding and ignore what lies behind, so the bytes that they consumed are compared with the bytes that they were
+ * given.
  *
  * @example
  * import { Effect } from "effect"
@@ -17,6 +18,8 @@
 import { Effect, type Scope } from "effect"
 import { createGunzip, type Gunzip as Inflater } from "node:zlib"
 import * as Buffers from "../disk/Buffers.js"
+import * as Lines from "./Lines.js"
+import * as Members from "./Members.js"
 
 /** Why the bytes are no sound gzip file of lines. */
 export interface GzipFault {
@@ -27,19 +30,17 @@ export interface GzipFault {
 }
 
 /** How far the inflated bytes are read. */
-export interface Position {
-  /** Line feeds so far. */
-  readonly lineFeeds: number
-  readonly inflatedBytes: number
-  /** Where the last line begins, among the inflated bytes. */
-  readonly lineStart: number
+export interface Position extends Lines.Position {
+  /** Zeros behind the last member. */
+  readonly padding: number
 }
 
-/** Whether a line has begun that has no line feed. */
-export const isUnterminated = ({ inflatedBytes, lineStart }: Position): boolean => inflatedBytes > lineStart
-
-/** How many lines there are. A last one without a line feed counts. */
-export const countOf = (position: Position): number => position.lineFeeds + (isUnterminated(position) ? 1 : 0)
+export {
+  /** How many records there are: lines that are not blank. A last one without a line feed counts. */
+  countOf,
+  /** Whether a line has begun that has no line feed. */
+  isUnterminated
+} from "./Lines.js"
 
 /** An inflater for one gzip file; bytes are pushed in their order, in any portions. */
 export interface Gunzip<E = never> {
@@ -54,6 +55,11 @@ export interface Gunzip<E = never> {
 /** An empty result: one member with nothing in it. */
 export const emptyMember: Uint8Array = Uint8Array.from([
   0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0
+])
+
+/** A line feed in a member of its own, 21 bytes: it ends the last row of a file to which another one is joined. */
+export const lineFeedMember: Uint8Array = Uint8Array.from([
+  0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 0xe3, 2, 0, 0x93, 0x06, 0xd7, 0x32, 1, 0, 0, 0
 ])
 
 /** Makes an inflater for one gzip file, which ends with the scope. */
@@ -96,19 +102,24 @@ export const make = <E = never>(options: {
         push: (bytes) =>
           Effect.suspend(() => {
             if (bytes.length === 0) return Effect.void
+            reading.portion = bytes
             reading.given += bytes.length
-            if (reading.ended) return Effect.fail(trailing(gunzip, reading.given))
+            if (reading.ended) {
+              reading.pad(bytes)
+              return settle(() => true, chunksHeld - 1)
+            }
             let written = false
             // Node reads the caller's bytes until it calls back: no earlier may they change again.
             gunzip.write(bytes, () => {
               written = true
               reading.wake()
             })
-            return settle(() => written, chunksHeld - 1)
+            // Where it ends before the portion does, it does not call back.
+            return settle(() => written || reading.ended, chunksHeld - 1)
           }),
         end: Effect.suspend(() => {
           if (reading.given === 0) return Effect.fail(gzipFault("at least one gzip member", "no bytes"))
-          gunzip.end()
+          if (!reading.ended) gunzip.end()
           return settle(() => reading.ended, 0)
         }).pipe(Effect.zipRight(Effect.sync(() => reading.position))),
         position: Effect.sync(() => reading.position)
@@ -118,9 +129,12 @@ export const make = <E = never>(options: {
 
 /** The mutable side of one file: callbacks of the stream in, bytes and figures out. */
 interface Reading {
-  /** Compressed bytes that were pushed. */
+  /** Compressed bytes that were pushed, and the last portion of them. */
   given: number
+  portion: Uint8Array
   ended: boolean
+  /** Takes bytes behind the last member, which must be zeros: the last ones that were pushed. */
+  readonly pad: (bytes: Uint8Array) => void
   readonly position: Position
   /** Looks again whether what is waited for is the case. */
   wake: () => void
@@ -144,12 +158,19 @@ const read = (
 ): Reading => {
   let held: Array<Uint8Array> = []
   let fault: GzipFault | undefined
-  let [inflatedBytes, lineFeeds, lineStart] = [0, 0, 0]
+  let padding = 0
+  const lines = Lines.make()
   const reading: Reading = {
     given: 0,
+    portion: new Uint8Array(0),
     ended: false,
     get position() {
-      return { lineFeeds, inflatedBytes, lineStart }
+      return { ...lines.position(), padding }
+    },
+    pad: (bytes) => {
+      const other = bytes.findIndex((byte) => byte !== 0)
+      if (other === -1) padding += bytes.length
+      else fail(trailing(gunzip.bytesWritten, reading.given - bytes.length + other))
     },
     wake: () => undefined,
     until: (isDone) =>
@@ -174,12 +195,8 @@ const read = (
     reading.ended = true
     gunzip.destroy()
   }
-  gunzip.on("data", (chunk: Uint8Array) => {
-    for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) {
-      lineFeeds += 1
-      lineStart = inflatedBytes + at + 1
-    }
-    inflatedBytes += chunk.length
+  const take = (text: Uint8Array) => {
+    const { inflatedBytes, lineFeeds, lineStart } = lines.position()
     if (inflatedBytes - lineStart > maxLineBytes) {
       fail({
         _tag: "GzipFault",
@@ -187,31 +204,43 @@ const read = (
         expected: `lines of at most ${maxLineBytes} bytes`,
         actual: `more in line ${lineFeeds + 1}, which begins at byte ${lineStart}`
       })
-    } else if (most > 0) {
-      held.push(chunk)
+    } else if (most > 0 && text.length > 0) {
+      held.push(text)
       if (held.length >= most) gunzip.pause()
     } else {
-      Buffers.release(chunk)
+      Buffers.release(text)
     }
     reading.wake()
-  })
+  }
+  gunzip.on("data", (chunk: Uint8Array) => take(lines.push(chunk)))
   gunzip.on("error", (error: Error) => {
-    fail(gzipFault("sound gzip data", `${error.message} near byte ${gunzip.bytesWritten}`))
+    fail(unsound(error, reading))
     reading.wake()
   })
   gunzip.on("end", () => {
-    if (gunzip.bytesWritten !== reading.given) fail(trailing(gunzip, reading.given))
+    const rest = reading.given - gunzip.bytesWritten
+    if (rest > 0) reading.pad(reading.portion.subarray(reading.portion.length - rest))
     reading.ended = true
-    reading.wake()
+    take(lines.end())
   })
   return reading
 }
 
-const trailing = (gunzip: Inflater, given: number): GzipFault =>
+/** What lies behind the last member and is neither zeros nor a member. */
+const trailing = (end: number, other: number): GzipFault =>
   gzipFault(
-    `an end after ${gunzip.bytesWritten} bytes`,
-    `${given - gunzip.bytesWritten} more bytes that are no gzip member`
+    `an end after ${end} bytes, or nothing but zeros from there on`,
+    `other bytes from byte ${other} on`
   )
+
+/** Node does not say where in a portion it failed. Of one that begins with the file, a second look does. */
+const unsound = (error: Error, { given, portion }: Reading): GzipFault => {
+  const begun = given - portion.length
+  const end = begun === 0 ? Members.endOf(portion) : 0
+  return end > 0 && !Members.mayBegin(portion.subarray(end))
+    ? trailing(end, end)
+    : gzipFault("sound gzip data", `${error.message} between byte ${begun + end} and byte ${given}`)
+}
 
 const gzipFault = (expected: string, actual: string): GzipFault => ({
   _tag: "GzipFault",

@@ -20,15 +20,30 @@ import type { Batch } from "../model/Batch.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import { ResultsCorrupt, type StorageError } from "../model/BatchError.js"
 import * as Gunzip from "./Gunzip.js"
-import * as RowCount from "./RowCount.js"
+import * as PlainLines from "./PlainLines.js"
 
-/** What a sound gzip file of lines holds. */
-export interface Rows {
-  readonly records: number
+/** What a sound file of lines holds. */
+export interface Rows extends Count {
   readonly inflatedBytes: number
-  /** The last line has no line feed, so nothing may be joined to it. */
+  /** The last line has no line feed, so it must be given one before anything is joined to it. */
   readonly unterminated: boolean
+  /** Zeros behind the last gzip member. */
+  readonly padding: number
+  /** Whether the lines came without compression. */
+  readonly isPlain: boolean
 }
+
+/** How many rows there are. */
+export interface Count {
+  /** Lines that hold something. */
+  readonly records: number
+  /** Lines that hold nothing: no records, but some writers count them. */
+  readonly blankLines: number
+}
+
+/** Whether as many rows are here as were announced, blank lines counted or not. */
+export const isComplete = ({ blankLines, records }: Count, announced: number): boolean =>
+  records === announced || records + blankLines === announced
 
 /** How many files are worth proving at the same time: Node inflates on four threads. */
 export const atOnce = 4
@@ -42,16 +57,22 @@ export interface RowsOptions {
   readonly onInflated?: ((chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, StorageError>) | undefined
   /** Told of further rows. */
   readonly onRows?: ((count: number) => Effect.Effect<void>) | undefined
+  /** Whether a file without a byte is a file without rows, as an empty part is. Default false. */
+  readonly mayBeEmpty?: boolean | undefined
 }
 
-/** Inflates a file to its end, behind its writer, and counts its rows. */
+/** Reads a file to its end, behind its writer, and counts its rows: a gzip file, or JSON lines as they are. */
 export const rows = (
   options: RowsOptions
 ): Effect.Effect<Rows, ResultsCorrupt | StorageError, BatchConfig | FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const { file, name, onInflated, onRows } = options
+    const { file, mayBeEmpty = false, name, onInflated, onRows } = options
     const { maxLineBytes } = (yield* BatchConfig).transfer
-    const lines = yield* Gunzip.make({ maxLineBytes, onInflated, lent: true })
+    const first = yield* GrowingFile.beginning(file, 1)
+    const isPlain = first.length === 0 ? mayBeEmpty : PlainLines.mayBegin(first)
+    const lines = isPlain
+      ? PlainLines.make(onInflated)
+      : yield* Gunzip.make({ maxLineBytes, onInflated, lent: true })
     let told = 0
     const tell = (position: Gunzip.Position) => {
       const news = Gunzip.countOf(position) - told
@@ -68,8 +89,11 @@ export const rows = (
     const end = yield* Effect.catchTag(proven, "GzipFault", (fault) => corrupt(name, fault))
     return {
       records: Gunzip.countOf(end),
+      blankLines: end.blankLines,
       inflatedBytes: end.inflatedBytes,
-      unterminated: Gunzip.isUnterminated(end)
+      unterminated: Gunzip.isUnterminated(end),
+      padding: end.padding,
+      isPlain: isPlain && end.inflatedBytes > 0
     }
   }).pipe(Effect.scoped)
 
@@ -88,14 +112,6 @@ export const corrupt = (
     })
   )
 
-/** Fails as `ResultsCorrupt`, for a last row without a line feed: what is joined to it would become part of it. */
-export const unjoinable = (file: string): Effect.Effect<never, ResultsCorrupt> => {
-  const expected = "a line feed after its last row, since another part follows"
-  return Effect.fail(
-    new ResultsCorrupt({ reason: "Encoding", file, expected, actual: "none", kept: Option.none() })
-  )
-}
-
 /** The failure of rows that are not as many as the API announced. */
 export const wrongCount = (
   { batchId, resultCount }: Pick<Batch, "batchId" | "resultCount">,
@@ -107,22 +123,6 @@ export const wrongCount = (
     expected: `${resultCount} rows (result_count)`,
     actual,
     kept: Option.none()
-  })
-
-/** Whether a file begins like a gzip file. */
-export const isGzip = (
-  file: GrowingFile.GrowingFile
-): Effect.Effect<boolean, StorageError, FileSystem.FileSystem> =>
-  Effect.map(GrowingFile.beginning(file, 2), ([first, second]) => first === 0x1f && second === 0x8b)
-
-/** Counts the rows of a file that is not compressed. */
-export const plainRows = (
-  file: GrowingFile.GrowingFile
-): Effect.Effect<Rows, StorageError, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const count = RowCount.ofLines()
-    const inflatedBytes = yield* GrowingFile.follow(file, (bytes) => Effect.sync(() => count.push(bytes)))
-    return { records: count.rows(), inflatedBytes, unterminated: count.isUnterminated() }
   })
 
 /** SHA-256 of the files one after the other, in hexadecimal. */

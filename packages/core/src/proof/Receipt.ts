@@ -22,9 +22,9 @@ export { Format } from "../model/Format.js"
 export class Part extends Schema.Class<Part>("ReceiptPart")({
   /** Its place among the files, from 0. */
   index: Schema.NonNegativeInt,
-  /** Compressed bytes, as delivered. */
+  /** Bytes as delivered; of a part that is kept separate, those of its file. */
   bytes: Schema.NonNegativeInt,
-  /** Lines. */
+  /** Lines that are not blank. */
   records: Schema.NonNegativeInt,
   /** The version of the object that was fetched; empty when the server named none. */
   etag: Schema.String,
@@ -43,8 +43,13 @@ export class Receipt extends Schema.Class<Receipt>("Receipt")({
   format: Format,
   /** Size of the file at `output`; of all parts together when they are kept separate. */
   bytes: Schema.NonNegativeInt,
-  /** Rows delivered: lines, or those of a table without its header. */
+  /** Rows delivered: lines that are not blank, or those of a table without its header. */
   records: Schema.NonNegativeInt,
+  /** Lines among the rows that hold nothing, if there are any: they are no records, and some writers count them. */
+  blankLines: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), { as: "Option" }).pipe(
+    Schema.fromKey("blank_lines"),
+    Schema.withConstructorDefault(() => Option.none<number>())
+  ),
   /** SHA-256 of the file at `output`, in hexadecimal; of all parts in order when they are kept separate. */
   sha256: Schema.String,
   /** Lines that the API announced. */
@@ -55,8 +60,13 @@ export class Receipt extends Schema.Class<Receipt>("Receipt")({
   entitiesFulfilled: Schema.propertySignature(Schema.NonNegativeInt).pipe(
     Schema.fromKey("entities_fulfilled")
   ),
-  /** Whether `records` equals `result_count`. */
+  /** Whether `records` equals `result_count`, with the blank lines or without them. */
   complete: Schema.Boolean,
+  /** `true` where a host delivered plain JSON lines, and they were compressed here to become `jsonl.gz`. */
+  compressedHere: Schema.optionalWith(Schema.Literal(true), { as: "Option" }).pipe(
+    Schema.fromKey("compressed_here"),
+    Schema.withConstructorDefault(() => Option.none<true>())
+  ),
   /** What was fetched: the merged file, the parts, or nothing because the result is empty. */
   source: Schema.Literal("merged", "parts", "none"),
   parts: Schema.Array(Part),

@@ -1,6 +1,6 @@
 /**
- * Counts the rows of a text that comes in any portions: lines, or rows of a CSV table after RFC 4180. Mutable and
- * synchronous: it is asked for every slice of a file.
+ * Counts the rows of a CSV table after RFC 4180 that comes in any portions. Mutable and synchronous: it is asked for
+ * every slice of a file.
  *
  * @example
  * import * as RowCount from "./RowCount.js"
@@ -22,20 +22,6 @@ export interface RowCount {
 
 const lineFeed = 0x0a
 const quote = 0x22
-
-/** A count of lines. */
-export const ofLines = (): RowCount => {
-  let lineFeeds = 0
-  let last = lineFeed
-  return {
-    push: (bytes) => {
-      for (let at = bytes.indexOf(lineFeed); at !== -1; at = bytes.indexOf(lineFeed, at + 1)) lineFeeds += 1
-      last = bytes.at(-1) ?? last
-    },
-    rows: () => lineFeeds + (last === lineFeed ? 0 : 1),
-    isUnterminated: () => last !== lineFeed
-  }
-}
 
 /** A count of the rows of a table without its header: of line ends that are not inside quotes. */
 export const ofTable = (): RowCount => {

@@ -16,15 +16,16 @@ import { Chunk, Effect, Either, ParseResult, Predicate, Schema, Stream } from "e
 import { BatchConfig } from "../model/BatchConfig.js"
 import { RecordInvalid } from "../model/BatchError.js"
 import type { JsonObject } from "../model/Masking.js"
+import * as Lines from "../proof/Lines.js"
 
 /** One record: any JSON object. Integers beyond 2⁵³ − 1 have lost their last digits, as they do in JavaScript. */
 export type Record = JsonObject
 
-/** One line of a decompressed result. */
+/** One line of a decompressed result that is not blank. */
 export interface Line {
-  /** Without the line feed. Of use until the next portion is pushed. */
+  /** Without the line feed, and without a byte order mark in front. Of use until the next portion is pushed. */
   readonly bytes: Uint8Array
-  /** Its number, counted from 1. */
+  /** Its number, counted from 1; blank lines count. */
   readonly line: number
   /** The place of its first byte in the result. */
   readonly offset: number
@@ -38,7 +39,10 @@ export interface Framer {
   readonly end: () => ReadonlyArray<Either.Either<Line, RecordInvalid>>
 }
 
-/** Splits on the byte `0x0a` only: a carriage return belongs to its line, where JSON takes it for a space. */
+/**
+ * Splits on the byte `0x0a` only: a carriage return belongs to its line, where JSON takes it for a space. Blank lines are
+ * no records and are left out; so is a byte order mark before a line, as it is where files that begin with one are joined.
+ */
 export const framer = ({ maxLineBytes }: { readonly maxLineBytes: number }): Framer => {
   let held: Array<Uint8Array> = []
   let heldBytes = 0
@@ -49,16 +53,16 @@ export const framer = ({ maxLineBytes }: { readonly maxLineBytes: number }): Fra
     heldBytes += bytes.length
   }
 
-  const take = (last: Uint8Array): Either.Either<Line, RecordInvalid> => {
+  const take = (last: Uint8Array): Either.Either<Line, RecordInvalid> | undefined => {
     const length = heldBytes + last.length
-    const found = { bytes: held.length === 0 ? last : join([...held, last]), line, offset }
+    const whole = held.length === 0 ? last : join([...held, last])
+    const found = { bytes: whole.subarray(Lines.textStart(whole)), line, offset }
     held = []
     heldBytes = 0
     line += 1
     offset += length + 1
-    return length > maxLineBytes
-      ? Either.left(invalid(found, `it is longer than ${maxLineBytes} bytes`))
-      : Either.right(found)
+    if (length > maxLineBytes) return Either.left(invalid(found, `it is longer than ${maxLineBytes} bytes`))
+    return Lines.isBlank(found.bytes, 0, found.bytes.length) ? undefined : Either.right(found)
   }
 
   return {
@@ -66,13 +70,17 @@ export const framer = ({ maxLineBytes }: { readonly maxLineBytes: number }): Fra
       const lines: Array<Either.Either<Line, RecordInvalid>> = []
       let from = 0
       for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, from)) {
-        lines.push(take(bytes.subarray(from, at)))
+        const line = take(bytes.subarray(from, at))
+        if (line !== undefined) lines.push(line)
         from = at + 1
       }
       if (from < bytes.length) hold(new Uint8Array(bytes.subarray(from)))
       return lines
     },
-    end: () => (heldBytes === 0 ? [] : [take(new Uint8Array(0))])
+    end: () => {
+      const line = heldBytes === 0 ? undefined : take(new Uint8Array(0))
+      return line === undefined ? [] : [line]
+    }
   }
 }
 

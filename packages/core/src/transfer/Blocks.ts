@@ -56,6 +56,7 @@ export const make = (
     let chunk = nothing
     let taken = 0
     let failure: BlockFailure | undefined
+    let ended = false
 
     /** Copies as much of the chunk into the block as there is room for. */
     const take = (): void => {
@@ -72,9 +73,11 @@ export const make = (
     const gather = async (): Promise<void> => {
       const until = clock.unsafeCurrentTimeMillis() + patience
       take()
-      while (length < block.length && (length === 0 || clock.unsafeCurrentTimeMillis() < until)) {
+      // An iterator of Effect does not answer a question after its end.
+      while (!ended && length < block.length && (length === 0 || clock.unsafeCurrentTimeMillis() < until)) {
         const next = await chunks.next()
         // A read that has timed out goes on by itself; what it brings then is nobody's any more.
+        if (next.done === true) ended = true
         if (next.done === true || failure !== undefined) return
         chunk = next.value
         take()

@@ -5,17 +5,18 @@
  * | --- | --- |
  * | 206 with the range that was asked for, of the same version | `Body` |
  * | 200: the host ignored the range, or was asked for all | `Body` from the first byte on |
- * | 412; another version than before; a 200 behind the first byte without a strong ETag | `Changed` |
+ * | another version than before; 412 with another ETag, or without having been asked for a condition | `Changed` |
+ * | 412 otherwise; 400 and 501 to a request with `If-Match` | `Unconditional` |
  * | 416 | `AtEnd` if the object ends at the position asked for, else `Changed` |
  * | 302, 303, 307, 308 | `Redirect` |
- * | 408, 425, 429, 500, 502, 503, 504; `SlowDown`, `RequestTimeout` | `Busy` |
+ * | 408, 425, 429, every 5xx but 501 and 505; `SlowDown`, `RequestTimeout` | `Busy` |
  * | `ExpiredToken`, a 403 that speaks of an expiry | `Expired` |
  * | other 403, 404, 410 | `Missing` |
- * | what contradicts itself or the request | `Broken` |
- * | any other | `Refused` |
+ * | what contradicts itself or the request; 204 | `Broken` |
+ * | any other | `Refused`, of which 400 and 401 may be the link's fault |
  *
  * Errors are XML whose code counts, not its text; only of a 403 `AccessDenied`, nothing but the text tells whether the
- * link is past its time. Some hosts ignore `If-Match`, so the version is compared on every answer.
+ * link is past its time. Some hosts ignore `If-Match`, and some refuse it, so the version is compared on every answer.
  *
  * @example
  * import { Headers } from "@effect/platform"
@@ -24,7 +25,7 @@
  *
  * FileResponse.judge(
  *   { status: 416, headers: Headers.fromInput({ "content-range": "bytes *\u002f20" }), body: "" },
- *   { position: 20, end: 28, identity: Option.none(), now: 0 }
+ *   { position: 20, end: 28, identity: Option.none(), isConditional: false, now: 0 }
  * ) // AtEnd
  */
 import type { Headers } from "@effect/platform"
@@ -33,6 +34,7 @@ import * as RetryPolicy from "../retry/RetryPolicy.js"
 
 /** What names one version of one object. Empty texts are absent headers. */
 export interface Identity {
+  /** As RFC 9110 has it: an ETag that came without its quotes has got them. */
   readonly etag: string
   readonly lastModified: string
   readonly total: Option.Option<number>
@@ -43,34 +45,52 @@ export interface Asked {
   readonly position: number
   readonly end: number
   readonly identity: Option.Option<Identity>
+  /** Whether it was asked for with `If-Match`. */
+  readonly isConditional: boolean
   /** Epoch milliseconds, for a `Retry-After` that is a date. */
   readonly now: number
 }
 
 /** An answer by its meaning. */
 export type FileResponse = Data.TaggedEnum<{
-  /** The bytes from `position` on follow, behind `skip` others; `whole` when all are sent, whatever was asked for. */
-  Body: { readonly identity: Identity; readonly skip: number; readonly whole: boolean }
+  /**
+   * The bytes from `position` on follow, behind `skip` others; `whole` when all are sent, whatever was asked for. Unless
+   * `isSame` says so, nothing but those others themselves can tell whether it is the same version.
+   */
+  Body: {
+    readonly identity: Identity
+    readonly skip: number
+    readonly whole: boolean
+    readonly isSame: boolean
+  }
   /** There are no bytes from `position` on: the object ends there. */
   AtEnd: {}
   /** Another object lies there now. */
   Changed: { readonly detail: string }
+  /** The host cannot do `If-Match`: asked without it, the version can be compared. */
+  Unconditional: { readonly detail: string }
   /** The link is past its time, or is no longer honoured. */
   Expired: { readonly detail: string }
-  /** No object, or no right to it. */
-  Missing: { readonly detail: string }
+  /** No object, or no right to it. `isAbsent` when the host says that there is none: it may be about to come. */
+  Missing: { readonly detail: string; readonly isAbsent: boolean }
   /** The host sends us to another place, for this once. */
   Redirect: { readonly location: string }
   /** The host is overloaded or ill; later it may answer. */
   Busy: { readonly status: number; readonly hint: Option.Option<Duration.Duration>; readonly detail: string }
   /** The answer is not what HTTP allows; another try may bring a better one. */
   Broken: { readonly detail: string }
-  /** No other try will help. */
-  Refused: { readonly status: number; readonly detail: string }
+  /** No other try will help; with `isLink` maybe one with a fresh link. */
+  Refused: { readonly status: number; readonly detail: string; readonly isLink: boolean }
 }>
 
 /** The constructors of its cases. */
 export const FileResponse = Data.taggedEnum<FileResponse>()
+
+/** The ETag of an answer, empty if it has none. One without quotes, which some hosts send, is given them. */
+export const etagOf = (headers: Headers.Headers): string => {
+  const etag = (headers["etag"] ?? "").trim()
+  return /^(?!W\/)[^\s",]+$/u.test(etag) ? `"${etag}"` : etag
+}
 
 /** Whether an ETag is strong: only such a one names one version, and may stand in `If-Match`. */
 export const isStrong = (etag: string): boolean => /^"[^"]*"$/u.test(etag)
@@ -86,7 +106,7 @@ export const judge = (
   const { headers, status } = answer
   if (status === 206) return partial(headers, asked)
   if (status === 200) return whole(headers, asked)
-  if (status === 412) return FileResponse.Changed({ detail: "its ETag is not the one from before" })
+  if (status === 412) return unmet(headers, asked)
   if (status === 416) return beyond(headers, asked)
   const code = /<Code>([^<]*)<\/Code>/u.exec(answer.body)?.[1] ?? ""
   const detail = `HTTP ${status}${code === "" ? "" : ` ${code}`}`
@@ -94,19 +114,31 @@ export const judge = (
     const location = headers["location"]
     return location === undefined ? FileResponse.Broken({ detail }) : FileResponse.Redirect({ location })
   }
-  if (
-    status === 500 ||
-    RetryPolicy.isRetryableStatus(status) ||
-    code === "SlowDown" ||
-    code === "RequestTimeout"
-  ) {
+  if (isPassing(status) || code === "SlowDown" || code === "RequestTimeout") {
     return FileResponse.Busy({ status, detail, hint: RetryPolicy.retryAfter(status, headers, asked.now) })
   }
   if (code === "ExpiredToken" || (status === 403 && /expired|<Expires>/iu.test(answer.body))) {
     return FileResponse.Expired({ detail })
   }
-  if (status === 403 || status === 404 || status === 410) return FileResponse.Missing({ detail })
-  return FileResponse.Refused({ status, detail })
+  if (status === 204) return FileResponse.Broken({ detail: `${detail}: an answer without a body` })
+  if (status === 403 || status === 404 || status === 410) {
+    return FileResponse.Missing({ detail, isAbsent: status === 404 || code === "NoSuchKey" })
+  }
+  if (asked.isConditional && (status === 400 || status === 501)) return FileResponse.Unconditional({ detail })
+  return FileResponse.Refused({ status, detail, isLink: status === 400 || status === 401 })
+}
+
+/** Open to the statuses of edges and proxies: of the 5xx, only 501 and 505 say something about the request. */
+const isPassing = (status: number): boolean =>
+  RetryPolicy.isRetryableStatus(status) || (status >= 500 && status !== 501 && status !== 505)
+
+/** 412. Some hosts give it for their own ETag, as others do for a header that they do not know. */
+const unmet = (headers: Headers.Headers, asked: Asked): FileResponse => {
+  const etag = etagOf(headers)
+  const isOther = isStrong(etag) && Option.exists(asked.identity, (known) => known.etag !== etag)
+  return asked.isConditional && !isOther
+    ? FileResponse.Unconditional({ detail: "HTTP 412" })
+    : FileResponse.Changed({ detail: "its ETag is not the one from before" })
 }
 
 const partial = (headers: Headers.Headers, asked: Asked): FileResponse => {
@@ -139,7 +171,7 @@ const partial = (headers: Headers.Headers, asked: Asked): FileResponse => {
       detail: `Content-Length ${length} contradicts Content-Range ${range[0].trim()}`
     })
   }
-  return FileResponse.Body({ identity, skip: 0, whole: false })
+  return FileResponse.Body({ identity, skip: 0, whole: false, isSame: true })
 }
 
 /** The host ignored the range: what is here already is skipped, if it is the same version. */
@@ -152,12 +184,8 @@ const whole = (headers: Headers.Headers, asked: Asked): FileResponse => {
   const identity = identify(headers, length === undefined ? Option.none() : Option.some(Number(length)))
   const change = difference(asked.identity, identity)
   if (change !== undefined) return FileResponse.Changed({ detail: change })
-  if (asked.position > 0 && !isStrong(identity.etag)) {
-    return FileResponse.Changed({
-      detail: "the host sends it from its beginning, and nothing proves that it is the same"
-    })
-  }
-  return FileResponse.Body({ identity, skip: asked.position, whole: true })
+  const isSame = asked.position === 0 || isStrong(identity.etag)
+  return FileResponse.Body({ identity, skip: asked.position, whole: true, isSame })
 }
 
 /** A page of somebody on the way, such as a proxy that wants a login; the file itself is still what it was. */
@@ -176,7 +204,7 @@ const beyond = (headers: Headers.Headers, asked: Asked): FileResponse => {
 }
 
 const identify = (headers: Headers.Headers, total: Option.Option<number>): Identity => ({
-  etag: headers["etag"] ?? "",
+  etag: etagOf(headers),
   lastModified: headers["last-modified"] ?? "",
   total
 })

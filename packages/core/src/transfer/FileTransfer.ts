@@ -17,6 +17,7 @@
  */
 import { Deferred, Effect, Option } from "effect"
 import type { Settings } from "../model/BatchConfig.js"
+import * as Digest from "../disk/Digest.js"
 import * as Cells from "./Cells.js"
 import * as FileResponse from "./FileResponse.js"
 import type { PlannedFile } from "./ResultPlan.js"
@@ -77,19 +78,41 @@ export interface FileTransfer<E = never> {
   readonly sync: Effect.Effect<void, E>
   /** What a later run may believe once `sync` is done; none of a version that has no strong name, or no size yet. */
   readonly snapshot: () => Option.Option<Snapshot>
+  /**
+   * CRC-32 of the bytes before a position, of a version without a strong name: with it, a host that sends all from the
+   * first byte again is found to send the same. None if they did not come in their order.
+   */
+  readonly crcBefore: (position: number) => Option.Option<number>
+  /** Whether the host is asked for this very version (`If-Match`): not of one without a strong name. */
+  readonly isConditional: () => boolean
+  /** Notes that the host cannot do `If-Match`. */
+  readonly dropCondition: () => void
+  /** Whether the host sends JSON lines without compression. They are asked for whole: their ranges are not reliable. */
+  readonly isPlain: () => boolean
+  /**
+   * Notes that what comes from the first byte on is plain, or is gzip. Gives whether it can be: once bytes are believed to
+   * be the one, they do not become the other.
+   */
+  readonly takeAs: (form: "gzip" | "plain") => boolean
   /** Notes a try after a failure. */
   readonly retried: () => void
   /** How many tries there were after a failure. */
   readonly retries: () => number
   /**
-   * Notes that a link was found dead, once for each generation of links. Gives why to give up, when fresh links have
-   * brought nothing too often: at most one after a missing object, `maxRefreshes` in all, since the last progress.
+   * Notes that there is no object at a moment of the monotonic clock. Gives since when, by the same clock: none the first
+   * time since the last progress.
    */
-  readonly linkDied: (link: {
-    readonly generation: number
-    readonly reason: "Expired" | "Missing"
-  }) => Option.Option<"Expired" | "Missing">
+  readonly absentSince: (nanos: bigint) => Option.Option<bigint>
+  /**
+   * Notes that a link was found dead, once for each generation of links. Gives why to give up, when fresh links have
+   * brought nothing too often: at most one after a missing object or a refusal, `maxRefreshes` in all, since the last
+   * progress.
+   */
+  readonly linkDied: (link: { readonly generation: number; readonly reason: Death }) => Option.Option<Death>
 }
+
+/** Why a link is of no use: past its time, nothing there, or not accepted. */
+export type Death = "Expired" | "Missing" | "Refused"
 
 /**
  * The transfer of a planned file to its target. What `restored` says of an earlier run's bytes is believed; without it,
@@ -114,6 +137,10 @@ export const make = <E>(options: {
     let renewals = 0
     let missing = 0
     let deadGeneration = -1
+    let takesCondition = true
+    let isPlain = false
+    let absentSince: bigint | undefined
+    let [crc, crcEnd] = [0, 0]
 
     if (restored !== undefined) {
       identity = Option.some({ etag: restored.etag, lastModified: "", total: Option.some(restored.total) })
@@ -121,6 +148,7 @@ export const make = <E>(options: {
       yield* Deferred.succeed(size, restored.total)
     }
     const total = () => Option.flatMap(identity, (known) => known.total)
+    const isStrong = () => Option.exists(identity, ({ etag }) => FileResponse.isStrong(etag))
 
     return {
       planned,
@@ -157,29 +185,48 @@ export const make = <E>(options: {
         }),
       write: (position, bytes) =>
         Effect.map(target.write(position, bytes), () => {
+          if (position === crcEnd && !isStrong()) {
+            crc = Digest.crc32(bytes, crc)
+            crcEnd += bytes.length
+          }
           if (cells === undefined) prefix = position + bytes.length
           else cells.fill(position, bytes.length)
           written += bytes.length
           renewals = 0
           missing = 0
+          absentSince = undefined
         }),
       written: () => written,
       sync: target.sync,
       snapshot: () =>
         Option.flatMap(identity, ({ etag }) =>
-          cells !== undefined && FileResponse.isStrong(etag)
+          cells !== undefined && FileResponse.isStrong(etag) && !isPlain
             ? Option.some({ etag, total: cells.total, cellBytes: cells.cellBytes, filled: cells.filled() })
             : Option.none()
         ),
+      crcBefore: (position) => (position === crcEnd ? Option.some(crc) : Option.none()),
+      isConditional: () => takesCondition && isStrong(),
+      dropCondition: () => void (takesCondition = false),
+      isPlain: () => isPlain,
+      takeAs: (form) => {
+        if (Option.isSome(identity)) return isPlain === (form === "plain")
+        isPlain = form === "plain"
+        return true
+      },
       retried: () => void (retries += 1),
       retries: () => retries,
+      absentSince: (nanos) => {
+        const before = Option.fromNullable(absentSince)
+        absentSince ??= nanos
+        return before
+      },
       linkDied: ({ generation, reason }) => {
         if (generation > deadGeneration) {
           deadGeneration = generation
           renewals += 1
-          missing += reason === "Missing" ? 1 : 0
+          missing += reason === "Expired" ? 0 : 1
         }
-        if (missing > 1) return Option.some("Missing")
+        if (missing > 1) return Option.some(reason === "Expired" ? "Missing" : reason)
         return renewals > transfer.maxRefreshes ? Option.some(reason) : Option.none()
       }
     }

@@ -18,11 +18,12 @@ import {
   type HttpClientResponse,
   HttpIncomingMessage
 } from "@effect/platform"
-import { Clock, Duration, Effect, Metric, Option, Redacted, type Scope } from "effect"
+import { Clock, type Data, Duration, Effect, Metric, Option, Redacted, type Scope } from "effect"
 import { BatchConfig, type Settings } from "../model/BatchConfig.js"
 import { ResultsCorrupt, ResultsUnavailable, type StatusError, TransferFailed } from "../model/BatchError.js"
 import * as PresignedLink from "../model/PresignedLink.js"
 import * as Telemetry from "../model/Telemetry.js"
+import * as Digest from "../disk/Digest.js"
 import * as RetryPolicy from "../retry/RetryPolicy.js"
 import type { Throttle } from "../retry/Throttle.js"
 import * as BatchHttp from "../status/BatchHttp.js"
@@ -30,8 +31,9 @@ import * as Blocks from "./Blocks.js"
 import type * as Cells from "./Cells.js"
 import type { Connection, Connections } from "./Connections.js"
 import * as FileResponse from "./FileResponse.js"
-import type { FileTransfer } from "./FileTransfer.js"
+import type * as FileTransfer from "./FileTransfer.js"
 import type * as ResultLinks from "./ResultLinks.js"
+import * as Settling from "./Settling.js"
 
 /** What the connections of one retrieval share. `E` is what its target can fail with. */
 export interface Shared<E = never> {
@@ -42,11 +44,17 @@ export interface Shared<E = never> {
   /** Whether the host bears fewer connections than are open: then what it refuses this one is left to the others. */
   readonly isSurplus: Effect.Effect<boolean>
   /** Told when bytes are written, but not synced yet. */
-  readonly onWritten: (file: FileTransfer<E>, bytes: number) => Effect.Effect<void>
+  readonly onWritten: (file: FileTransfer.FileTransfer<E>, bytes: number) => Effect.Effect<void>
   /** Told once of each file's size; fails where there is no room for it. */
-  readonly onSize: (file: FileTransfer<E>, bytes: number) => Effect.Effect<void, E>
+  readonly onSize: (file: FileTransfer.FileTransfer<E>, bytes: number) => Effect.Effect<void, E>
+  /** Told before the pause in which an object may come that is not there. */
+  readonly onSettling: (pause: Settling.Pause) => Effect.Effect<void>
   /** Told before the pause before another try. */
-  readonly onRetry: (file: FileTransfer<E>, detail: string, delay: Duration.Duration) => Effect.Effect<void>
+  readonly onRetry: (
+    file: FileTransfer.FileTransfer<E>,
+    detail: string,
+    delay: Duration.Duration
+  ) => Effect.Effect<void>
 }
 
 /**
@@ -58,7 +66,7 @@ export type FetchError = StatusError | ResultsUnavailable | TransferFailed | Res
 /** Fetches a run that was claimed of its file, to its end, or gives the rest of it back. */
 export const fetch = <E>(
   shared: Shared<E>,
-  file: FileTransfer<E>,
+  file: FileTransfer.FileTransfer<E>,
   claimed: Cells.Run
 ): Effect.Effect<void, FetchError | E, BatchHttp.BatchHttp | BatchConfig> =>
   Effect.gen(function* () {
@@ -92,7 +100,7 @@ export const fetch = <E>(
 
 interface Run<E> {
   readonly shared: Shared<E>
-  readonly file: FileTransfer<E>
+  readonly file: FileTransfer.FileTransfer<E>
   readonly settings: Settings
   readonly files: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
   /** The first byte of the run that is not here. */
@@ -103,7 +111,12 @@ interface Run<E> {
   left: boolean
 }
 
+/** What a request needs of a run. */
+type Question<E> = Pick<Run<E>, "file" | "settings" | "files" | "position" | "end">
+
 type Failure<E> = RetryPolicy.Failure<FetchError | E>
+
+type Body = Data.TaggedEnum.Value<FileResponse.FileResponse, "Body">
 
 /** One request for what is not here yet of the run, its answer and its body. */
 const attempt = <E>(run: Run<E>): Effect.Effect<void, Failure<E>, Scope.Scope> =>
@@ -111,13 +124,14 @@ const attempt = <E>(run: Run<E>): Effect.Effect<void, Failure<E>, Scope.Scope> =
     const { file, shared } = run
     const link = yield* Effect.mapError(shared.links.get(file.planned.target), RetryPolicy.final)
     const connection = yield* shared.connections.open
+    const isConditional = file.isConditional()
     const response = yield* request(run, Redacted.value(link.url), run.settings.transfer.maxRedirects)
     yield* shared.links.observeDate(response.headers["date"])
     const now = yield* Clock.currentTimeMillis
     const body = response.status < 300 ? "" : yield* beginning(response)
     const answer = FileResponse.judge(
       { status: response.status, headers: response.headers, body },
-      { position: run.position, end: run.end, identity: file.identity(), now }
+      { position: run.position, end: run.end, identity: file.identity(), isConditional, now }
     )
     switch (answer._tag) {
       case "Body":
@@ -126,10 +140,15 @@ const attempt = <E>(run: Run<E>): Effect.Effect<void, Failure<E>, Scope.Scope> =
         return yield* atEnd(run)
       case "Changed":
         return yield* Effect.fail(RetryPolicy.final(unavailable(run, "Changed", answer.detail)))
+      case "Unconditional":
+        return yield* Effect.fail(unconditional(run, answer.detail))
       case "Expired":
       case "Missing": {
         const expired = answer._tag === "Expired" || (yield* shared.links.isExpired(link))
-        return yield* Effect.fail(dead(run, link, expired ? "Expired" : "Missing", answer.detail))
+        if (!expired && answer._tag === "Missing" && answer.isAbsent) {
+          return yield* Effect.fail(absent(run, link, answer.detail))
+        }
+        return yield* Effect.fail(dead(run, link, expired ? "Expired" : "Missing", answer))
       }
       case "Busy":
         yield* connection.refused
@@ -139,13 +158,15 @@ const attempt = <E>(run: Run<E>): Effect.Effect<void, Failure<E>, Scope.Scope> =
       case "Redirect":
         return yield* Effect.fail(refused(run, response.status, "too many redirects"))
       case "Refused":
-        return yield* Effect.fail(refused(run, answer.status, answer.detail))
+        return yield* Effect.fail(
+          answer.isLink ? dead(run, link, "Refused", answer) : refused(run, answer.status, answer.detail)
+        )
     }
   })
 
 /** A ranged GET without anything that could identify the account. Temporary redirects are followed, a few, safely. */
 const request = <E>(
-  run: Run<E>,
+  run: Question<E>,
   url: string,
   redirects: number
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, Failure<E>, Scope.Scope> =>
@@ -167,14 +188,14 @@ const request = <E>(
     return yield* request(run, next.href, redirects - 1)
   })
 
-const headersFor = <E>({ end, file, position }: Run<E>): Record<string, string> => ({
+const headersFor = <E>({ end, file, position }: Question<E>): Record<string, string> => ({
   accept: "*/*",
   "accept-encoding": "identity",
-  range: `bytes=${position}-${Number.isFinite(end) ? end - 1 : ""}`,
-  ...Option.match(
-    Option.filter(file.identity(), ({ etag }) => FileResponse.isStrong(etag)),
-    { onNone: () => ({}), onSome: ({ etag }) => ({ "if-match": etag }) }
-  )
+  ...(file.isPlain() ? {} : { range: `bytes=${position}-${Number.isFinite(end) ? end - 1 : ""}` }),
+  ...Option.match(Option.filter(file.identity(), file.isConditional), {
+    onNone: () => ({}),
+    onSome: ({ etag }) => ({ "if-match": etag })
+  })
 })
 
 /** The body of an error, in which its code is found; empty if it is too long or does not come. */
@@ -190,20 +211,19 @@ const receive = <E>(
   run: Run<E>,
   connection: Connection,
   response: HttpClientResponse.HttpClientResponse,
-  answer: { readonly identity: FileResponse.Identity; readonly skip: number; readonly whole: boolean }
+  answer: Body
 ): Effect.Effect<void, Failure<E>, Scope.Scope> =>
   Effect.gen(function* () {
     const { blockBytes, idleTimeout } = run.settings.transfer
+    const repeated = yield* repetition(run, answer)
     const blocks = yield* Blocks.make(response, { size: blockBytes, idle: idleTimeout })
     const begun = run.position
-    let skip = answer.skip
     let next = yield* nextBlock(run, blocks, idleTimeout)
-    if (begun === skip) yield* checkMagic(run, next)
+    if (begun === answer.skip) yield* checkMagic(run, next, answer.whole)
     yield* settle(run, answer.identity, answer.whole)
     while (Option.isSome(next) && run.position < run.end) {
       connection.received(next.value.length)
-      const block = next.value.subarray(Math.min(skip, next.value.length))
-      skip -= next.value.length - block.length
+      const block = yield* repeated.take(next.value)
       if (block.length > 0) yield* store(run, block)
       if (run.position >= run.end) return
       if (connection.isReplaced()) {
@@ -211,8 +231,42 @@ const receive = <E>(
       }
       next = yield* nextBlock(run, blocks, idleTimeout)
     }
+    if (repeated.rest() > 0) return yield* Effect.fail(trouble(run, "Transport", "the body ended too early"))
     if (run.position < run.end) yield* bodyEnd(run, begun, answer.whole)
   })
+
+/** The bytes of a body that are here already. */
+interface Repetition<E> {
+  /** How many are still to come. */
+  readonly rest: () => number
+  /** What a block brings behind them. Fails as `Changed` if they are not what they were. */
+  readonly take: (block: Uint8Array) => Effect.Effect<Uint8Array, Failure<E>>
+}
+
+/** Where no ETag says that a host which begins anew sends the same, the bytes themselves do. */
+const repetition = <E>(run: Run<E>, { isSame, skip }: Body): Effect.Effect<Repetition<E>, Failure<E>> => {
+  const before = run.file.crcBefore(run.position)
+  if (!isSame && Option.isNone(before)) {
+    const detail = `asked for the bytes from ${run.position} on, got those from 0 on`
+    return Effect.fail(trouble(run, "Protocol", detail))
+  }
+  let [rest, crc] = [skip, 0]
+  return Effect.succeed({
+    rest: () => rest,
+    take: (block) =>
+      Effect.suspend(() => {
+        if (rest === 0) return Effect.succeed(block)
+        const known = block.subarray(0, rest)
+        rest -= known.length
+        if (!isSame) crc = Digest.crc32(known, crc)
+        return rest > 0 || isSame || Option.contains(before, crc)
+          ? Effect.succeed(block.subarray(known.length))
+          : Effect.fail(
+              RetryPolicy.final(unavailable(run, "Changed", "it begins with other bytes than before"))
+            )
+      })
+  })
+}
 
 const nextBlock = <E>(
   run: Run<E>,
@@ -267,24 +321,44 @@ const store = <E>(run: Run<E>, block: Uint8Array): Effect.Effect<void, Failure<E
     yield* shared.onWritten(file, bytes.length)
   })
 
-/** Fails if a body from the file's first byte on is not gzip. It comes first: a page must not even name the version. */
-const checkMagic = <E>(run: Run<E>, first: Option.Option<Uint8Array>): Effect.Effect<void, Failure<E>> =>
-  Option.match(first, {
-    onNone: () => Effect.void,
-    onSome: (block) => (looksLikeGzip(block) ? Effect.void : Effect.fail(noGzip(run, block)))
+/**
+ * Fails if a body from the file's first byte on is neither gzip nor JSON lines. It comes first: a page must not even name
+ * the version.
+ */
+const checkMagic = <E>(
+  run: Run<E>,
+  first: Option.Option<Uint8Array>,
+  whole: boolean
+): Effect.Effect<void, Failure<E>> =>
+  Effect.suspend(() => {
+    if (Option.isNone(first)) return Effect.void
+    const form = formOf(first.value)
+    const wasPlain = run.file.isPlain()
+    if (form !== "gzip" && form !== "plain") return Effect.fail(noGzip(run, form))
+    if (!run.file.takeAs(form)) {
+      return Effect.fail(noGzip(run, form === "gzip" ? "gzip, in place of what came before" : plainJson))
+    }
+    if (form === "gzip" || whole) return Effect.void
+    // A part of them may be a part of the compressed bytes, inflated: they are asked for whole, at once.
+    const isPart = noGzip(run, plainJson)
+    return Effect.fail(wasPlain ? isPart : { ...isPart, remedy: Effect.void })
   })
 
-const looksLikeGzip = (block: Uint8Array): boolean =>
-  block[0] === 0x1f && (block.length === 1 || block[1] === 0x8b)
+const plainJson = "JSON that is not compressed"
 
-const noGzip = <E>(run: Run<E>, block: Uint8Array): Failure<E> => {
-  const first = String.fromCharCode(block[0] ?? 0)
-  const actual =
-    first === "<"
-      ? "a web page or XML"
-      : first === "{" || first === "["
-        ? "JSON that is not compressed"
-        : "other bytes"
+/** What a file is by its first bytes; in words, if it is nothing that we take. */
+const formOf = (block: Uint8Array): string => {
+  if (block[0] === 0x1f && (block.length === 1 || block[1] === 0x8b)) return "gzip"
+  const text = new TextDecoder().decode(block.subarray(0, 256)).trimStart()
+  if (text.startsWith("<")) return "a web page or XML"
+  if (text.startsWith("[")) return "a list in JSON, not JSON lines"
+  if (apiError.test(text)) return "JSON that says an error"
+  return text === "" || text.startsWith("{") ? "plain" : "other bytes"
+}
+
+const apiError = /^\{\s*"(?:error|errors|message|code|detail)"\s*:/iu
+
+const noGzip = <E>(run: Run<E>, actual: string): Failure<E> => {
   const file = run.file.planned.name
   return {
     ...trouble(run, "Protocol", `the body is ${actual}, not gzip`),
@@ -295,7 +369,7 @@ const noGzip = <E>(run: Run<E>, block: Uint8Array): Failure<E> => {
 
 /** A failure that another try may mend: `TransferFailed` if none does. */
 const trouble = <E>(
-  { file }: Run<E>,
+  { file }: Pick<Run<E>, "file">,
   reason: TransferFailed["reason"],
   detail: string,
   status: Option.Option<number> = Option.none()
@@ -307,13 +381,16 @@ const trouble = <E>(
 })
 
 /** A failure that no other try will mend. */
-const refused = <E>(run: Run<E>, status: number, detail: string): Failure<E> => ({
+const refused = <E>(run: Pick<Run<E>, "file">, status: number, detail: string): Failure<E> => ({
   ...trouble(run, "Protocol", detail, Option.some(status)),
   retry: "Never"
 })
 
 /** A failed connection. A certificate that nobody vouches for, or a place where no link may lead, stays what it is. */
-const unreachable = <E>(run: Run<E>, { detail, retryable }: BatchHttp.NetworkFailure): Failure<E> => {
+const unreachable = <E>(
+  run: Pick<Run<E>, "file">,
+  { detail, retryable }: BatchHttp.NetworkFailure
+): Failure<E> => {
   const failure: Failure<E> = trouble(run, "Transport", detail)
   return retryable ? failure : { ...failure, retry: "Never" }
 }
@@ -347,21 +424,72 @@ const unavailable = <E>(
     detail: `${file.planned.name}: ${detail}`
   })
 
+/** The host cannot do `If-Match`: it is asked again, at once, without it, from now on. */
+const unconditional = <E>(run: Run<E>, detail: string): Failure<E> => ({
+  ...refused(run, 412, detail),
+  remedy: Effect.sync(() => run.file.dropCondition())
+})
+
 /** A failure that a fresh link may mend. It is asked for once, however many connections found the old one dead. */
 const dead = <E>(
   run: Run<E>,
   link: ResultLinks.ResultLink,
-  reason: "Expired" | "Missing",
-  detail: string
+  reason: FileTransfer.Death,
+  { detail, status }: { readonly detail: string; readonly status?: number }
 ): Failure<E> => {
   const { file, shared } = run
+  const end = (why: FileTransfer.Death) =>
+    why === "Refused"
+      ? new TransferFailed({
+          reason: "Protocol",
+          file: file.planned.name,
+          status: Option.fromNullable(status),
+          attempts: 2,
+          detail
+        })
+      : unavailable(run, why, detail)
   return {
-    ...RetryPolicy.final(unavailable(run, reason, detail)),
+    ...RetryPolicy.final(end(reason)),
     remedy: Effect.suspend((): Effect.Effect<void, FetchError> => {
       const hopeless = file.linkDied({ generation: link.generation, reason })
       return Option.isSome(hopeless)
-        ? Effect.fail(unavailable(run, hopeless.value, detail))
-        : shared.links.renew(link)
+        ? Effect.fail(end(hopeless.value))
+        : shared.links.renew(link, { detail: reason === "Expired" ? undefined : detail })
     })
   }
 }
+
+/** There is no object. The first time a fresh link is asked for at once; then it is waited for. */
+const absent = <E>(run: Run<E>, link: ResultLinks.ResultLink, detail: string): Failure<E> => {
+  const { file, settings, shared } = run
+  const end = unavailable(run, "Missing", detail)
+  const remedy: Effect.Effect<void, FetchError> = Effect.gen(function* () {
+    const before = file.absentSince(yield* Clock.currentTimeNanos)
+    if (Option.isNone(before)) return yield* shared.links.renew(link, { detail })
+    const delay = yield* Settling.pause(settings, yield* Settling.since(before.value))
+    if (Option.isNone(delay)) return yield* end
+    const pause = { cause: "Missing", detail: `${file.planned.name}: ${detail}`, delay: delay.value } as const
+    const first = Effect.zipRight(shared.onSettling(pause), Effect.sleep(delay.value))
+    return yield* shared.links.renew(link, { first })
+  })
+  return { ...RetryPolicy.final(end), remedy }
+}
+
+/**
+ * Which version of a file lies there now, by a request for its first byte; none if that does not say.
+ */
+export const look = (
+  links: ResultLinks.Links,
+  file: FileTransfer.FileTransfer
+): Effect.Effect<Option.Option<FileResponse.Identity>, never, BatchHttp.BatchHttp | BatchConfig> =>
+  Effect.gen(function* () {
+    const { files } = yield* BatchHttp.BatchHttp
+    const settings = yield* BatchConfig
+    const asked = { position: 0, end: 1, identity: file.identity(), isConditional: false }
+    const question = { ...asked, file, settings, files: HttpClient.withScope(files) }
+    const { url } = yield* Effect.mapError(links.get(file.planned.target), RetryPolicy.final)
+    const { headers, status } = yield* request(question, Redacted.value(url), settings.transfer.maxRedirects)
+    const now = yield* Clock.currentTimeMillis
+    const answer = FileResponse.judge({ status, headers, body: "" }, { ...asked, now })
+    return answer._tag === "Body" ? Option.some(answer.identity) : Option.none()
+  }).pipe(Effect.scoped, Effect.option, Effect.map(Option.flatten))

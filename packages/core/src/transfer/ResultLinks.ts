@@ -20,6 +20,7 @@ import type { Settings } from "../model/BatchConfig.js"
 import { ResultsUnavailable, type StatusError } from "../model/BatchError.js"
 import * as PresignedLink from "../model/PresignedLink.js"
 import * as Telemetry from "../model/Telemetry.js"
+import * as Settling from "./Settling.js"
 
 /** Which of a job's files: the merged one, or a part by its place. */
 export type Target = "merged" | number
@@ -38,14 +39,27 @@ export interface Links {
   readonly batchId: BatchId
   /** The current link; renewed first when it is about to expire. */
   readonly get: (target: Target) => Effect.Effect<ResultLink, StatusError | ResultsUnavailable>
-  /** Says that a link did not work (any more): the next `get` gives a newer one. One status call serves all. */
-  readonly renew: (stale: ResultLink) => Effect.Effect<void, StatusError | ResultsUnavailable>
+  /**
+   * Says that a link did not work (any more): the next `get` gives a newer one. One status call serves all. `first` comes
+   * before it, such as a pause; `detail` says what was wrong with the link, if it had not expired.
+   */
+  readonly renew: (stale: ResultLink, how?: Renewal) => Effect.Effect<void, StatusError | ResultsUnavailable>
+  /** The job as the last answer that has links says it is. */
+  readonly batch: Effect.Effect<Batch>
+  /** Asks for the job again, and goes on with its links if it is completed and has any. */
+  readonly ask: Effect.Effect<Batch, StatusError>
   /** Learns the storage's clock from the `Date` of its answers. */
   readonly observeDate: (date: string | undefined) => Effect.Effect<void>
   /** Whether the link is past its time by the storage's clock. */
   readonly isExpired: (link: ResultLink) => Effect.Effect<boolean>
   /** How often fresh links were fetched. */
   readonly refreshes: Effect.Effect<number>
+}
+
+/** How links are renewed. */
+export interface Renewal {
+  readonly first?: Effect.Effect<void> | undefined
+  readonly detail?: string | undefined
 }
 
 /** The links of one status answer. */
@@ -55,13 +69,17 @@ interface Generation {
   readonly obtainedAt: number
 }
 
-/** The links of a job: at first those of its status answer, later fresh ones by `client`, each told to `onRefresh`. */
+/**
+ * The links of a job: at first those of its status answer, later fresh ones by `client`, each told to `onRefresh`, with
+ * what was wrong with the old one if that was not its age. They go on with a job whose count has changed: whether the
+ * files are still the same is for the ETags to say, and whether they hold all rows for the last count.
+ */
 export const make = (
   batch: Batch,
   options: {
     readonly client: BatchClient["Type"]
     readonly settings: Pick<Settings, "baseUrl" | "transfer">
-    readonly onRefresh?: Effect.Effect<void> | undefined
+    readonly onRefresh?: ((detail: string | undefined) => Effect.Effect<void>) | undefined
   }
 ): Effect.Effect<Links> =>
   Effect.gen(function* () {
@@ -71,15 +89,26 @@ export const make = (
     const clockLead = yield* Ref.make(0)
     const turn = yield* Effect.makeSemaphore(1)
 
-    const refresh = (stale: number) =>
+    /** An answer without links, which is older than the one that had them, changes nothing about them. */
+    const adopt = (fresh: Batch) =>
+      Effect.flatMap(now, (obtainedAt) =>
+        Ref.update(current, (held) => ({
+          number: held.number + 1,
+          batch: fresh.status === "completed" && Settling.hasLinks(fresh) ? fresh : held.batch,
+          obtainedAt
+        }))
+      )
+
+    const refresh = (stale: number, { detail, first }: Renewal = {}) =>
       Effect.gen(function* () {
         const held = yield* Ref.get(current)
         if (held.number !== stale) return
+        yield* first ?? Effect.void
         const fresh = yield* options.client.status(batch.batchId)
-        yield* sameResult(batch, fresh)
-        yield* Ref.set(current, { number: stale + 1, batch: fresh, obtainedAt: yield* now })
+        yield* adopt(fresh)
+        yield* sameFiles(held.batch, fresh)
         yield* Metric.increment(Telemetry.linkRefreshes)
-        yield* options.onRefresh ?? Effect.void
+        if (first === undefined) yield* options.onRefresh?.(detail) ?? Effect.void
       }).pipe(turn.withPermits(1))
 
     const storageNow = Effect.zipWith(now, Ref.get(clockLead), (local, lead) => local + lead)
@@ -107,7 +136,9 @@ export const make = (
     return {
       batchId: batch.batchId,
       get,
-      renew: (stale) => refresh(stale.generation),
+      renew: (stale, how) => refresh(stale.generation, how),
+      batch: Effect.map(Ref.get(current), (held) => held.batch),
+      ask: options.client.status(batch.batchId).pipe(Effect.tap(adopt), turn.withPermits(1)),
       observeDate: (date) =>
         Effect.flatMap(now, (local) => {
           const server = Date.parse(date ?? "")
@@ -118,16 +149,14 @@ export const make = (
     }
   })
 
-/** Fresh links must be about the same rows in the same files. */
-const sameResult = (before: Batch, after: Batch): Effect.Effect<void, ResultsUnavailable> => {
+/** Fresh links must be about as many files. */
+const sameFiles = (before: Batch, after: Batch): Effect.Effect<void, ResultsUnavailable> => {
   const detail =
     after.status !== "completed"
       ? `the job is ${after.status} now`
-      : after.resultCount !== before.resultCount
-        ? `result_count was ${before.resultCount} and is ${after.resultCount} now`
-        : after.downloadUrls.length !== before.downloadUrls.length
-          ? `there were ${before.downloadUrls.length} part files and are ${after.downloadUrls.length} now`
-          : undefined
+      : Settling.hasLinks(after) && after.downloadUrls.length !== before.downloadUrls.length
+        ? `there were ${before.downloadUrls.length} part files and are ${after.downloadUrls.length} now`
+        : undefined
   return detail === undefined
     ? Effect.void
     : Effect.fail(new ResultsUnavailable({ reason: "Changed", batchId: before.batchId, detail }))

@@ -56,6 +56,12 @@ export const alternative = (batch: Batch, plan: ResultPlan): Option.Option<Resul
   return Option.isSome(batch.downloadUrl) ? Option.some(merged(batch)) : Option.none()
 }
 
+/** The same way to the rows by what the job says later; none if it is not there any more. */
+export const again = (batch: Batch, { source }: ResultPlan): Option.Option<ResultPlan> =>
+  source === "merged"
+    ? Option.as(batch.downloadUrl, merged(batch))
+    : Option.liftPredicate(parts(batch), ({ files }) => source === "parts" && files.length > 0)
+
 const merged = (batch: Batch): ResultPlan => ({
   source: "merged",
   files: [{ index: 0, target: "merged", name: `${batch.batchId}.jsonl.gz` }]

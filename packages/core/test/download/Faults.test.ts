@@ -6,7 +6,7 @@ import type * as Retrieval from "../../src/download/Retrieval.js"
 import * as Bench from "../Bench.js"
 
 /**
- * Every row: what the upstream does, and how the download must end: `whole`, with the bytes of a clean download, or
+ * Every row: what the upstream does, and how the download must end: `whole`, with the bytes (or rows) of a clean one, or
  * in a failure, with nothing published and a clean download possible afterwards. `requests` is the most that the file
  * host may be asked; a clean download takes 6 for the merged file.
  */
@@ -17,7 +17,11 @@ interface Row {
   readonly rules: ReadonlyArray<Fault.Rule> | ((now: DateTime.Utc) => ReadonlyArray<Fault.Rule>)
   readonly atFirstByte?: (bench: Bench.Bench) => Effect.Effect<void>
   readonly expected: "whole" | Readonly<Record<string, unknown>>
+  /** Only the rows must be those of a clean download, since the bytes are not as they were stored. */
+  readonly rowsOnly?: boolean
   readonly requests: number
+  /** Default `0ms`. */
+  readonly settle?: string
   /** Of the API; the first one is for the job. */
   readonly statusCalls?: number
   /** Events that must be told, or, with a `!`, must not. */
@@ -136,14 +140,14 @@ const identity: ReadonlyArray<Row> = [
     name: "an object that changes once",
     rules: [on({ changed: true }, second)],
     expected: "whole",
-    requests: 4 + clean,
+    requests: 8 + clean,
     events: ["Restarted"]
   },
   {
     name: "an object that changes all the time",
     rules: [on({ changed: true }, forever)],
     expected: { _tag: "ResultsUnavailable", reason: "Changed" },
-    requests: 10,
+    requests: 18,
     events: ["Restarted"]
   },
   {
@@ -167,7 +171,83 @@ const identity: ReadonlyArray<Row> = [
     requests: 4 + clean,
     events: ["Restarted"]
   },
-  ...(["weak", "missing", "unquoted"] as const).map((etag) => ({
+  {
+    name: "an ETag that is always unquoted",
+    rules: [on({ etag: "unquoted" }, forever)],
+    expected: "whole",
+    requests: clean,
+    events: ["!NotResumable", "!Restarted"]
+  },
+  {
+    name: "an ETag that is unquoted now and then",
+    rules: [on({ etag: "unquoted" }), on({ etag: "unquoted" }, { nth: 3 })],
+    expected: "whole",
+    requests: clean,
+    events: ["!Restarted"]
+  },
+  ...[
+    { status: 412, body: "<Error><Code>PreconditionFailed</Code></Error>" },
+    { status: 400, body: "<Error><Code>InvalidArgument</Code></Error>" },
+    { status: 501, body: "<Error><Code>NotImplemented</Code></Error>" }
+  ].map((respond) => ({
+    name: `If-Match that is refused with ${respond.status}`,
+    rules: [on({ respond }, { ifMatch: true, times: -1 })],
+    expected: "whole" as const,
+    requests: clean + 4,
+    statusCalls: 1,
+    events: ["!Restarted", "!Retrying"]
+  })),
+  {
+    name: "If-Match that is refused, and an object that changes",
+    rules: [on({ respond: { status: 501 } }, { ifMatch: true, times: 4 }), on({ changed: true }, { nth: 6 })],
+    expected: "whole",
+    requests: 8 + 2 * clean,
+    events: ["Restarted"]
+  },
+  ...(["missing", "weak"] as const).flatMap((etag) =>
+    [false, true].map((chunked) => ({
+      name: `no ranges, an ETag that is ${etag}, ${chunked ? "no length, " : ""}and four cuts`,
+      rules: [
+        ...[3000, 9000, 9001, 30_000].map((afterBytes) =>
+          on({ ignoreRange: true, etag, cut: { afterBytes, by: "fin", chunked } })
+        ),
+        on({ ignoreRange: true, etag }, forever)
+      ],
+      expected: "whole" as const,
+      requests: 5,
+      events: ["NotResumable", "Retrying", "!Restarted"]
+    }))
+  ),
+  {
+    name: "no ranges, no ETag, and cuts for ever",
+    rules: [on({ ignoreRange: true, etag: "missing", cut: { afterBytes: 9000, by: "reset" } }, forever)],
+    expected: { _tag: "TransferFailed", reason: "Transport", attempts: 6 },
+    requests: 7,
+    events: ["!Restarted"]
+  },
+  {
+    name: "no ranges, no ETag, a cut, and another object",
+    rules: [
+      on({ ignoreRange: true, etag: "missing", cut: { afterBytes: 9000, by: "fin" } }),
+      on({ ignoreRange: true, etag: "missing", changed: true }),
+      on({ ignoreRange: true, etag: "missing" }, forever)
+    ],
+    expected: "whole",
+    requests: 3,
+    events: ["Restarted"]
+  },
+  {
+    name: "no ETag, and a range that is ignored once, later",
+    rules: [
+      on({ etag: "missing" }),
+      on({ ignoreRange: true, etag: "missing" }),
+      on({ etag: "missing" }, forever)
+    ],
+    expected: "whole",
+    requests: clean + 1,
+    events: ["!Restarted"]
+  },
+  ...(["weak", "missing"] as const).map((etag) => ({
     name: `an ETag that is always ${etag}`,
     rules: [on({ etag }, forever)],
     expected: "whole" as const,
@@ -377,7 +457,8 @@ const bodies: ReadonlyArray<Row> = [
     name: "a body inflated in transit, once at first",
     rules: [on({ inflate: true })],
     expected: "whole",
-    requests: clean + 1,
+    rowsOnly: true,
+    requests: 1,
     events: ["!Restarted"]
   },
   {
@@ -390,6 +471,48 @@ const bodies: ReadonlyArray<Row> = [
   {
     name: "a body inflated in transit, always",
     rules: [on({ inflate: true }, forever)],
+    expected: "whole",
+    rowsOnly: true,
+    requests: 1,
+    events: ["!Restarted"]
+  },
+  ...[{}, { etag: "missing" as const }].map((more) => ({
+    name: `a body inflated in transit, always, and cut twice ${JSON.stringify(more)}`,
+    rules: [
+      on({ inflate: true, cut: { afterBytes: 30_000, by: "fin" as const, chunked: true }, ...more }),
+      on({ inflate: true, cut: { afterBytes: 90_000, by: "reset" as const, chunked: true }, ...more }),
+      on({ inflate: true, ...more }, forever)
+    ],
+    expected: "whole" as const,
+    rowsOnly: true,
+    requests: 3,
+    events: ["!Restarted", "Retrying"]
+  })),
+  {
+    name: "a body inflated in transit, always, and shortened",
+    job: { ...merged, downloadUrls: false },
+    rules: [on({ inflate: true, fewerBytes: { n: 30 } }, forever)],
+    expected: { _tag: "TransferFailed" },
+    requests: 20
+  },
+  {
+    name: "an object that is stored without compression",
+    rules: [on({ text: { plain: true } }, forever)],
+    expected: "whole",
+    rowsOnly: true,
+    requests: 2,
+    events: ["NotResumable", "!Restarted", "!Retrying"]
+  },
+  {
+    name: "an object that is stored without compression, with a row too few",
+    job: { ...merged, downloadUrls: false, resultCount: 101 },
+    rules: [on({ text: { plain: true } }, forever)],
+    expected: { _tag: "ResultsCorrupt", reason: "RowCount" },
+    requests: 2
+  },
+  {
+    name: "a list in JSON, for ever",
+    rules: [on({ respond: { status: 200, body: "[{}]" } }, forever)],
     expected: { _tag: "ResultsCorrupt", reason: "Encoding" },
     requests: 12
   },
@@ -419,12 +542,26 @@ const bodies: ReadonlyArray<Row> = [
     expected: { _tag: "ResultsCorrupt", reason: "Gzip" },
     requests: 2 * clean
   },
-  ...(["zeros", "junk"] as const).map((kind) => ({
-    name: `${kind} behind the end, always`,
-    rules: [on({ extraBytes: { n: 512, kind } }, forever)],
+  ...[1, 512, 100_000].map((n) => ({
+    name: `${n} zeros behind the end, always`,
+    rules: [on({ extraBytes: { n, kind: "zeros" as const } }, forever)],
+    expected: "whole" as const,
+    rowsOnly: true,
+    requests: clean + 13,
+    events: ["!Restarted"]
+  })),
+  {
+    name: "junk behind the end, always",
+    rules: [on({ extraBytes: { n: 512, kind: "junk" } }, forever)],
     expected: { _tag: "ResultsCorrupt", reason: "Gzip" },
     requests: 2 * clean
-  })),
+  },
+  {
+    name: "an empty object, always",
+    rules: [on({ emptied: true }, forever)],
+    expected: { _tag: "ResultsCorrupt", reason: "Gzip" },
+    requests: 2
+  },
   {
     name: "a further member behind the end, always",
     job: { ...merged, downloadUrls: false },
@@ -524,7 +661,7 @@ const overload: ReadonlyArray<Row> = [
     expected: "whole",
     requests: clean + 1
   },
-  ...[408, 425, 500, 502, 504].map((status) => ({
+  ...[204, 408, 425, 500, 502, 504, 507, 511, 520, 522, 524, 529, 530].map((status) => ({
     name: `${status}, three times`,
     rules: [on({ respond: { status } }, { times: 3 })],
     expected: "whole" as const,
@@ -655,6 +792,37 @@ const links: ReadonlyArray<Row> = [
   },
   ...[
     { status: 404, body: "<Error><Code>NoSuchKey</Code></Error>" },
+    { status: 404 },
+    { status: 403, body: "<Error><Code>NoSuchKey</Code></Error>" }
+  ].map((respond) => ({
+    name: `an object that comes late: ${respond.status} ${respond.body ?? "without a body"}, four times`,
+    settle: "20s",
+    rules: [on({ respond }, { times: 4 })],
+    expected: "whole" as const,
+    requests: clean + 4,
+    statusCalls: 5,
+    events: ["Settling", "LinkRefreshed", "!Restarted", "!Retrying"]
+  })),
+  {
+    name: "parts that come late are waited for together",
+    settle: "20s",
+    job: { parts: 6 },
+    download: { parts: true },
+    rules: [on({ respond: { status: 404 } }, { times: 12 })],
+    expected: "whole",
+    requests: 30,
+    events: ["Settling", "!Restarted", "!Retrying"]
+  },
+  {
+    name: "an object that never comes",
+    settle: "200ms",
+    rules: [on({ respond: { status: 404 } }, forever)],
+    expected: { _tag: "ResultsUnavailable", reason: "Missing" },
+    requests: 20,
+    events: ["Settling", "!Restarted"]
+  },
+  ...[
+    { status: 404, body: "<Error><Code>NoSuchKey</Code></Error>" },
     { status: 403, body: "<Error><Code>AccessDenied</Code></Error>" },
     { status: 403, body: "<Error><Code>SignatureDoesNotMatch</Code></Error>" },
     { status: 403 },
@@ -666,7 +834,24 @@ const links: ReadonlyArray<Row> = [
     requests: 2,
     statusCalls: 2
   })),
-  ...[400, 401, 402, 405, 418, 451, 505].map((status) => ({
+  ...[400, 401].flatMap((status) => [
+    {
+      name: `for ever ${status}`,
+      rules: [on({ respond: { status } }, forever)],
+      expected: { _tag: "TransferFailed", reason: "Protocol", attempts: 2 },
+      requests: 2,
+      statusCalls: 2
+    },
+    {
+      name: `${status} once`,
+      rules: [on({ respond: { status } })],
+      expected: "whole" as const,
+      requests: clean + 1,
+      statusCalls: 2,
+      events: ["LinkRefreshed", "!Restarted", "!Retrying"]
+    }
+  ]),
+  ...[402, 405, 418, 451, 501, 505].map((status) => ({
     name: `for ever ${status}`,
     rules: [on({ respond: { status } }, forever)],
     expected: { _tag: "TransferFailed", reason: "Protocol", attempts: 1 },
@@ -787,7 +972,7 @@ layer(Bench.upstream, { excludeTestServices: true })("Faults", (it) => {
             const known = changes(row) ? undefined : jobs.get(keyOf(row))
             const bench = yield* Bench.make(row.job ?? merged, {
               id: known?.id,
-              transfer: { idleTimeout: patienceOf(row) }
+              transfer: { idleTimeout: patienceOf(row), settle: row.settle ?? "0ms" }
             })
             const before = (yield* bench.requests).length
             const { folder, fs, sandbox } = bench
@@ -839,7 +1024,10 @@ layer(Bench.upstream, { excludeTestServices: true })("Faults", (it) => {
             })
             expect(String(failure)).not.toMatch(/X-Amz|Signature=|sandbox-key/u)
 
-            if (row.expected === "whole") {
+            if (row.rowsOnly === true) {
+              yield* bench.download(`${folder}/clean`, { force: true })
+              expect(yield* Bench.rowsOf(bench, "out")).toBe(yield* Bench.rowsOf(bench, "clean"))
+            } else if (row.expected === "whole") {
               expect(yield* Bench.delivered(bench, "out")).toEqual(
                 known?.clean ?? (yield* download(bench, row))
               )

@@ -19,6 +19,8 @@ const published: Journal.Published = {
   bytes: 9,
   sha256: "00",
   records: 7,
+  blankLines: 3,
+  compressedHere: true,
   files: [{ index: 0, bytes: 25, records: 7, etag: '"v1"', sha256: Option.none() }]
 }
 const content: Journal.Content = { entries: [entry], published: Option.some(published) }

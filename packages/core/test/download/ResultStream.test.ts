@@ -76,6 +76,35 @@ layer(Bench.upstream, { excludeTestServices: true })("ResultStream", (it) => {
     )
   }
 
+  for (const [name, effects, spec] of [
+    ["parts without a last line feed", { text: { unterminated: true } }, { parts: 3, downloadUrl: false }],
+    ["parts with zeros behind", { extraBytes: { n: 700, kind: "zeros" } }, { parts: 3, downloadUrl: false }],
+    ["a file with many zeros behind", { extraBytes: { n: 400_000, kind: "zeros" } }, {}],
+    [
+      "parts without compression",
+      { text: { plain: true, unterminated: true } },
+      { parts: 3, downloadUrl: false }
+    ],
+    ["a file without compression", { text: { plain: true } }, {}],
+    ["a file that is inflated on the way", { inflate: true }, {}],
+    ["blank lines", { text: { blankLines: 3 } }, {}],
+    ["blank lines that are counted", { text: { blankLines: 3 } }, { resultCount: 66, downloadUrls: false }],
+    ["a byte order mark", { text: { bom: true } }, {}]
+  ] as const) {
+    it.scoped(`${name}: the same records, decompressed and as gzip`, () =>
+      withJob({ records: 60, ...spec }, ({ read, sandbox }) =>
+        Effect.gen(function* () {
+          yield* sandbox.script(storage(effects, 1, -1))
+          const rows = (yield* read("jsonl")).toString()
+          const raw = gunzipSync(yield* read("jsonl.gz")).toString()
+          const records = (text: string) => text.split("\n").filter((line) => line.trim() !== "")
+          expect(records(rows).map((line) => JSON.parse(line))).toHaveLength(60)
+          expect(records(raw.replace("\ufeff", ""))).toEqual(records(rows))
+        })
+      )
+    )
+  }
+
   for (const [name, spec, rules, expected] of [
     [
       "an object that is replaced on the way",
@@ -244,7 +273,7 @@ const collect = <E>(stream: Stream.Stream<Uint8Array, E>) =>
     return { exit, read: Buffer.concat(chunks) }
   })
 
-const withJob = <A, E>(spec: JobSpec.JobSpec, use: (world: World) => Effect.Effect<A, E>) =>
+const withJob = <A, E>(spec: JobSpec.JobSpec, use: (world: World) => Effect.Effect<A, E>, settle = "0ms") =>
   Effect.gen(function* () {
     const sandbox = yield* Sandbox.Sandbox
     yield* sandbox.clearFaults
@@ -259,7 +288,7 @@ const withJob = <A, E>(spec: JobSpec.JobSpec, use: (world: World) => Effect.Effe
             baseUrl: sandbox.baseUrl,
             apiKey: Redacted.make(sandbox.apiKey),
             retry: { baseDelay: "2ms", maxDelay: "8ms", throttledBaseDelay: "2ms", throttledMaxDelay: "8ms" },
-            transfer: { idleTimeout: "800ms", cellBytes: 16_384, blockBytes: 4096 }
+            transfer: { settle, idleTimeout: "800ms", cellBytes: 16_384, blockBytes: 4096 }
           })
         ),
         Layer.provide(NodeHttpClient.layer)

@@ -1,7 +1,7 @@
 import { FileSystem, Path } from "@effect/platform"
 import { NodeContext, NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { type JobSpec, Sandbox } from "@org/batch-sandbox"
+import { type Fault, type JobSpec, Sandbox } from "@org/batch-sandbox"
 import { Effect, Either, Fiber, Layer, Option, Random, Redacted, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { gunzipSync } from "node:zlib"
@@ -110,6 +110,263 @@ describe("Retrieval", () => {
       )
     )
   }
+
+  describe("a job that is completed before its results are to be seen", () => {
+    /** The first status answers are older than the job: these fields of them are others. */
+    const late = (
+      { id, sandbox }: Pick<Bench, "id" | "sandbox">,
+      fields: Readonly<Record<string, unknown>>,
+      times: number
+    ) =>
+      Effect.gen(function* () {
+        const answer: object = yield* Effect.promise(() =>
+          fetch(`${sandbox.baseUrl}/batch/${id}`, {
+            headers: { authorization: `Bearer ${sandbox.apiKey}` }
+          }).then((response) => response.json())
+        )
+        const body = JSON.stringify({ ...answer, ...fields })
+        yield* sandbox.script({ on: { server: "api" }, times, do: { respond: { status: 200, body } } })
+      })
+    const asked = (sandbox: Sandbox.Service) =>
+      Effect.map(sandbox.requests, (all) => all.filter(({ path }) => path.startsWith("/batch/")).length - 1)
+    const without = { download_url: null, download_urls: [] }
+
+    it.scopedLive("is asked again until it has links", () =>
+      withJob(
+        { records: 30 },
+        ({ events, id, output, sandbox }) =>
+          Effect.gen(function* () {
+            yield* late({ id, sandbox }, without, 4)
+            const receipt = yield* Retrieval.download(id, { output, onEvent: events.push })
+            expect(receipt).toMatchObject({ records: 30, complete: true })
+            expect(yield* asked(sandbox)).toBe(5)
+            const pauses = events.all.filter(({ _tag }) => _tag === "Settling")
+            expect(pauses).toHaveLength(4)
+            expect(pauses[0]).toMatchObject({
+              cause: "NoLink",
+              detail: "it announces 30 rows, but no link to them yet"
+            })
+          }),
+        "20s"
+      )
+    )
+
+    it.scopedLive("has no link in the end", () =>
+      withJob(
+        { records: 30, downloadUrl: false, downloadUrls: false },
+        ({ id, output, sandbox }) =>
+          Effect.gen(function* () {
+            expect(yield* Effect.flip(Retrieval.download(id, { output }))).toMatchObject({
+              _tag: "ResultsUnavailable",
+              reason: "NoLink"
+            })
+            expect(yield* asked(sandbox)).toBeGreaterThan(2)
+          }),
+        "300ms"
+      )
+    )
+
+    for (const [before, spec] of [
+      [20, {}],
+      [20, { downloadUrls: false }],
+      [50, { downloadUrls: false }]
+    ] as const) {
+      it.scopedLive(
+        `says ${before} rows first, and as many as there are later: ${JSON.stringify(spec)}`,
+        () =>
+          withJob(
+            { records: 30, ...spec },
+            ({ events, id, output, sandbox }) =>
+              Effect.gen(function* () {
+                yield* late({ id, sandbox }, { result_count: before }, 2)
+                const receipt = yield* Retrieval.download(id, { output, receipt: true, onEvent: events.push })
+                expect(receipt).toMatchObject({ records: 30, resultCount: 30, complete: true, retries: 0 })
+                expect(yield* Verification.verify(output)).toMatchObject({ records: 30 })
+                expect(yield* asked(sandbox)).toBe(3)
+                expect(events.all.filter(({ _tag }) => _tag === "Settling")).toHaveLength(2)
+                expect(yield* listing(output)).toEqual(["out.jsonl.gz", "out.jsonl.gz.receipt.json"])
+              }),
+            "300ms"
+          )
+      )
+    }
+
+    it.scopedLive("whose object is replaced by a whole one is fetched again", () =>
+      withJob(
+        { records: 30, downloadUrls: false },
+        ({ events, fs, id, output, sandbox }) =>
+          Effect.gen(function* () {
+            yield* withoutRows(sandbox, `${id}/merged`, 20, 1)
+            const receipt = yield* Retrieval.download(id, { output, onEvent: events.push })
+            expect(receipt).toMatchObject({ records: 30, complete: true })
+            expect(events.all.map(({ _tag }) => _tag)).toContain("Restarted")
+            expect(rows(yield* fs.readFile(output))).toHaveLength(30)
+          }),
+        "300ms"
+      )
+    )
+
+    it.scopedLive("whose count stays wrong is asked twice more, and not fetched again", () =>
+      withJob(
+        { records: 30, resultCount: 31, downloadUrls: false },
+        ({ events, id, output, sandbox }) =>
+          Effect.gen(function* () {
+            expect(
+              yield* Effect.flip(Retrieval.download(id, { output, onEvent: events.push }))
+            ).toMatchObject({ _tag: "ResultsCorrupt", reason: "RowCount" })
+            expect((yield* asked(sandbox)) + 1).toBe(3)
+            const ranges = (yield* sandbox.requests)
+              .filter(({ server }) => server === "storage")
+              .map(({ headers }) => headers["range"])
+            expect(ranges.filter((range) => range === "bytes=0-0")).toHaveLength(2)
+            expect(ranges.filter((range) => range?.startsWith("bytes=0-") === true)).toHaveLength(3)
+            expect(events.all.map(({ _tag }) => _tag)).not.toContain("Restarted")
+          }),
+        "300ms"
+      )
+    )
+
+    it.scopedLive("whose count changes while links are renewed is compared with the last one", () =>
+      withJob({ records: 30, downloadUrls: false }, ({ events, id, output, sandbox }) =>
+        Effect.gen(function* () {
+          yield* late({ id, sandbox }, { result_count: 20 }, 1)
+          yield* sandbox.script({ on: { server: "storage" }, do: { expired: true } })
+          const receipt = yield* Retrieval.download(id, { output, onEvent: events.push })
+          expect(receipt).toMatchObject({ records: 30, resultCount: 30, complete: true, urlRefreshes: 1 })
+          expect(events.all.map(({ _tag }) => _tag)).not.toContain("Restarted")
+        })
+      )
+    )
+  })
+
+  describe("files that others write otherwise", () => {
+    const on = (path: string, effects: Fault.Effects): Fault.Rule => ({
+      on: { server: "storage", path },
+      times: -1,
+      do: effects
+    })
+    const clean = { source: "parts", records: 40, complete: true } as const
+    const plain = { text: { plain: true } }
+
+    for (const [name, rules, spec, expected] of [
+      [
+        "blank lines",
+        [on("merged", { text: { blankLines: 2 } })],
+        {},
+        { records: 40, blankLines: Option.some(4) }
+      ],
+      [
+        "blank lines that are counted",
+        [on("merged", { text: { blankLines: 2 } })],
+        { resultCount: 44, downloadUrls: false },
+        { records: 40, resultCount: 44, blankLines: Option.some(4) }
+      ],
+      [
+        "a byte order mark",
+        [on("merged", { text: { bom: true } })],
+        {},
+        { records: 40, blankLines: Option.none() }
+      ],
+      [
+        "zeros behind the end",
+        [on("merged", { extraBytes: { n: 700, kind: "zeros" } })],
+        {},
+        { records: 40 }
+      ],
+      ["no compression", [on("merged", plain)], {}, { records: 40 }],
+      [
+        "a last line without a line feed",
+        [on("merged", { text: { unterminated: true } })],
+        {},
+        { records: 40 }
+      ]
+    ] as const) {
+      for (const format of ["jsonl.gz", "jsonl", "csv"] as const) {
+        it.scopedLive(`${name}: ${format}`, () =>
+          withJob({ records: 40, ...spec }, ({ fs, id, output, sandbox }) =>
+            Effect.gen(function* () {
+              yield* sandbox.script(...rules)
+              const receipt = yield* Retrieval.download(id, { output, format, receipt: true })
+              expect(receipt).toMatchObject({ ...expected, source: "merged", complete: true })
+              expect(Option.isSome(receipt.compressedHere)).toBe(
+                name === "no compression" && format === "jsonl.gz"
+              )
+              const bytes = yield* fs.readFile(output)
+              expect(receipt).toMatchObject({ bytes: bytes.length, sha256: sha256(bytes) })
+              const text = Buffer.from(format === "jsonl.gz" ? gunzipSync(bytes) : bytes).toString()
+              if (format !== "csv") expect(recordsOf(text)).toHaveLength(40)
+              if (format !== "jsonl.gz") expect(text.startsWith("\ufeff")).toBe(false)
+              expect(yield* Verification.verify(output)).toMatchObject({ records: 40 })
+              expect((yield* listing(output)).filter((file) => !file.endsWith(".json"))).toEqual([
+                "out.jsonl.gz"
+              ])
+            })
+          )
+        )
+      }
+    }
+
+    for (const [name, ...rules] of [
+      ["parts without a last line feed", on("part", { text: { unterminated: true } })],
+      ["a part without a byte", on("part-001", { emptied: true })],
+      ["parts with zeros behind their end", on("part", { extraBytes: { n: 700, kind: "zeros" } })],
+      ["a part without compression", on("part-001", plain)],
+      [
+        "parts without compression or a last line feed",
+        on("part", { text: { plain: true, unterminated: true } })
+      ],
+      ["parts with byte order marks and blank lines", on("part", { text: { bom: true, blankLines: 1 } })]
+    ] as const) {
+      for (const format of ["jsonl.gz", "jsonl", "csv"] as const) {
+        it.scopedLive(`${name}: joined as ${format}`, () =>
+          withJob({ records: 40, parts: 4, downloadUrl: false }, ({ fs, id, output, sandbox }) =>
+            Effect.gen(function* () {
+              const lost = name.includes("without a byte") ? 10 : 0
+              yield* sandbox.script(...rules)
+              const receipt = yield* Retrieval.download(id, {
+                output,
+                format,
+                receipt: true,
+                allowIncomplete: lost > 0
+              })
+              expect(receipt).toMatchObject({ ...clean, records: 40 - lost, complete: lost === 0 })
+              const bytes = yield* fs.readFile(output)
+              expect(receipt).toMatchObject({ bytes: bytes.length, sha256: sha256(bytes) })
+              const text = Buffer.from(format === "jsonl.gz" ? gunzipSync(bytes) : bytes).toString()
+              if (format !== "csv") expect(recordsOf(text)).toHaveLength(40 - lost)
+              expect(yield* Verification.verify(output)).toMatchObject({ records: 40 - lost })
+              expect((yield* listing(output)).filter((file) => !file.endsWith(".json"))).toEqual([
+                "out.jsonl.gz"
+              ])
+            })
+          )
+        )
+      }
+      it.scopedLive(`${name}: kept separate`, () =>
+        withJob({ records: 40, parts: 4, downloadUrl: false }, ({ fs, id, output, sandbox }) =>
+          Effect.gen(function* () {
+            const lost = name.includes("without a byte") ? 10 : 0
+            yield* sandbox.script(...rules)
+            const receipt = yield* Retrieval.download(id, {
+              output,
+              parts: true,
+              receipt: true,
+              allowIncomplete: lost > 0
+            })
+            expect(receipt).toMatchObject({ ...clean, records: 40 - lost, complete: lost === 0 })
+            const names = (yield* fs.readDirectory(output)).toSorted()
+            const files = yield* Effect.forEach(names, (file) => fs.readFile(`${output}/${file}`))
+            expect(files).toHaveLength(4)
+            expect(receipt.sha256).toBe(sha256(Buffer.concat(files)))
+            expect(receipt.parts.map(({ bytes }) => bytes)).toEqual(files.map(({ length }) => length))
+            const texts = files.map((file) => (file.length === 0 ? "" : gunzipSync(file).toString()))
+            expect(texts.flatMap(recordsOf)).toHaveLength(40 - lost)
+            expect(yield* Verification.verify(output)).toMatchObject({ records: 40 - lost })
+          })
+        )
+      )
+    }
+  })
 
   it.scopedLive("an empty result is an empty gzip member, without a request for the file", () =>
     withJob({ records: 0 }, ({ fs, id, output, sandbox }) =>
@@ -422,7 +679,29 @@ describe("Retrieval", () => {
       )
     )
 
-    for (const etag of ["weak", "missing", "unquoted"] as const) {
+    it.scopedLive("goes on where it ended although the host's ETag has no quotes", () =>
+      withJob({ records: 400 }, (bench) =>
+        Effect.gen(function* () {
+          const { events, fs, id, output, sandbox } = bench
+          yield* sandbox.script({
+            on: { server: "storage" },
+            times: -1,
+            do: { etag: "unquoted", trickle: { bytesPerSecond: 2_000_000 } }
+          })
+          const fiber = yield* Effect.fork(Retrieval.download(id, { output, onEvent: events.push }))
+          while (!progress(events.all).some(({ bytes }) => bytes > 150_000)) yield* Effect.sleep("5 millis")
+          yield* Fiber.interrupt(fiber)
+          yield* sandbox.clearFaults
+          expect(events.all.map(({ _tag }) => _tag)).not.toContain("NotResumable")
+          const receipt = yield* Retrieval.download(id, { output })
+          expect(receipt.resumedBytes).toBeGreaterThan(0)
+          expect(receipt.parts[0]?.etag).toMatch(/^"[^"]+"$/u)
+          expect(rows(yield* fs.readFile(output))).toHaveLength(400)
+        })
+      )
+    )
+
+    for (const etag of ["weak", "missing"] as const) {
       it.scopedLive(`says that it could not go on when the host's ETag is ${etag}, and begins anew`, () =>
         withJob({ records: 400 }, (bench) =>
           Effect.gen(function* () {
@@ -478,7 +757,7 @@ describe("Retrieval", () => {
 // ----------------------------------------------------------------------------------------------------------------
 
 /** The objects of a path are the merged file of another job, with fewer rows. */
-const withoutRows = (sandbox: Sandbox.Service, path: string, records: number) =>
+const withoutRows = (sandbox: Sandbox.Service, path: string, records: number, times = -1) =>
   Effect.gen(function* () {
     const poor = yield* sandbox.createJob({ records, pendingMs: 0, processingMs: 0 })
     const answer = yield* Effect.promise(() =>
@@ -488,7 +767,7 @@ const withoutRows = (sandbox: Sandbox.Service, path: string, records: number) =>
     )
     yield* sandbox.script({
       on: { server: "storage", path },
-      times: -1,
+      times,
       do: { redirect: { to: String(Object(answer).download_url) } }
     })
   })
@@ -500,6 +779,14 @@ const rows = (bytes: Uint8Array): ReadonlyArray<unknown> =>
     .toString()
     .trimEnd()
     .split("\n")
+    .map((line) => JSON.parse(line))
+
+/** The records of a text whose lines may be blank or begin with a byte order mark. */
+const recordsOf = (text: string): ReadonlyArray<unknown> =>
+  text
+    .split("\n")
+    .map((line) => line.replace(/^\ufeff/u, "").trim())
+    .filter((line) => line !== "")
     .map((line) => JSON.parse(line))
 
 const progress = (events: ReadonlyArray<Retrieval.Event>) =>
@@ -523,7 +810,11 @@ interface Bench {
   }
 }
 
-const withJob = <A, E>(spec: JobSpec.JobSpec, use: (bench: Bench) => Effect.Effect<A, E, Retrieval.Needs>) =>
+const withJob = <A, E>(
+  spec: JobSpec.JobSpec,
+  use: (bench: Bench) => Effect.Effect<A, E, Retrieval.Needs>,
+  settle = "0ms"
+) =>
   Effect.gen(function* () {
     const sandbox = yield* Sandbox.start({ clock: { pendingMs: 0, processingMs: 0 } })
     const fs = yield* FileSystem.FileSystem
@@ -538,7 +829,7 @@ const withJob = <A, E>(spec: JobSpec.JobSpec, use: (bench: Bench) => Effect.Effe
       apiKey: Redacted.make(sandbox.apiKey),
       poll: { initialDelay: "50ms", minDelay: "20ms", maxDelay: "200ms" },
       retry: { baseDelay: "5ms", maxDelay: "20ms", throttledBaseDelay: "5ms", throttledMaxDelay: "20ms" },
-      transfer: { idleTimeout: "10s", blockBytes: 4096, cellBytes: 65_536, syncBytes: 65_536 }
+      transfer: { settle, idleTimeout: "10s", blockBytes: 4096, cellBytes: 65_536, syncBytes: 65_536 }
     })
     const core = BatchClient.layerOver(config).pipe(Layer.provide(NodeHttpClient.layer))
     return yield* use({ sandbox, id, fs, output, events }).pipe(Effect.provide(core))

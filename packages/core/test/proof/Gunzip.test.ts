@@ -15,6 +15,8 @@ const run = (bytes: Uint8Array, portion: number, options: { maxLineBytes?: numbe
     const end = yield* lines.end
     return {
       lines: Gunzip.countOf(end),
+      blank: end.blankLines,
+      padding: end.padding,
       inflatedBytes: end.inflatedBytes,
       unterminated: Gunzip.isUnterminated(end),
       text: Buffer.concat(kept).toString()
@@ -31,6 +33,8 @@ describe("Gunzip", () => {
       Effect.gen(function* () {
         expect(yield* run(whole, portion)).toEqual({
           lines: 500,
+          blank: 0,
+          padding: 0,
           inflatedBytes: Buffer.byteLength(text),
           unterminated: false,
           text: ""
@@ -44,10 +48,25 @@ describe("Gunzip", () => {
         expect(found.text).toBe(text)
       })
     )
+    for (const zeros of [1, 16, 5000]) {
+      it.effect(`accepts ${zeros} zeros behind the end, pushed ${portion} bytes at a time`, () =>
+        Effect.gen(function* () {
+          const padded = Buffer.concat([twoMembers, Buffer.alloc(zeros)])
+          expect(yield* run(padded, portion, { keep: true })).toEqual({
+            lines: 500,
+            blank: 0,
+            inflatedBytes: Buffer.byteLength(text),
+            unterminated: false,
+            padding: zeros,
+            text
+          })
+        })
+      )
+    }
     for (const [name, bytes] of [
-      ["zero padding", Buffer.concat([whole, Buffer.alloc(16)])],
       ["junk", Buffer.concat([whole, Buffer.from("junk")])],
       ["a member behind zero padding", Buffer.concat([whole, Buffer.alloc(16), whole])],
+      ["junk behind zero padding", Buffer.concat([whole, Buffer.alloc(5000), Buffer.from("junk")])],
       ["half a member", Buffer.concat([whole, whole.subarray(0, 30)])],
       ["half a header", Buffer.concat([whole, whole.subarray(0, 1)])]
     ] as const) {
@@ -59,6 +78,55 @@ describe("Gunzip", () => {
       )
     }
   }
+
+  for (const [name, bytes, place] of [
+    ["behind the last member", Buffer.concat([twoMembers, Buffer.from("junk")]), twoMembers.length],
+    [
+      "behind zeros",
+      Buffer.concat([twoMembers, Buffer.alloc(2000), Buffer.from("junk")]),
+      twoMembers.length + 2000
+    ]
+  ] as const) {
+    it.effect(`says where other bytes begin: ${name}`, () =>
+      Effect.gen(function* () {
+        const fault = yield* Effect.flip(run(bytes, bytes.length))
+        expect(fault.expected).toContain(`an end after ${twoMembers.length} bytes`)
+        expect(fault.actual).toBe(`other bytes from byte ${place} on`)
+      })
+    )
+  }
+
+  it.effect("blank lines are no records, wherever the chunks are cut", () =>
+    Effect.gen(function* () {
+      for (const [plain, lines, blank, unterminated] of [
+        ["{}\n{}\n\n", 2, 1, false],
+        ["{}\n\n{}\n", 2, 1, false],
+        ["\n{}\r\n\r\n{}\r\n", 2, 2, false],
+        ["{}\n \t \n{}\n", 2, 1, false],
+        ["{}\n  ", 1, 1, true],
+        ["  {}  \n", 1, 0, false],
+        ["\n\n", 0, 2, false],
+        ["\ufeff{}\n{}\n", 2, 0, false],
+        ["\ufeff\n{}\n", 1, 1, false],
+        ["\ufeff", 0, 0, false],
+        ["{}\n\u0000\n", 2, 0, false]
+      ] as const) {
+        for (const portion of [1, 3, 1000]) {
+          const found = yield* run(gzipSync(plain), portion, { keep: true })
+          expect(found, JSON.stringify(plain)).toMatchObject({ lines, blank, unterminated })
+          expect(found.text).toBe(plain.replace("\ufeff", ""))
+        }
+      }
+    })
+  )
+
+  it.effect("a line feed in a member of its own is one", () =>
+    Effect.gen(function* () {
+      expect(Gunzip.lineFeedMember).toHaveLength(21)
+      const joined = Buffer.concat([gzipSync("{}"), Gunzip.lineFeedMember, gzipSync("{}\n")])
+      expect(yield* run(joined, 7, { keep: true })).toMatchObject({ lines: 2, text: "{}\n{}\n" })
+    })
+  )
 
   it.effect("refuses every cut", () =>
     Effect.gen(function* () {
@@ -116,7 +184,13 @@ describe("Gunzip", () => {
             lent
           })
           yield* lines.push(gzipSync(`${text}\n`))
-          expect(yield* lines.end).toEqual({ lineFeeds: 1, inflatedBytes: 1_000_000, lineStart: 1_000_000 })
+          expect(yield* lines.end).toEqual({
+            lineFeeds: 1,
+            blankLines: 0,
+            inflatedBytes: 1_000_000,
+            lineStart: 1_000_000,
+            padding: 0
+          })
           const rest = seen.reduce((sum, chunk) => sum + chunk.length, 0)
           expect(rest).toBe(lent ? 1_000_000 % size : 1_000_000)
         }).pipe(Effect.scoped)

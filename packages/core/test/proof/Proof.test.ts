@@ -29,8 +29,11 @@ describe("Proof", () => {
           yield* file.close
           expect(yield* Fiber.join(rows)).toEqual({
             records: 3000,
+            blankLines: 0,
             inflatedBytes: text.length,
-            unterminated: false
+            unterminated: false,
+            padding: 0,
+            isPlain: false
           })
           expect(yield* Fiber.join(digest)).toBe(createHash("sha256").update(whole).digest("hex"))
           expect(told).toBe(3000)
@@ -76,7 +79,12 @@ describe("Proof", () => {
       gzipSync("x".repeat(5000)).length,
       { _tag: "ResultsCorrupt", reason: "Encoding" }
     ],
-    ["what is no gzip", Buffer.from(text), text.length, { _tag: "ResultsCorrupt", reason: "Gzip" }]
+    [
+      "what is neither gzip nor JSON lines",
+      Buffer.from(`x${text}`),
+      text.length,
+      { _tag: "ResultsCorrupt", reason: "Gzip" }
+    ]
   ] as const) {
     it.scopedLive(`${name} proves nothing`, () =>
       withFile(bytes, (file) =>
@@ -89,23 +97,26 @@ describe("Proof", () => {
     )
   }
 
-  for (const [rows, records, unterminated] of [
-    ["", 0, false],
-    ["{}\n", 1, false],
-    ["{}\n{}", 2, true],
-    ["\n\n", 2, false]
+  for (const [rows, records, blankLines, unterminated] of [
+    ["", 0, 0, false],
+    ["{}\n", 1, 0, false],
+    ["{}\n{}", 2, 0, true],
+    ["\n\n", 0, 2, false],
+    ["\n{}\n  \n{}", 2, 2, true]
   ] as const) {
     it.scopedLive(`plain ${JSON.stringify(rows)} has ${records} rows`, () =>
       withFile(Buffer.from(rows), (file) =>
         Effect.gen(function* () {
           yield* file.advance(rows.length)
           yield* file.close
-          expect(yield* Proof.plainRows(file)).toEqual({
+          expect(yield* Proof.rows({ file, name: "file", mayBeEmpty: true })).toEqual({
             records,
+            blankLines,
             inflatedBytes: rows.length,
-            unterminated
+            unterminated,
+            padding: 0,
+            isPlain: rows !== ""
           })
-          expect(yield* Proof.isGzip(file)).toBe(false)
         })
       )
     )

@@ -271,10 +271,16 @@ describe("a table", () => {
   })
 })
 
+it("blank lines and byte order marks are no rows", () => {
+  const bytes = Buffer.from('\ufeff{"a":1}\r\n\r\n \t\n\ufeff{"a":2}\n\n')
+  const rows = Csv.rowsOf(["a"], { maxLineBytes: 1024 })
+  const text = [rows.push(bytes), rows.end()].map((found) => Buffer.from(Either.getOrThrow(found)).toString())
+  expect(text.join("")).toBe("a\r\n1\r\n2\r\n")
+})
+
 describe("a line that is no record", () => {
   it.each([
     ["no", "it is no JSON object"],
-    ["", "it is no JSON object"],
     ["[]", "it is no JSON object"],
     [`{"a":"${"x".repeat(1100)}"}`, "it is longer than 1024 bytes"]
   ])("%s ends it", (line, detail) => {

@@ -27,17 +27,18 @@ const look = (found: Either.Either<Records.Line, RecordInvalid>) =>
     onRight: ({ bytes, line, offset }) => ({ line, offset, text: Buffer.from(bytes).toString() })
   })
 
-/** What the lines of a text are. */
+/** What the lines of a text are that are not blank. */
 const linesOf = (text: string) => {
   const lines = text.split("\n")
   return lines.flatMap((line, index) => {
     const offset = Buffer.byteLength(lines.slice(0, index).join("\n")) + (index > 0 ? 1 : 0)
-    return line === "" && index === lines.length - 1 ? [] : [{ line: index + 1, offset, text: line }]
+    const text = line.replace(/^\ufeff/u, "")
+    return /^[ \t\r]*$/u.test(text) ? [] : [{ line: index + 1, offset, text }]
   })
 }
 
 describe("framer", () => {
-  const text = '{"a":"Zürich"}\n\n{"b":"🚀"}\r\n{"c":\u2028}\nx'
+  const text = '\ufeff{"a":"Zürich"}\n\n \r\n{"b":"🚀"}\r\n\ufeff{"c":\u2028}\nx\n\t'
 
   it("finds the lines over every split point, and over every two", () => {
     const bytes = bytesOf(text)
@@ -51,7 +52,9 @@ describe("framer", () => {
   it.prop(
     "finds the lines of any text in any portions",
     [
-      fc.array(fc.oneof(fc.constantFrom("\n", "\r", "🚀", "ü"), fc.string())).map((parts) => parts.join("")),
+      fc
+        .array(fc.oneof(fc.constantFrom("\n", "\r", " ", "\ufeff", "🚀", "ü"), fc.string()))
+        .map((parts) => parts.join("")),
       fc.array(fc.nat(60))
     ],
     ([any, cuts]) => {

@@ -12,8 +12,15 @@ const asked = (
   position: number,
   end: number,
   identity: FileResponse.Identity | undefined = undefined
-): FileResponse.Asked => ({ position, end, identity: Option.fromNullable(identity), now: 0 })
+): FileResponse.Asked => ({
+  position,
+  end,
+  identity: Option.fromNullable(identity),
+  isConditional: identity !== undefined && FileResponse.isStrong(identity.etag),
+  now: 0
+})
 const again = asked(200, 300, known)
+const unconditional = { ...again, isConditional: false }
 const same = { etag: '"v1"', "last-modified": "Mon, 01 Jan 2024 00:00:00 GMT" }
 
 const judge = (
@@ -29,7 +36,7 @@ const error = (code: string, message = "") =>
 describe("206", () => {
   it("is believed when it is about the same version and the bytes asked for", () => {
     expect(judge(206, { ...same, "content-range": "bytes 200-299/1000", "content-length": "100" })).toEqual(
-      FileResponse.FileResponse.Body({ identity: known, skip: 0, whole: false })
+      FileResponse.FileResponse.Body({ identity: known, skip: 0, whole: false, isSame: true })
     )
   })
 
@@ -72,6 +79,8 @@ describe("identity", () => {
   for (const [name, before, headers, tag] of [
     ["another strong ETag", known, { ...same, etag: '"v2"' }, "Changed"],
     ["no ETag any more", known, { "last-modified": known.lastModified }, "Changed"],
+    ["the same ETag without its quotes", known, { ...same, etag: "v1" }, "Body"],
+    ["another ETag without quotes", known, { ...same, etag: "v2" }, "Changed"],
     ["a weak ETag in place of a strong one", known, { ...same, etag: 'W/"v1"' }, "Changed"],
     ["another date under the same strong ETag", known, { ...same, "last-modified": "now" }, "Body"],
     ["no date under the same strong ETag", known, { etag: '"v1"' }, "Body"],
@@ -109,15 +118,36 @@ describe("identity", () => {
     it(`${etag} is ${strong ? "strong" : "not strong"}`, () =>
       expect(FileResponse.isStrong(etag)).toBe(strong))
   }
+
+  for (const [etag, expected] of [
+    ['"a"', '"a"'],
+    ["a", '"a"'],
+    [" 0f-3 ", '"0f-3"'],
+    ['W/"a"', 'W/"a"'],
+    ["W/a", "W/a"],
+    ['"a', '"a'],
+    ["a, b", "a, b"],
+    [undefined, ""]
+  ] as const) {
+    it(`${etag} is read as ${expected}`, () => {
+      const headers = Headers.fromInput(etag === undefined ? {} : { etag })
+      expect(FileResponse.etagOf(headers)).toBe(expected)
+    })
+  }
 })
 
 describe("200", () => {
   it("to a first request is the whole file, of a length or of none", () => {
     expect(judge(200, { ...same, "content-length": "1000" }, asked(0, 100))).toEqual(
-      FileResponse.FileResponse.Body({ identity: known, skip: 0, whole: true })
+      FileResponse.FileResponse.Body({ identity: known, skip: 0, whole: true, isSame: true })
     )
     expect(judge(200, same, asked(0, 100))).toEqual(
-      FileResponse.FileResponse.Body({ identity: { ...known, total: Option.none() }, skip: 0, whole: true })
+      FileResponse.FileResponse.Body({
+        identity: { ...known, total: Option.none() },
+        skip: 0,
+        whole: true,
+        isSame: true
+      })
     )
   })
 
@@ -126,9 +156,9 @@ describe("200", () => {
       "skips what is here if a strong ETag proves it",
       { ...same, "content-length": "1000" },
       again,
-      { _tag: "Body", skip: 200 }
+      { _tag: "Body", skip: 200, isSame: true }
     ],
-    ["without a length does so too", same, again, { _tag: "Body", skip: 200 }],
+    ["without a length does so too", same, again, { _tag: "Body", skip: 200, isSame: true }],
     [
       "with another length is another version",
       { ...same, "content-length": "999" },
@@ -136,16 +166,16 @@ describe("200", () => {
       { _tag: "Changed" }
     ],
     [
-      "under a weak ETag proves nothing",
+      "under a weak ETag is the same only if its bytes are",
       { etag: 'W/"v1"' },
       asked(200, 300, { etag: 'W/"v1"', lastModified: "", total: Option.none() }),
-      { _tag: "Changed" }
+      { _tag: "Body", skip: 200, isSame: false }
     ],
     [
-      "under no ETag proves nothing",
+      "under no ETag is the same only if its bytes are",
       {},
       asked(200, 300, { etag: "", lastModified: "", total: Option.none() }),
-      { _tag: "Changed" }
+      { _tag: "Body", skip: 200, isSame: false }
     ],
     [
       "with a page is no version at all",
@@ -191,7 +221,9 @@ describe("416", () => {
 
 describe("errors", () => {
   for (const [status, body, tag] of [
-    [412, "", "Changed"],
+    [412, "", "Unconditional"],
+    [400, error("InvalidArgument"), "Unconditional"],
+    [501, error("NotImplemented"), "Unconditional"],
     [400, error("ExpiredToken", "The provided token has expired."), "Expired"],
     [403, error("AccessDenied", "Request has expired"), "Expired"],
     [403, error("ExpiredToken"), "Expired"],
@@ -213,19 +245,50 @@ describe("errors", () => {
     [425, "", "Busy"],
     [400, error("RequestTimeout"), "Busy"],
     [403, error("SlowDown"), "Busy"],
-    [400, error("InvalidArgument", "Only one auth mechanism allowed"), "Refused"],
-    [400, "", "Refused"],
+    ...[507, 509, 511, 520, 521, 522, 523, 524, 525, 529, 530, 599].map(
+      (status) => [status, "<html>", "Busy"] as const
+    ),
+    [505, "", "Refused"],
     [401, "", "Refused"],
     [405, "", "Refused"],
     [301, error("PermanentRedirect"), "Refused"],
     [304, "", "Refused"],
-    [204, "", "Refused"],
+    [204, "", "Broken"],
     [203, "", "Refused"],
-    [501, "", "Refused"],
     [307, "", "Broken"]
   ] as const) {
     it(`${status} ${body || "without a body"}: ${tag}`, () =>
       expect(judge(status, {}, again, body)._tag).toBe(tag))
+  }
+
+  for (const [status, body, tag] of [
+    [412, "", "Changed"],
+    [400, error("InvalidArgument", "Only one auth mechanism allowed"), "Refused"],
+    [400, "", "Refused"],
+    [501, "", "Refused"]
+  ] as const) {
+    it(`${status} ${body || "without a body"}, asked without If-Match: ${tag}`, () =>
+      expect(judge(status, {}, unconditional, body)._tag).toBe(tag))
+  }
+
+  for (const [etag, tag] of [
+    ['"v1"', "Unconditional"],
+    ["v1", "Unconditional"],
+    ['W/"v1"', "Unconditional"],
+    ['"v2"', "Changed"]
+  ] as const) {
+    it(`412 with the ETag ${etag}: ${tag}`, () => expect(judge(412, { etag })._tag).toBe(tag))
+  }
+
+  for (const [status, isLink] of [
+    [400, true],
+    [401, true],
+    [402, false],
+    [405, false],
+    [501, false]
+  ] as const) {
+    it(`${status} ${isLink ? "may" : "can not"} be mended by a fresh link`, () =>
+      expect(judge(status, {}, unconditional)).toMatchObject({ _tag: "Refused", isLink }))
   }
 
   for (const status of [302, 303, 307, 308]) {
@@ -280,6 +343,7 @@ describe("any answer", () => {
               Body: 1,
               AtEnd: 1,
               Changed: 1,
+              Unconditional: 1,
               Expired: 1,
               Missing: 1,
               Redirect: 1,

@@ -141,6 +141,49 @@ describe("Transfer", () => {
     })
   )
 
+  it.scopedLive("JSON lines that come as a part are asked for whole, once, at once", () =>
+    Effect.gen(function* () {
+      const { fetch, file, read, seen } = yield* start(({ range }) =>
+        range === ""
+          ? new Response('{"id":1}\n')
+          : new Response('{"id"', {
+              status: 206,
+              headers: { etag: '"v1"', "content-range": "bytes 0-4/25", "content-length": "5" }
+            })
+      )
+      yield* fetch({ start: 0, end: 8192 })
+      expect(seen.map(({ range }) => range)).toEqual(["bytes=0-8191", ""])
+      expect([file.isPlain(), file.isWhole(), Option.isNone(file.snapshot())]).toEqual([true, true, true])
+      expect(Buffer.from(yield* read).toString()).toBe('{"id":1}\n')
+    })
+  )
+
+  it.scopedLive("a host that sends parts of JSON lines whatever it is asked for is given up", () =>
+    Effect.gen(function* () {
+      const { fetch, seen } = yield* start(
+        () =>
+          new Response('{"id"', {
+            status: 206,
+            headers: { "content-range": "bytes 0-4/25", "content-length": "5" }
+          })
+      )
+      expect(yield* Effect.flip(fetch({ start: 0, end: 8192 }))).toMatchObject({
+        _tag: "ResultsCorrupt",
+        reason: "Encoding"
+      })
+      expect(seen).toHaveLength(7)
+    })
+  )
+
+  for (const body of ['{"error":{"message":"no"}}', '{"message":"no"}', "[{}]", "<html>", "plain text"]) {
+    it.scopedLive(`takes no ${body} for JSON lines`, () =>
+      Effect.gen(function* () {
+        const { fetch } = yield* start(() => new Response(body))
+        expect(yield* Effect.flip(fetch({ start: 0, end: 8192 }))).toMatchObject({ reason: "Encoding" })
+      })
+    )
+  }
+
   it.scopedLive("a claim is given back when the transfer is interrupted", () =>
     Effect.gen(function* () {
       const { fetch, file } = yield* start(() => new Response("", { status: 404 }), { isSized: true })
@@ -210,7 +253,7 @@ const start = (
             baseUrl: Script.baseUrl,
             apiKey: Redacted.make(Script.apiKey),
             retry: { baseDelay: "1ms", maxDelay: "1ms", throttledBaseDelay: "1ms", throttledMaxDelay: "1ms" },
-            transfer: Bench.sizes
+            transfer: { ...Bench.sizes, settle: "0ms" }
           })
         ),
         Layer.provideMerge(NodeContext.layer)
@@ -245,6 +288,7 @@ const start = (
         isSurplus: Effect.succeed(options.isSurplus ?? false),
         onWritten: () => Effect.void,
         onSize: (one) => Effect.asVoid(options.onSize?.(one) ?? Effect.void),
+        onSettling: () => Effect.void,
         onRetry: () => Effect.void
       }
       return { connections, path, shared, file }

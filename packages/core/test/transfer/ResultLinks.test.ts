@@ -108,7 +108,6 @@ describe("Links", () => {
   )
 
   for (const [name, fields] of [
-    ["another count", { result_count: 8 }],
     ["fewer parts", { download_urls: [] }],
     ["another state", { status: "processing" }]
   ] as const) {
@@ -120,6 +119,26 @@ describe("Links", () => {
       })
     )
   }
+
+  it.effect("go on with a job whose count has changed, and say so", () =>
+    Effect.gen(function* () {
+      const { links } = yield* makeLinks({ answers: [Either.right({ result_count: 8 })] })
+      yield* links.renew(yield* links.get("merged"))
+      expect((yield* links.batch).resultCount).toBe(8)
+      expect((yield* links.get("merged")).generation).toBe(1)
+    })
+  )
+
+  it.effect("stay what they are when an answer has none", () =>
+    Effect.gen(function* () {
+      const { links } = yield* makeLinks({
+        answers: [Either.right({ download_url: null, download_urls: [] })]
+      })
+      const before = yield* links.get("merged")
+      yield* links.renew(before)
+      expect(yield* links.get("merged")).toEqual({ ...before, generation: 1 })
+    })
+  )
 
   for (const [url, allowHttp, allowed] of [
     ["https://files.test/x", false, true],
@@ -189,7 +208,7 @@ const makeLinks = (
     const links = yield* ResultLinks.make(yield* sign({}), {
       client: { status, page: () => Effect.dieMessage("no page is asked for") },
       settings: { baseUrl: options.allowHttp === true ? "http://api.test" : Script.baseUrl, transfer },
-      onRefresh: Ref.update(refreshed, (count) => count + 1)
+      onRefresh: () => Ref.update(refreshed, (count) => count + 1)
     })
     return { calls: Ref.get(calls), refreshed: Ref.get(refreshed), links }
   })
