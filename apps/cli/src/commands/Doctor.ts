@@ -46,7 +46,9 @@ export const examine = Effect.gen(function* () {
   return [
     node(process.versions.node),
     ...settingsFindings(settings, environment),
-    ...(Either.isRight(settings) ? yield* reach(settings.right) : []),
+    ...(Either.isRight(settings) && Option.isNone(proxyProblem(settings.right, environment))
+      ? yield* reach(settings.right)
+      : []),
     yield* folder("output folder", resolve(".")),
     yield* folder("temporary folder", tmpdir())
   ]
@@ -98,9 +100,23 @@ const settingsFindings = (
       ]
     }),
     finding("profile file", "ok", `${profile} (read when it is there)`),
-    finding("proxy", "ok", proxies.length === 0 ? "none" : [...proxies, `NO_PROXY=${noProxy}`].join(" "))
+    Option.match(
+      Option.flatMap(Either.getRight(settings), (known) => proxyProblem(known, environment)),
+      {
+        onNone: () =>
+          finding(
+            "proxy",
+            "ok",
+            proxies.length === 0 ? "none" : [...proxies, `NO_PROXY=${noProxy}`].join(" ")
+          ),
+        onSome: ({ message }) => finding("proxy", "failed", message, ExitCode.usage)
+      }
+    )
   ]
 }
+
+const proxyProblem = ({ baseUrl }: BatchConfig["Type"], { variables }: Settings.Environment) =>
+  Network.proxyProblem({ baseUrl, variables })
 
 const proxy = (url: string): string => maskUrl(url).replace(/^[^/@]*@/u, "***@")
 
@@ -117,7 +133,7 @@ const reach = (settings: BatchConfig["Type"]) =>
         HttpClient.HttpClient,
         HttpClient.tap((response) => Ref.set(date, Option.some(Date.parse(response.headers["date"] ?? ""))))
       )
-    ).pipe(Layer.provide(CoreLayer.layerNetwork))
+    ).pipe(Layer.provide(CoreLayer.layerNetwork), Layer.provide(Layer.succeed(BatchConfig, settings)))
     const core = layerOver(Layer.succeed(BatchConfig, { ...settings, retry })).pipe(Layer.provide(client))
     const [took, answer] = yield* Effect.flatMap(BatchClient, ({ page }) => page({ limit: 1 })).pipe(
       Effect.either,
