@@ -25,9 +25,12 @@ export const options = {
   ),
   columns: Options.text("columns").pipe(
     Options.withDescription(
-      "The columns of csv and their order, as id,data.name. Default: those of all rows, in the order of their appearance."
+      "The columns of csv and their order, as id,data.name, with a backslash before a comma or a dot in a name. Default: those of all rows, in the order of their appearance."
     ),
     Options.optional
+  ),
+  bom: Options.boolean("bom").pipe(
+    Options.withDescription("Begin csv with a byte order mark, for Excel to take it for UTF-8.")
   ),
   parts: Options.boolean("parts").pipe(
     Options.withDescription("Keep the part files separate, in the folder that -o names.")
@@ -56,6 +59,7 @@ export interface OutputRequest {
   readonly output: Option.Option<string>
   readonly format: Option.Option<string>
   readonly columns: Option.Option<string>
+  readonly bom: boolean
   readonly parts: boolean
   readonly concurrency: Option.Option<number>
   readonly force: boolean

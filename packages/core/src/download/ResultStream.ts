@@ -176,9 +176,9 @@ const pumpFile = (
   handOn: HandOn
 ): Effect.Effect<Gunzip.Position, StreamError, BatchHttp | Scope.Scope> =>
   Effect.gen(function* () {
-    const { options, settings } = run
+    const { options } = run
     const lines = yield* Gunzip.make({
-      maxLineBytes: settings.transfer.maxLineBytes,
+      maxLineBytes: Number.POSITIVE_INFINITY,
       chunkBytes,
       chunksHeld: 1,
       onInflated: options.format === "jsonl" ? handOn : undefined

@@ -50,8 +50,8 @@ export const rows = (
 ): Effect.Effect<Rows, ResultsCorrupt | StorageError, BatchConfig | FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { file, name, onInflated, onRows } = options
-    const { maxLineBytes } = (yield* BatchConfig).transfer
-    const lines = yield* Gunzip.make({ maxLineBytes, onInflated, lent: true })
+    // Nobody holds a line here, so there is no limit to it; whoever reads records has one.
+    const lines = yield* Gunzip.make({ maxLineBytes: Number.POSITIVE_INFINITY, onInflated, lent: true })
     let told = 0
     const tell = (position: Gunzip.Position) => {
       const news = Gunzip.countOf(position) - told

@@ -57,7 +57,7 @@ export const framer = ({ maxLineBytes }: { readonly maxLineBytes: number }): Fra
     line += 1
     offset += length + 1
     return length > maxLineBytes
-      ? Either.left(invalid(found, `it is longer than ${maxLineBytes} bytes`))
+      ? Either.left(invalid(found, `it is longer than ${maxLineBytes} bytes (BATCH_TRANSFER_MAX_LINE_BYTES)`))
       : Either.right(found)
   }
 
