@@ -49,7 +49,7 @@ export const examine = Effect.gen(function* () {
     ...(Either.isRight(settings) && Option.isNone(proxyProblem(settings.right, environment))
       ? yield* reach(settings.right)
       : []),
-    yield* folder("output folder", resolve(".")),
+    yield* folder("output folder", "."),
     yield* folder("temporary folder", tmpdir())
   ]
 })
@@ -171,9 +171,17 @@ const skew = (server: Option.Option<number>, now: number): Option.Option<Finding
   )
 
 const folder = (name: string, path: string): Effect.Effect<Finding> =>
-  Effect.tryPromise(() => access(path, constants.W_OK)).pipe(
-    Effect.zipRight(localMachine.freeBytes(path)),
-    Effect.map(Option.match({ onNone: () => "", onSome: (free) => `, ${bytes(free)} free` })),
-    Effect.map((free) => finding(name, "ok", `${path} is writable${free}`)),
+  // The working folder may have been deleted: then it has no path.
+  Effect.tryPromise(async () => {
+    const place = resolve(path)
+    await access(place, constants.W_OK)
+    return place
+  }).pipe(
+    Effect.bindTo("place"),
+    Effect.bind("free", ({ place }) => localMachine.freeBytes(place)),
+    Effect.map(({ free, place }) => {
+      const room = Option.match(free, { onNone: () => "", onSome: (left) => `, ${bytes(left)} free` })
+      return finding(name, "ok", `${place} is writable${room}`)
+    }),
     Effect.catchAll(() => Effect.succeed(finding(name, "failed", `${path} is not writable`, ExitCode.local)))
   )

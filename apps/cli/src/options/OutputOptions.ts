@@ -4,6 +4,8 @@
 import { Options } from "@effect/cli"
 import { FileSystem } from "@effect/platform"
 import { Effect, Option } from "effect"
+import { StorageError } from "@org/batch-core/BatchError"
+import { isAbsolute } from "node:path"
 import { UsageError } from "../failure/CliError.js"
 import type { Ids } from "./BatchIds.js"
 import * as Destination from "./Destination.js"
@@ -73,13 +75,23 @@ export interface OutputRequest {
 export const resolve = Effect.fn("OutputOptions.resolve")(function* (
   ids: Ids,
   request: OutputRequest
-): Effect.fn.Return<Destination.Destination, UsageError, FileSystem.FileSystem> {
+): Effect.fn.Return<Destination.Destination, StorageError | UsageError, FileSystem.FileSystem> {
   const refuse = (detail: string) => new UsageError({ detail, hint: Option.none(), batchId: Option.none() })
   const concurrency = Option.getOrElse(request.concurrency, () => 1)
   if (concurrency < 1 || concurrency > 64)
     return yield* refuse(`--concurrency ${concurrency} must be from 1 to 64`)
   const present = yield* look(Option.getOrElse(request.output, () => "."))
-  return yield* Effect.mapError(Destination.resolve({ ids, ...request }, present), refuse)
+  const destination = yield* Effect.mapError(Destination.resolve({ ids, ...request }, present), refuse)
+  const isRelative = destination._tag === "Files" && ids.some((id) => !isAbsolute(destination.path(id)))
+  if (isRelative) yield* checkWorkingFolder
+  return destination
+})
+
+/** A shell may stand in a folder that somebody has deleted. */
+const checkWorkingFolder: Effect.Effect<void, StorageError> = Effect.try({
+  try: () => void process.cwd(),
+  catch: () =>
+    new StorageError({ reason: "Unwritable", path: ".", detail: "the working folder has been deleted" })
 })
 
 const look = (path: string): Effect.Effect<Destination.Present, never, FileSystem.FileSystem> =>

@@ -139,6 +139,22 @@ it.scopedLive("a line beyond the limit is one only for csv, which names the vari
   })
 )
 
+it.scopedLive(
+  "a working folder that has been deleted is local trouble, before any request, and none for -o -",
+  () =>
+    Effect.gen(function* () {
+      const { sandbox, shell } = yield* world()
+      const id = yield* sandbox.createJob({ ...over, records: 3 })
+      const gone = 'd=$(mktemp -d) && cd "$d" && rmdir "$d" &&'
+      const file = yield* shell(`${gone} $B get ${id}`)
+      expect(file.code).toBe(9)
+      expect(file.stderr).toContain("the working folder has been deleted")
+      expect(yield* sandbox.requests).toEqual([])
+      const rows = yield* shell(`${gone} $B get ${id} -o - --quiet`)
+      expect({ code: rows.code, rows: lines(rows.stdout).length }).toEqual({ code: 0, rows: 3 })
+    })
+)
+
 it.scopedLive("-o -: verified rows on standard output, in argument order, and nothing left behind", () =>
   Effect.gen(function* () {
     const { folder, run, sandbox } = yield* world()
