@@ -86,7 +86,8 @@ const statuses = {
   ResultsUnavailable: 502,
   TransferFailed: 502,
   ResultsCorrupt: 502,
-  RecordInvalid: 502
+  RecordInvalid: 502,
+  ColumnsNotFound: 400
 } as const
 
 const notAuthorized = { InvalidKey: 401, InsufficientCredits: 402, NotOnPlan: 403 } as const

@@ -19,7 +19,7 @@ import * as Listener from "./Listener.js"
 import * as Readiness from "./Readiness.js"
 import * as RequestLog from "./RequestLog.js"
 import * as SecurityHeaders from "./SecurityHeaders.js"
-import { ServerSettings } from "./Settings.js"
+import { ServerSettings, SettingsError } from "./Settings.js"
 import * as Shutdown from "./Shutdown.js"
 
 /**
@@ -33,9 +33,9 @@ const network = (variables: Readonly<Record<string, string | undefined>>) =>
       const { baseUrl } = yield* BatchConfig
       const { hostname } = new URL(baseUrl)
       const isPublic = Option.getOrElse(yield* Address.isPublicHost(hostname), () => true)
-      return Network.layer({ variables, publicExcept: isPublic ? hostname : undefined })
+      return Network.layer({ variables, baseUrl, publicExcept: isPublic ? hostname : undefined })
     })
-  )
+  ).pipe(Layer.mapError(({ detail, setting }) => new SettingsError({ setting, detail })))
 
 const api = HttpApiBuilder.api(Api).pipe(Layer.provide(Handlers.layer), Layer.provide(AuthMiddleware.layer))
 

@@ -58,7 +58,8 @@ const failures: ReadonlyArray<readonly [status: number, error: BatchError.BatchE
   ],
   [507, new BatchError.StorageError({ reason: "NoSpace", path: file, detail })],
   [500, new BatchError.StorageError({ reason: "Denied", path: file, detail })],
-  [502, new BatchError.RecordInvalid({ line: 3, offset: 90, detail, excerpt: detail })]
+  [502, new BatchError.RecordInvalid({ line: 3, offset: 90, detail, excerpt: detail })],
+  [400, new BatchError.ColumnsNotFound({ columns: ["x"] })]
 ]
 
 const bodyOf = (error: BatchError.BatchError): string => {

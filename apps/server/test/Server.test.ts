@@ -3,6 +3,7 @@ import { Effect, type Scope } from "effect"
 import { createServer, request } from "node:http"
 import { problem } from "./Caller.js"
 import { over, start } from "./Service.js"
+import { spawned } from "./Spawned.js"
 
 it.scopedLive("a public API's link to an address of this machine is refused, and nothing is sent there", () =>
   Effect.gen(function* () {
@@ -21,6 +22,16 @@ it.scopedLive("a public API's link to an address of this machine is refused, and
       metadata: { attempts: 1 }
     })
     expect(yield* transfers(id)).toEqual([])
+  })
+)
+
+it.scopedLive("a proxy that cannot be used ends the start with 2 and one line, without its password", () =>
+  Effect.gen(function* () {
+    const env = { CRUSTDATA_API_KEY: "key", PORT: "0", ALL_PROXY: "socks5://me:hunter2@127.0.0.1:9" }
+    const { code, stderr } = yield* (yield* spawned("batch-server.js", env)).outcome
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/^error: ALL_PROXY: socks5:\/\/ proxies cannot be used.*\n$/u)
+    expect(stderr).not.toContain("hunter2")
   })
 )
 

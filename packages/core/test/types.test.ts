@@ -16,6 +16,7 @@ import type {
   MalformedResponse,
   NotAuthorized,
   RateLimited,
+  ColumnsNotFound,
   RecordInvalid,
   RequestRejected,
   ResultsCorrupt,
@@ -254,12 +255,15 @@ describe("Csv and Format", () => {
     expectTypeOf<Encode>().toEqualTypeOf<
       <E, R>(
         inflated: Stream.Stream<Uint8Array, E, R>
-      ) => Stream.Stream<Uint8Array, E | RecordInvalid, R | BatchConfig.BatchConfig>
+      ) => Stream.Stream<Uint8Array, E | RecordInvalid | ColumnsNotFound, R | BatchConfig.BatchConfig>
     >()
   })
 
   it("conversions are synchronous, and say which line is no record", () => {
-    expectTypeOf<ReturnType<typeof Csv.rowsOf>>().toEqualTypeOf<Csv.Conversion<Uint8Array>>()
+    expectTypeOf<ReturnType<typeof Csv.rowsOf>>().toEqualTypeOf<Csv.Table>()
+    expectTypeOf<ReturnType<Csv.Table["end"]>>().toEqualTypeOf<
+      Either.Either<Uint8Array, RecordInvalid | ColumnsNotFound>
+    >()
     expectTypeOf<ReturnType<typeof Csv.columnsOf>>().toEqualTypeOf<Csv.Conversion<ReadonlyArray<string>>>()
     expectTypeOf<Csv.Conversion<"a">>().toEqualTypeOf<{
       readonly push: (bytes: Uint8Array) => Either.Either<"a", RecordInvalid>
@@ -289,7 +293,8 @@ describe("Retrieval", () => {
         | StorageError
         | BatchFailed
         | BatchNotCompleted
-        | RecordInvalid,
+        | RecordInvalid
+        | ColumnsNotFound,
         Retrieval.Needs
       >
     >()

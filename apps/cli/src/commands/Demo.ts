@@ -53,6 +53,7 @@ const asTyped = {
   timeout: "5m",
   format: Option.none(),
   columns: Option.none(),
+  bom: false,
   parts: false,
   concurrency: Option.none(),
   force: false,

@@ -46,8 +46,10 @@ export const examine = Effect.gen(function* () {
   return [
     node(process.versions.node),
     ...settingsFindings(settings, environment),
-    ...(Either.isRight(settings) ? yield* reach(settings.right) : []),
-    yield* folder("output folder", resolve(".")),
+    ...(Either.isRight(settings) && Option.isNone(proxyProblem(settings.right, environment))
+      ? yield* reach(settings.right)
+      : []),
+    yield* folder("output folder", "."),
     yield* folder("temporary folder", tmpdir())
   ]
 })
@@ -98,9 +100,23 @@ const settingsFindings = (
       ]
     }),
     finding("profile file", "ok", `${profile} (read when it is there)`),
-    finding("proxy", "ok", proxies.length === 0 ? "none" : [...proxies, `NO_PROXY=${noProxy}`].join(" "))
+    Option.match(
+      Option.flatMap(Either.getRight(settings), (known) => proxyProblem(known, environment)),
+      {
+        onNone: () =>
+          finding(
+            "proxy",
+            "ok",
+            proxies.length === 0 ? "none" : [...proxies, `NO_PROXY=${noProxy}`].join(" ")
+          ),
+        onSome: ({ message }) => finding("proxy", "failed", message, ExitCode.usage)
+      }
+    )
   ]
 }
+
+const proxyProblem = ({ baseUrl }: BatchConfig["Type"], { variables }: Settings.Environment) =>
+  Network.proxyProblem({ baseUrl, variables })
 
 const proxy = (url: string): string => maskUrl(url).replace(/^[^/@]*@/u, "***@")
 
@@ -117,7 +133,7 @@ const reach = (settings: BatchConfig["Type"]) =>
         HttpClient.HttpClient,
         HttpClient.tap((response) => Ref.set(date, Option.some(Date.parse(response.headers["date"] ?? ""))))
       )
-    ).pipe(Layer.provide(CoreLayer.layerNetwork))
+    ).pipe(Layer.provide(CoreLayer.layerNetwork), Layer.provide(Layer.succeed(BatchConfig, settings)))
     const core = layerOver(Layer.succeed(BatchConfig, { ...settings, retry })).pipe(Layer.provide(client))
     const [took, answer] = yield* Effect.flatMap(BatchClient, ({ page }) => page({ limit: 1 })).pipe(
       Effect.either,
@@ -155,9 +171,17 @@ const skew = (server: Option.Option<number>, now: number): Option.Option<Finding
   )
 
 const folder = (name: string, path: string): Effect.Effect<Finding> =>
-  Effect.tryPromise(() => access(path, constants.W_OK)).pipe(
-    Effect.zipRight(localMachine.freeBytes(path)),
-    Effect.map(Option.match({ onNone: () => "", onSome: (free) => `, ${bytes(free)} free` })),
-    Effect.map((free) => finding(name, "ok", `${path} is writable${free}`)),
+  // The working folder may have been deleted: then it has no path.
+  Effect.tryPromise(async () => {
+    const place = resolve(path)
+    await access(place, constants.W_OK)
+    return place
+  }).pipe(
+    Effect.bindTo("place"),
+    Effect.bind("free", ({ place }) => localMachine.freeBytes(place)),
+    Effect.map(({ free, place }) => {
+      const room = Option.match(free, { onNone: () => "", onSome: (left) => `, ${bytes(left)} free` })
+      return finding(name, "ok", `${place} is writable${room}`)
+    }),
     Effect.catchAll(() => Effect.succeed(finding(name, "failed", `${path} is not writable`, ExitCode.local)))
   )

@@ -36,7 +36,8 @@ const ofTag = {
   TransferFailed: 6,
   ResultsCorrupt: 7,
   StorageError: local,
-  RecordInvalid: 7
+  RecordInvalid: 7,
+  ColumnsNotFound: usage
 } as const satisfies Record<BatchError["_tag"], number>
 
 /** The exit code of a core failure. */

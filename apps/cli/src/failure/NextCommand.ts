@@ -52,6 +52,8 @@ export const of = (failure: Failure, { batchId, commandLine }: Circumstances): s
       return `correct or unset ${failure.setting}, then ${again(commandLine)}`
     case "SandboxUnavailable":
       return `${command("sandbox", "--port", "0")} takes any free port`
+    case "ColumnsNotFound":
+      return `correct --columns; the first line of a table of all columns has their names: ${again(commandLine, { ids, without: ["--columns"] })}`
     case "RecordInvalid":
       return `take the rows as they are: ${again(commandLine, { ids, without: ["--format", "--columns"], add: ["--format", "jsonl"] })}`
   }

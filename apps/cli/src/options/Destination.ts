@@ -12,6 +12,7 @@ export interface Request {
   readonly output: Option.Option<string>
   readonly format: Option.Option<string>
   readonly columns: Option.Option<string>
+  readonly bom: boolean
   readonly parts: boolean
   readonly json: boolean
   readonly receipt: boolean
@@ -109,6 +110,9 @@ const formOf = (
   )
 
 const columnsOf = (request: Request, format: Format.Format): Either.Either<Form["columns"], string> => {
+  if (request.bom && format !== "csv") {
+    return Either.left(`--bom is for csv, so it cannot go with ${format}: add --format csv`)
+  }
   if (Option.isNone(request.columns)) return Either.right(undefined)
   return format === "csv"
     ? Either.mapLeft(Csv.parseColumns(request.columns.value), (problem) => `--columns ${problem}`)

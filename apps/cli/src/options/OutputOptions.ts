@@ -4,6 +4,8 @@
 import { Options } from "@effect/cli"
 import { FileSystem } from "@effect/platform"
 import { Effect, Option } from "effect"
+import { StorageError } from "@org/batch-core/BatchError"
+import { isAbsolute } from "node:path"
 import { UsageError } from "../failure/CliError.js"
 import type { Ids } from "./BatchIds.js"
 import * as Destination from "./Destination.js"
@@ -25,9 +27,12 @@ export const options = {
   ),
   columns: Options.text("columns").pipe(
     Options.withDescription(
-      "The columns of csv and their order, as id,data.name. Default: those of all rows, in the order of their appearance."
+      "The columns of csv and their order, as id,data.name, with a backslash before a comma or a dot in a name. Default: those of all rows, in the order of their appearance."
     ),
     Options.optional
+  ),
+  bom: Options.boolean("bom").pipe(
+    Options.withDescription("Begin csv with a byte order mark, for Excel to take it for UTF-8.")
   ),
   parts: Options.boolean("parts").pipe(
     Options.withDescription("Keep the part files separate, in the folder that -o names.")
@@ -56,6 +61,7 @@ export interface OutputRequest {
   readonly output: Option.Option<string>
   readonly format: Option.Option<string>
   readonly columns: Option.Option<string>
+  readonly bom: boolean
   readonly parts: boolean
   readonly concurrency: Option.Option<number>
   readonly force: boolean
@@ -69,13 +75,23 @@ export interface OutputRequest {
 export const resolve = Effect.fn("OutputOptions.resolve")(function* (
   ids: Ids,
   request: OutputRequest
-): Effect.fn.Return<Destination.Destination, UsageError, FileSystem.FileSystem> {
+): Effect.fn.Return<Destination.Destination, StorageError | UsageError, FileSystem.FileSystem> {
   const refuse = (detail: string) => new UsageError({ detail, hint: Option.none(), batchId: Option.none() })
   const concurrency = Option.getOrElse(request.concurrency, () => 1)
   if (concurrency < 1 || concurrency > 64)
     return yield* refuse(`--concurrency ${concurrency} must be from 1 to 64`)
   const present = yield* look(Option.getOrElse(request.output, () => "."))
-  return yield* Effect.mapError(Destination.resolve({ ids, ...request }, present), refuse)
+  const destination = yield* Effect.mapError(Destination.resolve({ ids, ...request }, present), refuse)
+  const isRelative = destination._tag === "Files" && ids.some((id) => !isAbsolute(destination.path(id)))
+  if (isRelative) yield* checkWorkingFolder
+  return destination
+})
+
+/** A shell may stand in a folder that somebody has deleted. */
+const checkWorkingFolder: Effect.Effect<void, StorageError> = Effect.try({
+  try: () => void process.cwd(),
+  catch: () =>
+    new StorageError({ reason: "Unwritable", path: ".", detail: "the working folder has been deleted" })
 })
 
 const look = (path: string): Effect.Effect<Destination.Present, never, FileSystem.FileSystem> =>

@@ -145,6 +145,10 @@ export const notice = (job: Job, event: Event): string | undefined => {
       return `${job.id} is completed, but ${settling(event)}; asking again in ${duration(Duration.toMillis(event.delay))}`
     case "Restarted":
       return `${job.id} starting over: ${event.detail}`
+    case "ColumnsAbsent":
+      return `warning: ${job.id} no row has the column${event.columns.length === 1 ? "" : "s"} ${event.columns.join(", ")}`
+    case "LongCells":
+      return `warning: ${job.id} ${plural(event.cells, "cell")} beyond the 32,767 characters that Excel takes; the longest has ${count(event.characters)}, in row ${count(event.row)} of ${event.column}`
     case "Incomplete":
       return `warning: ${job.id} has ${plural(event.records, "row")} where ${count(event.resultCount)} were announced; kept, as --allow-incomplete says`
     default:

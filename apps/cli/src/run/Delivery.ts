@@ -95,6 +95,7 @@ const fetch = (
   job
     .fetch(id, {
       ...options,
+      bom: job.request.bom,
       concurrency: Option.getOrUndefined(job.request.concurrency),
       allowIncomplete: job.request.allowIncomplete,
       onEvent: reporter.onEvent(id)

@@ -83,6 +83,78 @@ it.scopedLive("--columns: these and no others, in files and on standard output",
   })
 )
 
+it.scopedLive("--columns: one that no row has is told, and it is an error when none of them is there", () =>
+  Effect.gen(function* () {
+    const { folder, run, sandbox } = yield* world()
+    const id = yield* sandbox.createJob({ ...over, records: 12 })
+    const some = yield* run([
+      "get",
+      id,
+      "-o",
+      "some.csv",
+      "--columns",
+      String.raw`internal_id,data.nothing,a\,b`
+    ])
+    expect(some.code).toBe(0)
+    expect(some.stderr).toContain(`warning: ${id} no row has the columns data.nothing, a,b\n`)
+    const none = yield* run(["get", id, "-o", "none.csv", "--columns", "x,y", "--json"])
+    expect(none.code).toBe(2)
+    expect(none.stderr).toContain("error: no row has any of the columns x, y")
+    expect(none.stderr).toMatch(/next {3}correct --columns/u)
+    expect(objects(none.stdout)).toMatchObject([{ error: { type: "ColumnsNotFound", columns: ["x", "y"] } }])
+    expect(readdirSync(folder)).not.toContain("none.csv")
+    const again = yield* run(["get", id, "-o", "none.csv", "--columns", "internal_id"])
+    expect(again.code).toBe(0)
+  })
+)
+
+it.scopedLive("--bom: a byte order mark first, in files and on standard output", () =>
+  Effect.gen(function* () {
+    const { folder, run, sandbox } = yield* world()
+    const id = yield* sandbox.createJob({ ...over, records: 3 })
+    const { code, stdout } = yield* run(["get", id, "-o", "-", "--format", "csv", "--bom", "--quiet"])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^\u{feff}[a-z_]/u)
+    expect((yield* run(["get", id, "-o", "rows.csv", "--bom", "--receipt"])).code).toBe(0)
+    expect(readFileSync(join(folder, "rows.csv"), "utf8")).toBe(stdout)
+    expect((yield* run(["verify", "rows.csv"])).code).toBe(0)
+    const refused = yield* run(["get", id, "-o", "rows.jsonl", "--bom"])
+    expect(refused.code).toBe(2)
+    expect(refused.stderr).toContain("--bom is for csv, so it cannot go with jsonl")
+  })
+)
+
+it.scopedLive("a line beyond the limit is one only for csv, which names the variable", () =>
+  Effect.gen(function* () {
+    const { run, sandbox } = yield* world()
+    const id = yield* sandbox.createJob({ ...over, records: 3, recordBytes: 4_000 })
+    const env = { BATCH_TRANSFER_MAX_LINE_BYTES: "1024" }
+    expect((yield* run(["get", id, "-o", "a.jsonl.gz"], { env })).code).toBe(0)
+    expect((yield* run(["get", id, "-o", "a.jsonl"], { env })).code).toBe(0)
+    expect((yield* run(["verify", "a.jsonl.gz"], { env })).code).toBe(0)
+    expect((yield* run(["verify", "a.jsonl"], { env })).code).toBe(0)
+    const table = yield* run(["get", id, "-o", "a.csv"], { env })
+    expect(table.code).toBe(7)
+    expect(table.stderr).toContain("it is longer than 1024 bytes (BATCH_TRANSFER_MAX_LINE_BYTES)")
+  })
+)
+
+it.scopedLive(
+  "a working folder that has been deleted is local trouble, before any request, and none for -o -",
+  () =>
+    Effect.gen(function* () {
+      const { sandbox, shell } = yield* world()
+      const id = yield* sandbox.createJob({ ...over, records: 3 })
+      const gone = 'd=$(mktemp -d) && cd "$d" && rmdir "$d" &&'
+      const file = yield* shell(`${gone} $B get ${id}`)
+      expect(file.code).toBe(9)
+      expect(file.stderr).toContain("the working folder has been deleted")
+      expect(yield* sandbox.requests).toEqual([])
+      const rows = yield* shell(`${gone} $B get ${id} -o - --quiet`)
+      expect({ code: rows.code, rows: lines(rows.stdout).length }).toEqual({ code: 0, rows: 3 })
+    })
+)
+
 it.scopedLive("-o -: verified rows on standard output, in argument order, and nothing left behind", () =>
   Effect.gen(function* () {
     const { folder, run, sandbox } = yield* world()

@@ -87,6 +87,7 @@ const failures: ReadonlyArray<readonly [Failure, code: number, next: string]> = 
     7,
     `${same} --format jsonl`
   ],
+  [new BatchError.ColumnsNotFound({ columns: ["x"] }), 2, same],
   [
     new UsageError({ detail: "x", hint: Option.none(), batchId: Option.none() }),
     2,

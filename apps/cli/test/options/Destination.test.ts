@@ -11,6 +11,7 @@ const resolve = (
     readonly o?: string
     readonly format?: string
     readonly columns?: string
+    readonly bom?: boolean
     readonly ids?: Destination.Request["ids"]
     readonly parts?: boolean
     readonly json?: boolean
@@ -18,12 +19,13 @@ const resolve = (
   },
   present: Destination.Present = "nothing"
 ): string => {
-  const { columns, format, ids = [id], json = false, o, parts = false, receipt = false } = flags
+  const { bom = false, columns, format, ids = [id], json = false, o, parts = false, receipt = false } = flags
   const request = {
     ids,
     output: Option.fromNullable(o),
     format: Option.fromNullable(format),
     columns: Option.fromNullable(columns),
+    bom,
     parts,
     json,
     receipt

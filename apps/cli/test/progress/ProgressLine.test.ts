@@ -161,3 +161,16 @@ it("what went wrong and was mended is told", () => {
   )
   expect(told(status("processing", 1))).toBeUndefined()
 })
+
+describe("what is told of a table", () => {
+  const of = (event: Event) => ProgressLine.notice(Progress.start(id, 0), event)
+
+  it("columns that no row has, and cells that Excel cuts", () => {
+    expect(of({ _tag: "ColumnsAbsent", columns: ["a", "b.c"] })).toBe(
+      `warning: ${id} no row has the columns a, b.c`
+    )
+    expect(of({ _tag: "LongCells", cells: 2, column: "a", row: 1234, characters: 40_000 })).toBe(
+      `warning: ${id} 2 cells beyond the 32,767 characters that Excel takes; the longest has 40,000, in row 1,234 of a`
+    )
+  })
+})

@@ -16,7 +16,13 @@ import * as Condition from "../disk/Condition.js"
 import * as GrowingFile from "../disk/GrowingFile.js"
 import * as LocalMachine from "../disk/LocalMachine.js"
 import { BatchConfig } from "../model/BatchConfig.js"
-import type { RecordInvalid, ResultsCorrupt, StorageError, TransferError } from "../model/BatchError.js"
+import type {
+  ColumnsNotFound,
+  RecordInvalid,
+  ResultsCorrupt,
+  StorageError,
+  TransferError
+} from "../model/BatchError.js"
 import * as Proof from "../proof/Proof.js"
 import type { Throttle } from "../retry/Throttle.js"
 import type { BatchHttp } from "../status/BatchHttp.js"
@@ -74,7 +80,7 @@ type Needs = BatchHttp | BatchConfig | FileSystem.FileSystem | Scope.Scope
 /** Fetches and proves everything, going on where an earlier run ended. A failure ends all; what came stays. */
 export const assemble = (
   options: AssemblyOptions
-): Effect.Effect<Assembled, RecordInvalid | TransferError, Needs> =>
+): Effect.Effect<Assembled, ColumnsNotFound | RecordInvalid | TransferError, Needs> =>
   Effect.gen(function* () {
     const files = yield* PartialFiles.open(options)
     const resumedBytes = files.reduce((sum, { transfer }) => sum + transfer.received(), 0)

@@ -20,6 +20,7 @@ import type { Format } from "../model/Format.js"
 import * as Proof from "../proof/Proof.js"
 import type { PlannedFile, ResultPlan } from "../transfer/ResultPlan.js"
 import type { Assembled, AssembledFile } from "./Assembly.js"
+import type { Emit } from "./Event.js"
 import * as Journal from "./Journal.js"
 import * as PartialFiles from "./PartialFiles.js"
 import * as RowWriter from "./RowWriter.js"
@@ -33,6 +34,10 @@ export interface Request {
   readonly format: Format
   /** Of `csv`: those of all rows if none are named. */
   readonly columns?: ReadonlyArray<string> | undefined
+  /** Of `csv`: whether it begins with a byte order mark. */
+  readonly bom?: boolean | undefined
+  /** Told what is worth knowing of what was written. */
+  readonly emit?: Emit | undefined
   readonly parts: boolean
   /** Whether an existing destination may be replaced. */
   readonly replace: boolean
@@ -89,7 +94,7 @@ export const check = (
 /** The destination of a request. Looks at no file yet. */
 export const make = (request: Request): Effect.Effect<Destination, never, Path.Path> =>
   Effect.map(Path.Path, (path) => {
-    const { batch, columns, format, output, parts, plan, replace } = request
+    const { batch, bom = false, columns, emit, format, output, parts, plan, replace } = request
     const place = parts ? path.join(output, batch.batchId) : output
     const beside = request.aside === true ? `${place}.parts` : place
     const inflated = format !== "jsonl.gz"
@@ -124,7 +129,9 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
     /** What an earlier run was about to publish, if this one would publish it too. */
     const noted = Effect.map(Journal.load(layout.journal, layout.purpose), ({ published }) =>
       published.pipe(
-        Option.filter((note) => note.format === format && sameColumns(note.columns, columns)),
+        Option.filter(
+          (note) => note.format === format && note.bom === bom && sameColumns(note.columns, columns)
+        ),
         Option.filter((note) => Proof.isComplete(note, batch.resultCount) || request.allowIncomplete),
         Option.map((note) => assembledOf(note, plan.files.map(pathOf)))
       )
@@ -135,7 +142,7 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
     return {
       layout,
       lock: `${place}.lock`,
-      writer: RowWriter.of(format, { path: partialOf(beside), columns, spool }),
+      writer: RowWriter.of(format, { path: partialOf(beside), columns, bom, emit, spool }),
       makeFolder: Storage.makeFolder(parts ? output : path.dirname(path.resolve(output))),
       takeUp: Effect.gen(function* () {
         const assembled = yield* noted
@@ -164,6 +171,7 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
           const published = Option.some({
             format,
             columns: Option.fromNullable(columns),
+            bom,
             bytes: assembled.bytes,
             sha256: assembled.sha256,
             records: assembled.records,
@@ -175,7 +183,7 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
           yield* Effect.forEach(outputsOf(assembled), (one) => publish(one, replace), { discard: true })
         }),
       publishNothing: Effect.gen(function* () {
-        const bytes = parts ? new Uint8Array(0) : RowWriter.nothing(format, columns)
+        const bytes = parts ? new Uint8Array(0) : RowWriter.nothing(format, { bom, columns })
         if (!parts) {
           yield* Storage.writeFile(partialOf(output), bytes)
           yield* Storage.publish({ from: partialOf(output), to: output, replace })

@@ -52,6 +52,16 @@ export type Event =
   | ({ readonly _tag: "Settling" } & Pause)
   /** What came was replaced upstream, or damaged on the way, so it is fetched from its first byte again. */
   | { readonly _tag: "Restarted"; readonly detail: string }
+  /** Columns that were asked for and that no row has: they are empty. */
+  | { readonly _tag: "ColumnsAbsent"; readonly columns: ReadonlyArray<string> }
+  /** Cells are longer than Excel takes (32,767 characters); column, row and characters are those of the longest. */
+  | {
+      readonly _tag: "LongCells"
+      readonly cells: number
+      readonly column: string
+      readonly row: number
+      readonly characters: number
+    }
   /** Accepted, although rows and `result_count` disagree, because `allowIncomplete` was set. */
   | { readonly _tag: "Incomplete"; readonly records: number; readonly resultCount: number }
 

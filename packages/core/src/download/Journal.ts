@@ -74,6 +74,7 @@ const PublishedFile = Schema.Struct({
 export const Published = Schema.Struct({
   format: Format,
   columns: Schema.optionalWith(Schema.Array(Schema.String), { as: "Option" }),
+  bom: Schema.optionalWith(Schema.Boolean, { default: () => false }),
   /** Of the output; of all parts together when they are kept separate. */
   bytes: Count,
   sha256: Schema.String,

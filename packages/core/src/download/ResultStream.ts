@@ -225,7 +225,7 @@ interface Reader {
 }
 
 const readerOf = (
-  { options, settings }: Run,
+  { options }: Run,
   planned: ResultPlan.PlannedFile,
   first: Uint8Array,
   handOn: HandOn,
@@ -244,7 +244,6 @@ const readerOf = (
       }
     }
     const lines = yield* Gunzip.make({
-      maxLineBytes: settings.transfer.maxLineBytes,
       chunkBytes,
       chunksHeld: 1,
       onInflated: isText ? handOn : undefined

@@ -18,6 +18,7 @@ import {
   type AwaitError,
   type BatchFailed,
   type BatchNotCompleted,
+  type ColumnsNotFound,
   type RecordInvalid,
   ResultsCorrupt,
   type StorageError,
@@ -52,6 +53,8 @@ export interface DownloadOptions {
    * all rows, which are then read twice.
    */
   readonly columns?: ReadonlyArray<string> | undefined
+  /** Of `csv`: begin with a byte order mark, without which Excel does not take a file for UTF-8. */
+  readonly bom?: boolean | undefined
   /**
    * Keep the part files separate, as `<batch-id>.part-000.jsonl.gz` … in the folder `output`. If they have not all
    * rows and the merged file has, it is delivered there as `<batch-id>.jsonl.gz`.
@@ -78,8 +81,8 @@ export interface GetOptions extends DownloadOptions {
 /** What everything here needs. */
 export type Needs = BatchClient | BatchConfig | BatchHttp | FileSystem.FileSystem | Path.Path
 
-/** What fetching the results of a job can fail with; with `RecordInvalid` only where they are to become `csv`. */
-export type DownloadError = TransferError | BatchFailed | BatchNotCompleted | RecordInvalid
+/** What fetching the results of a job can fail with; with `RecordInvalid` and `ColumnsNotFound` only where they are to become `csv`. */
+export type DownloadError = TransferError | BatchFailed | BatchNotCompleted | RecordInvalid | ColumnsNotFound
 
 /** What `get` can fail with. */
 export type GetError = AwaitError | DownloadError
@@ -173,7 +176,7 @@ const deliver = (
   })
 
 const wayOf = (
-  { batch, format, options }: Run,
+  { batch, emit, format, options }: Run,
   plan: ResultPlan.ResultPlan,
   aside = false
 ): Effect.Effect<Way, never, Path.Path> =>
@@ -184,6 +187,8 @@ const wayOf = (
       plan,
       format,
       columns: options.columns,
+      bom: options.bom,
+      emit,
       allowIncomplete: options.allowIncomplete ?? false,
       aside
     }),
@@ -258,7 +263,7 @@ const publishRows = (
     return found
   })
 
-type RowsError = RecordInvalid | TransferError
+type RowsError = RecordInvalid | ColumnsNotFound | TransferError
 
 interface Shared {
   readonly links: ResultLinks.Links

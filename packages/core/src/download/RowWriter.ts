@@ -14,12 +14,13 @@
 import type { FileSystem } from "@effect/platform"
 import { Effect, Either, Fiber, type Scope } from "effect"
 import { BatchConfig } from "../model/BatchConfig.js"
-import type { RecordInvalid, ResultsCorrupt, StorageError } from "../model/BatchError.js"
+import type { ColumnsNotFound, RecordInvalid, ResultsCorrupt, StorageError } from "../model/BatchError.js"
 import * as Csv from "../records/Csv.js"
 import * as Digest from "../disk/Digest.js"
 import type { Format } from "../model/Format.js"
 import * as Gunzip from "../proof/Gunzip.js"
 import * as GrowingFile from "../disk/GrowingFile.js"
+import type { Emit } from "./Event.js"
 import * as Proof from "../proof/Proof.js"
 import * as Storage from "../disk/Storage.js"
 
@@ -37,7 +38,7 @@ export interface RowWriter {
    * Ends the file and syncs it. To be called when all rows are here and proven: only then is one that is no record
    * known to be upstream's.
    */
-  readonly end: Effect.Effect<Written, RecordInvalid | ResultsCorrupt | StorageError, Needs>
+  readonly end: Effect.Effect<Written, ColumnsNotFound | RecordInvalid | ResultsCorrupt | StorageError, Needs>
 }
 
 /** A writer of bytes to a file, whose end can fail as the disk does only. */
@@ -56,24 +57,28 @@ export interface Options {
   /** Of `csv`: those of all rows if none are named. Then the rows are read again, from the gzip file at `spool`. */
   readonly columns: ReadonlyArray<string> | undefined
   readonly spool: string
+  /** Of `csv`: whether the file begins with a byte order mark. */
+  readonly bom?: boolean | undefined
+  /** Told what is worth knowing of the table that was written. */
+  readonly emit?: Emit | undefined
 }
 
 /** The writer of a format; none if rows are stored as they were delivered. */
-export const of = (format: Format, { columns, path, spool }: Options): Open | undefined => {
+export const of = (format: Format, options: Options): Open | undefined => {
   switch (format) {
     case "jsonl.gz":
       return undefined
     case "jsonl":
-      return file(path)
+      return file(options.path)
     case "csv":
-      return columns === undefined ? ofAllColumns(path, spool) : ofColumns(path, columns)
+      return options.columns === undefined ? ofAllColumns(options) : ofColumns(options, options.columns)
   }
 }
 
 /** The bytes of a result without rows: an empty gzip member, nothing, or the header of named columns. */
-export const nothing = (format: Format, columns: ReadonlyArray<string> | undefined): Uint8Array => {
+export const nothing = (format: Format, { bom, columns }: Pick<Options, "bom" | "columns">): Uint8Array => {
   if (format === "jsonl.gz") return Gunzip.emptyMember
-  return format === "csv" && columns !== undefined ? Csv.header(columns) : new Uint8Array(0)
+  return format === "csv" && columns !== undefined ? Csv.header(columns, { bom }) : new Uint8Array(0)
 }
 
 /** A writer of the rows as they are, one JSON object a line, to the file at `path`. */
@@ -99,18 +104,27 @@ export const file = (
     }
   })
 
-const ofColumns = (path: string, columns: ReadonlyArray<string>): Open =>
+const ofColumns = (options: Options, columns: ReadonlyArray<string>): Open =>
   Effect.gen(function* () {
+    const { bom, emit = () => Effect.void, path } = options
     const out = yield* file(path)
-    const rows = Csv.rowsOf(columns, (yield* BatchConfig).transfer)
-    return converted(rows, (bytes) => out.write([bytes]), out.end)
+    const rows = Csv.rowsOf(columns, { ...(yield* BatchConfig).transfer, bom })
+    const tell = Effect.suspend(() => {
+      const { absent, longCells } = rows.findings()
+      return Effect.zipRight(
+        Effect.when(emit({ _tag: "ColumnsAbsent", columns: absent }), () => absent.length > 0),
+        Effect.transposeMapOption(longCells, (found) => emit({ _tag: "LongCells", ...found }))
+      )
+    })
+    return converted(rows, (bytes) => out.write([bytes]), Effect.zipLeft(out.end, tell))
   })
 
-const ofAllColumns = (path: string, spool: string): Open =>
+const ofAllColumns = (options: Options): Open =>
   Effect.gen(function* () {
     let columns: ReadonlyArray<string> = []
     const again = Effect.gen(function* () {
-      const table = yield* ofColumns(path, columns)
+      const { spool } = options
+      const table = yield* ofColumns(options, columns)
       yield* Proof.rows({ file: yield* GrowingFile.ofFile(spool), name: spool, onInflated: table.write })
       return yield* table.end
     })
@@ -123,12 +137,12 @@ const ofAllColumns = (path: string, spool: string): Open =>
 
 /** A writer that hands on what rows are converted to. A line that is no record ends that, and is told at the end. */
 const converted = <A>(
-  conversion: Csv.Conversion<A>,
+  conversion: Csv.Conversion<A, ColumnsNotFound>,
   next: (converted: A) => Effect.Effect<void, StorageError>,
   end: RowWriter["end"]
 ): RowWriter => {
-  let state: Either.Either<void, RecordInvalid> = Either.void
-  const take = (step: () => Either.Either<A, RecordInvalid>) =>
+  let state: Either.Either<void, ColumnsNotFound | RecordInvalid> = Either.void
+  const take = (step: () => Either.Either<A, ColumnsNotFound | RecordInvalid>) =>
     Effect.suspend(() => {
       if (Either.isLeft(state)) return Effect.void
       const result = step()

@@ -283,6 +283,19 @@ export class RecordInvalid extends Schema.TaggedError<RecordInvalid>()("RecordIn
   }
 }
 
+/** The result has rows, and none of them has any of the columns that were asked for. Nothing is published. */
+export class ColumnsNotFound extends Schema.TaggedError<ColumnsNotFound>()("ColumnsNotFound", {
+  /** As they were asked for. */
+  columns: Schema.Array(MaskedText)
+}) {
+  override get message(): string {
+    const [first, ...others] = this.columns
+    return others.length === 0
+      ? shown`no row has the column ${first ?? ""}`
+      : shown`no row has any of the columns ${this.columns.join(", ").slice(0, 240)}`
+  }
+}
+
 /** What a single call of the API can fail with, whatever the call. */
 export type ApiError = NotAuthorized | RequestRejected | RateLimited | ApiUnavailable | MalformedResponse
 
@@ -313,7 +326,8 @@ export const BatchError = Schema.Union(
   TransferFailed,
   ResultsCorrupt,
   StorageError,
-  RecordInvalid
+  RecordInvalid,
+  ColumnsNotFound
 )
 
 /** Every failure of this package. */

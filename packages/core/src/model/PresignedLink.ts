@@ -14,6 +14,22 @@ import { Duration, Option } from "effect"
 export const isAllowed = (link: URL, baseUrl: string): boolean =>
   link.protocol === "https:" || (link.protocol === "http:" && new URL(baseUrl).protocol === "http:")
 
+/**
+ * Where a `Location` header leads from a link: byte for byte as it stands there, since it may be signed; none if that is
+ * no URL. Only one that is relative to the link's folder is written anew.
+ */
+export const redirected = (location: string, link: string): Option.Option<string> => {
+  if (!URL.canParse(location, link)) return Option.none()
+  const { href, origin, protocol } = new URL(location, link)
+  // Node reads a header as Latin-1: what is not ASCII in it are single bytes.
+  const text = location
+    .trim()
+    .replace(/[\u0080-\u00ff]/gu, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`)
+  if (/^https?:\/\//iu.test(text)) return Option.some(text)
+  if (text.startsWith("//")) return Option.some(`${protocol}${text}`)
+  return Option.some(text.startsWith("/") ? `${origin}${text}` : href)
+}
+
 /** When a link ends, in epoch milliseconds by the storage's clock; none if it does not say so. */
 export const expiry = (link: URL): Option.Option<number> => {
   const query = new Map([...link.searchParams].map(([name, value]) => [name.toLowerCase(), value]))

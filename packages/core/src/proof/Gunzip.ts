@@ -10,7 +10,7 @@
  *
  * const rows = (bytes: Uint8Array) =>
  *   Effect.gen(function* () {
- *     const lines = yield* Gunzip.make({ maxLineBytes: 67_108_864 })
+ *     const lines = yield* Gunzip.make()
  *     yield* lines.push(bytes)
  *     return Gunzip.countOf(yield* lines.end)
  *   }).pipe(Effect.scoped)
@@ -24,7 +24,6 @@ import * as Members from "./Members.js"
 /** Why the bytes are no sound gzip file of lines. */
 export interface GzipFault {
   readonly _tag: "GzipFault"
-  readonly kind: "Gzip" | "Line"
   readonly expected: string
   readonly actual: string
 }
@@ -63,18 +62,18 @@ export const lineFeedMember: Uint8Array = Uint8Array.from([
 ])
 
 /** Makes an inflater for one gzip file, which ends with the scope. */
-export const make = <E = never>(options: {
-  /** The longest line, in bytes; a longer one is a fault with its line and offset. */
-  readonly maxLineBytes: number
-  /** Inflated bytes handed on at a time. Default 1 MiB: smaller is slower. */
-  readonly chunkBytes?: number | undefined
-  /** How many chunks may wait to be handed on before the inflating pauses. Default 4. */
-  readonly chunksHeld?: number | undefined
-  /** Takes what the bytes inflate to, in order. A slow one slows the inflating. */
-  readonly onInflated?: ((chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, E>) | undefined
-  /** Whether `onInflated` keeps nothing of what it takes: the memory goes when it is done. Default false. */
-  readonly lent?: boolean | undefined
-}): Effect.Effect<Gunzip<E>, never, Scope.Scope> =>
+export const make = <E = never>(
+  options: {
+    /** Inflated bytes handed on at a time. Default 1 MiB: smaller is slower. */
+    readonly chunkBytes?: number | undefined
+    /** How many chunks may wait to be handed on before the inflating pauses. Default 4. */
+    readonly chunksHeld?: number | undefined
+    /** Takes what the bytes inflate to, in order. A slow one slows the inflating. */
+    readonly onInflated?: ((chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, E>) | undefined
+    /** Whether `onInflated` keeps nothing of what it takes: the memory goes when it is done. Default false. */
+    readonly lent?: boolean | undefined
+  } = {}
+): Effect.Effect<Gunzip<E>, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => createGunzip({ chunkSize: options.chunkBytes ?? 1_048_576 })),
@@ -82,7 +81,7 @@ export const make = <E = never>(options: {
     ),
     (gunzip) => {
       const { chunksHeld = 4, lent = false, onInflated } = options
-      const reading = read(gunzip, { ...options, most: onInflated === undefined ? 0 : chunksHeld })
+      const reading = read(gunzip, onInflated === undefined ? 0 : chunksHeld)
 
       /** Hands on what inflates until a step of the inflating is done, and no more than so many chunks wait. */
       const settle = (isDone: () => boolean, most: number): Effect.Effect<void, GzipFault | E> =>
@@ -147,14 +146,8 @@ interface Reading {
 
 const read = (
   gunzip: Inflater,
-  {
-    maxLineBytes,
-    most
-  }: {
-    readonly maxLineBytes: number
-    /** How many chunks to hold; 0 if nobody takes them. */
-    readonly most: number
-  }
+  /** How many chunks to hold; 0 if nobody takes them. */
+  most: number
 ): Reading => {
   let held: Array<Uint8Array> = []
   let fault: GzipFault | undefined
@@ -196,15 +189,7 @@ const read = (
     gunzip.destroy()
   }
   const take = (text: Uint8Array) => {
-    const { inflatedBytes, lineFeeds, lineStart } = lines.position()
-    if (inflatedBytes - lineStart > maxLineBytes) {
-      fail({
-        _tag: "GzipFault",
-        kind: "Line",
-        expected: `lines of at most ${maxLineBytes} bytes`,
-        actual: `more in line ${lineFeeds + 1}, which begins at byte ${lineStart}`
-      })
-    } else if (most > 0 && text.length > 0) {
+    if (most > 0 && text.length > 0) {
       held.push(text)
       if (held.length >= most) gunzip.pause()
     } else {
@@ -244,7 +229,6 @@ const unsound = (error: Error, { given, portion }: Reading): GzipFault => {
 
 const gzipFault = (expected: string, actual: string): GzipFault => ({
   _tag: "GzipFault",
-  kind: "Gzip",
   expected,
   actual
 })

@@ -17,7 +17,6 @@ import { Effect, Option } from "effect"
 import * as Digest from "../disk/Digest.js"
 import * as GrowingFile from "../disk/GrowingFile.js"
 import type { Batch } from "../model/Batch.js"
-import { BatchConfig } from "../model/BatchConfig.js"
 import { ResultsCorrupt, type StorageError } from "../model/BatchError.js"
 import * as Gunzip from "./Gunzip.js"
 import * as PlainLines from "./PlainLines.js"
@@ -64,15 +63,12 @@ export interface RowsOptions {
 /** Reads a file to its end, behind its writer, and counts its rows: a gzip file, or JSON lines as they are. */
 export const rows = (
   options: RowsOptions
-): Effect.Effect<Rows, ResultsCorrupt | StorageError, BatchConfig | FileSystem.FileSystem> =>
+): Effect.Effect<Rows, ResultsCorrupt | StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { file, mayBeEmpty = false, name, onInflated, onRows } = options
-    const { maxLineBytes } = (yield* BatchConfig).transfer
     const first = yield* GrowingFile.beginning(file, 1)
     const isPlain = first.length === 0 ? mayBeEmpty : PlainLines.mayBegin(first)
-    const lines = isPlain
-      ? PlainLines.make(onInflated)
-      : yield* Gunzip.make({ maxLineBytes, onInflated, lent: true })
+    const lines = isPlain ? PlainLines.make(onInflated) : yield* Gunzip.make({ onInflated, lent: true })
     let told = 0
     const tell = (position: Gunzip.Position) => {
       const news = Gunzip.countOf(position) - told
@@ -100,11 +96,11 @@ export const rows = (
 /** Fails as `ResultsCorrupt`, for a fault of a file's compressed bytes. */
 export const corrupt = (
   file: string,
-  { actual, expected, kind }: Gunzip.GzipFault
+  { actual, expected }: Gunzip.GzipFault
 ): Effect.Effect<never, ResultsCorrupt> =>
   Effect.fail(
     new ResultsCorrupt({
-      reason: kind === "Gzip" ? "Gzip" : "Encoding",
+      reason: "Gzip",
       file,
       expected,
       actual,

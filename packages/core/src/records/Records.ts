@@ -44,6 +44,7 @@ export interface Framer {
  * no records and are left out; so is a byte order mark before a line, as it is where files that begin with one are joined.
  */
 export const framer = ({ maxLineBytes }: { readonly maxLineBytes: number }): Framer => {
+  const tooLong = `it is longer than ${maxLineBytes} bytes (BATCH_TRANSFER_MAX_LINE_BYTES)`
   let held: Array<Uint8Array> = []
   let heldBytes = 0
   let [line, offset] = [1, 0]
@@ -61,7 +62,7 @@ export const framer = ({ maxLineBytes }: { readonly maxLineBytes: number }): Fra
     heldBytes = 0
     line += 1
     offset += length + 1
-    if (length > maxLineBytes) return Either.left(invalid(found, `it is longer than ${maxLineBytes} bytes`))
+    if (length > maxLineBytes) return Either.left(invalid(found, tooLong))
     return Lines.isBlank(found.bytes, 0, found.bytes.length) ? undefined : Either.right(found)
   }
 

@@ -78,6 +78,7 @@ const meanings: Readonly<Record<string, string>> = {
   EHOSTUNREACH: "the host cannot be reached",
   ENETUNREACH: "the network cannot be reached",
   HPE_INVALID_CONSTANT: "the peer does not speak HTTP",
+  HPE_HEADER_OVERFLOW: "the headers of the answer are longer than 64 KiB",
   EPRIVATE: "it is on a private address, where no link may lead",
   EPROTO: "the TLS handshake failed"
 }
@@ -96,7 +97,10 @@ export const explain = (
   const code = codeOf(error.cause)
   const reason = Option.match(code, {
     onNone: () => maskText(Predicate.isError(error.cause) ? error.cause.message : "the connection failed"),
-    onSome: (known) => `${meanings[known] ?? "the connection failed"} (${known})`
+    onSome: (known) =>
+      known.startsWith("EPROXY") && Predicate.isError(error.cause)
+        ? maskText(error.cause.message)
+        : `${meanings[known] ?? "the connection failed"} (${known})`
   })
   return {
     detail: `${host}: ${options?.secret === undefined ? reason : scrub(reason, options.secret)}`,

@@ -181,11 +181,11 @@ const request = <E>(
     )
     const location = FileResponse.isRedirect(response.status) ? response.headers["location"] : undefined
     if (location === undefined || redirects === 0) return response
-    const next = URL.canParse(location, url) ? new URL(location, url) : undefined
-    if (next === undefined || !PresignedLink.isAllowed(next, run.settings.baseUrl)) {
+    const next = PresignedLink.redirected(location, url)
+    if (Option.isNone(next) || !PresignedLink.isAllowed(new URL(next.value), run.settings.baseUrl)) {
       return yield* Effect.fail(refused(run, response.status, "it redirects to a place that is not https"))
     }
-    return yield* request(run, next.href, redirects - 1)
+    return yield* request(run, next.value, redirects - 1)
   })
 
 const headersFor = <E>({ end, file, position }: Question<E>): Record<string, string> => ({

@@ -16,6 +16,7 @@ const entry: Journal.Entry = { index: 0, etag: '"v1"', total: 25, cellBytes: 10,
 const published: Journal.Published = {
   format: "csv",
   columns: Option.some(["a", "b"]),
+  bom: true,
   bytes: 9,
   sha256: "00",
   records: 7,

@@ -58,7 +58,8 @@ const everyFailure = (text: string) => {
       kept: Option.some(text)
     }),
     new BatchError.StorageError({ reason: "Denied", path: text, detail: text }),
-    new BatchError.RecordInvalid({ line: 7, offset: 4096, detail: text, excerpt: text })
+    new BatchError.RecordInvalid({ line: 7, offset: 4096, detail: text, excerpt: text }),
+    new BatchError.ColumnsNotFound({ columns: [text, "a"] })
   ] as const
 }
 
@@ -76,7 +77,8 @@ const Any = Schema.Union(
   BatchError.TransferFailed,
   BatchError.ResultsCorrupt,
   BatchError.StorageError,
-  BatchError.RecordInvalid
+  BatchError.RecordInvalid,
+  BatchError.ColumnsNotFound
 )
 
 const encode = Schema.encodeSync(Any)
@@ -86,7 +88,7 @@ describe("every failure", () => {
     const exported = Object.values(BatchError).flatMap((value) =>
       Predicate.hasProperty(value, "_tag") && Predicate.isString(value._tag) ? [value._tag] : []
     )
-    expect(exported).toHaveLength(14)
+    expect(exported).toHaveLength(15)
     expect(new Set(everyFailure("x").map((error) => error._tag))).toEqual(new Set(exported))
   })
 

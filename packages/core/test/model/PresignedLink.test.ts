@@ -58,3 +58,22 @@ describe("isAllowed", () => {
     expect(of("ftp://h/x", "http://api.test")).toBe(false)
   })
 })
+
+describe("redirected", () => {
+  const link = "https://a.test/x/y.gz?sig=1"
+
+  it.each([
+    ["https://b.test/it's//./z.gz?s='1'|%2b", "https://b.test/it's//./z.gz?s='1'|%2b"],
+    ["//b.test/it's?s='1'", "https://b.test/it's?s='1'"],
+    ["/it's/../z?s='1'", "https://a.test/it's/../z?s='1'"],
+    ["z.gz?s=1", "https://a.test/x/z.gz?s=1"],
+    ["?s=2", "https://a.test/x/y.gz?s=2"],
+    [" /\u00c3\u00a9 ", "https://a.test/%C3%A9"],
+    ["http://b.test/", "http://b.test/"]
+  ])("%s leads to %s", (location, target) =>
+    expect(PresignedLink.redirected(location, link)).toEqual(Option.some(target))
+  )
+
+  it("leads nowhere that is no URL", () =>
+    expect(PresignedLink.redirected("https://", link)).toEqual(Option.none()))
+})

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Effect, Either, FastCheck as fc, Predicate, Stream } from "effect"
+import { Chunk, Effect, Either, FastCheck as fc, Option, Predicate, Stream } from "effect"
 import * as BatchConfig from "../../src/model/BatchConfig.js"
 import * as RowCount from "../../src/proof/RowCount.js"
 import * as Csv from "../../src/records/Csv.js"
@@ -7,7 +7,7 @@ import type { JsonObject } from "../../src/model/Masking.js"
 
 const options = { maxLineBytes: 1_000_000 }
 
-const run = <A>(conversion: Csv.Conversion<A>, portions: ReadonlyArray<string>): ReadonlyArray<A> =>
+const run = <A>(conversion: Csv.Conversion<A, unknown>, portions: ReadonlyArray<string>): ReadonlyArray<A> =>
   [...portions.map((portion) => conversion.push(Buffer.from(portion))), conversion.end()].map(
     Either.getOrThrow
   )
@@ -72,7 +72,12 @@ describe("columns", () => {
 
   it.each([
     ["id, data.name ,x", ["id", "data.name", "x"]],
-    [String.raw`a\.b,a.b`, [String.raw`a\.b`, "a.b"]]
+    [String.raw`a\.b,a.b`, [String.raw`a\.b`, "a.b"]],
+    [String.raw`a\,b,c\\,d`, ["a,b", String.raw`c\\`, "d"]],
+    [String.raw`\ a ,b\ , \e`, [" a", "b ", ""]],
+    [String.raw`a\b`, [String.raw`a\\b`]],
+    ["=x,'+y,'s,''=z,'-5,-5", ["=x", "+y", "'s", "'=z", "'-5", "-5"]],
+    [String.raw`'=a\.b`, [String.raw`=a\.b`]]
   ])("%s are named", (list, columns) => expect(Csv.parseColumns(list)).toEqual(Either.right(columns)))
 
   it.each([
@@ -129,7 +134,7 @@ describe("cells", () => {
   it("a row without anything in it is a row", () => {
     expect(tableOf('{"a":null}', '{"a":1}', "{}")).toBe('a\r\n""\r\n1\r\n""\r\n')
     expect(tableOf("{}", "{}")).toBe('""\r\n""\r\n""\r\n')
-    expect(rowsOf(["a", "b"], "{}")).toBe("a,b\r\n,\r\n")
+    expect(rowsOf(["a", "b"], '{"a":null}')).toBe("a,b\r\n,\r\n")
   })
 
   it("a column that no row has is empty; one that is an object is JSON, unless columns below it are wanted", () => {
@@ -188,6 +193,116 @@ const headerOf = (path: string): string => {
 
 const isObject = (value: unknown): value is JsonObject =>
   Predicate.isReadonlyRecord(value) && !Array.isArray(value)
+
+describe("names", () => {
+  const last = [
+    '{"a":{"b":1},"a":{"c":2}}',
+    '{"a":{"b":3},"a":4}',
+    '{"a":5,"a":{"b":6}}',
+    '{"a":{"b":7},"a":null}',
+    '{"a":8,"a":9}',
+    '{"a":{"b":10},"a":{}}',
+    '{"a":{"b":{"d":11}},"a":{"b":12}}',
+    String.raw`{"a":{"b":13},"\u0061":14}`
+  ]
+
+  it.each(last)("that are twice in %s: the last value counts, and nothing below the earlier one", (line) => {
+    const json: JsonObject = JSON.parse(line)
+    const expected = new Map(
+      flatten(json).map(([path, cell]) => [headerOf(path), words(cell.replace(/^text /u, ""))])
+    )
+    expect(columnsOf(line)).toEqual([...expected.keys()])
+    const columns = ["a", "a.b", "a.c", "a.b.d"]
+    const [, row = []] = parse(rowsOf(columns, line, last.map((one) => `\n${one}`).join("")))
+    expect(row.map(words)).toEqual(columns.map((column) => expected.get(column) ?? ""))
+  })
+
+  it("that are twice keep their place; a column that was overwritten can come later", () => {
+    expect(tableOf('{"a":{"x":1},"b":2,"a":{"y":3}}', '{"a":{"x":4}}')).toBe("b,a.y,a.x\r\n2,3,\r\n,,4\r\n")
+    expect(tableOf('{"a":1,"b":2,"a":3}')).toBe("a,b\r\n3,2\r\n")
+  })
+
+  it("and texts that cannot be written have U+FFFD there, and make one column", () => {
+    const lines = [
+      String.raw`{"a\u0000":"x\u0000y","b\ud800":"\udc00z"}`,
+      `{"a\u{fffd}":"\u{fffd}","b\u{fffd}":["\\u0000"]}`,
+      String.raw`{"b\udc00":1,"b\ud800":2}`
+    ]
+    expect(tableOf(...lines)).toBe(
+      `a\u{fffd},b\u{fffd}\r\nx\u{fffd}y,\u{fffd}z\r\n\u{fffd},"[""\\u0000""]"\r\n,2\r\n`
+    )
+    expect(rowsOf(["b\ud800"], ...lines.map((line) => `${line}\n`))).toBe(
+      `b\u{fffd}\r\n\u{fffd}z\r\n"[""\\u0000""]"\r\n2\r\n`
+    )
+    expect(tableOf(JSON.stringify({ "\u{1f680}": "\u{1f680}" }))).toBe("\u{1f680}\r\n\u{1f680}\r\n")
+  })
+
+  it.prop(
+    "of all columns of a table can be given as a list",
+    [fc.array(record, { minLength: 1, maxLength: 4 })],
+    ([records]) => {
+      const columns = columnsOf(records.map((json) => JSON.stringify(json)).join("\n"))
+      fc.pre(columns.length > 0)
+      const escape = (column: string) =>
+        column === ""
+          ? String.raw`\e`
+          : column.replace(/,|^\s|\s$/gu, String.raw`\$&`).replace(/^'*[=+\-@\t\r\n＝＋－＠]/u, "'$&")
+      const wanted = columns.map((column) => (/^-?\d+(?:\.\d+)?$/u.test(column) ? column : escape(column)))
+      expect(Csv.parseColumns(wanted.join(" , "))).toEqual(Either.right(columns))
+    }
+  )
+})
+
+describe("what is found", () => {
+  const table = (columns: ReadonlyArray<string>, lines: string, options_: Partial<Csv.TableOptions> = {}) => {
+    const rows = Csv.rowsOf(columns, { ...options, ...options_ })
+    const portions = [rows.push(Buffer.from(lines)), rows.end()]
+    return { rows, portions, end: portions[1] }
+  }
+
+  it("columns that no row has are told; null is something, an object whose parts are wanted too", () => {
+    expect(table(["a", "c", "d.e", "f", "f.g"], '{"a":1}\n{"c":null,"f":{"g":1}}\n').rows.findings()).toEqual(
+      {
+        absent: ["d.e"],
+        longCells: Option.none()
+      }
+    )
+    expect(table(["a"], "").rows.findings().absent).toEqual([])
+  })
+
+  it("it is a failure when no row has any of them, before the first rows are given", () => {
+    const { portions } = table(["x", "y"], '{"a":1}\n{"a":2}\n')
+    expect(portions).toMatchObject([
+      { right: { length: 0 } },
+      {
+        left: { _tag: "ColumnsNotFound", columns: ["x", "y"], message: "no row has any of the columns x, y" }
+      }
+    ])
+    expect(table(["x"], "{}\n").end).toMatchObject({ left: { message: "no row has the column x" } })
+    const many = table(["x"], "{}\n".repeat(400_000))
+    expect(many.portions).toMatchObject([{ right: expect.anything() }, { left: { _tag: "ColumnsNotFound" } }])
+    expect(Either.getOrThrow(many.portions[0] ?? Either.right(new Uint8Array(0))).length).toBeGreaterThan(
+      1_000_000
+    )
+    expect(table(["x"], "").end).toMatchObject({ _tag: "Right" })
+  })
+
+  it("cells of more than 32,767 characters are counted, as they are read", () => {
+    const cell = (length: number) => JSON.stringify({ b: 0, a: "é".repeat(length) })
+    const found = (...lines: ReadonlyArray<string>) =>
+      table(["b", "a"], lines.join("\n")).rows.findings().longCells
+    expect(found(cell(32_767), JSON.stringify({ a: "\\".repeat(20_000) }))).toEqual(Option.none())
+    expect(found(cell(1), cell(32_769), cell(32_768), JSON.stringify({ a: ["x".repeat(40_000)] }))).toEqual(
+      Option.some({ cells: 3, column: "a", row: 4, characters: 40_004 })
+    )
+  })
+
+  it("a byte order mark comes first, once", () => {
+    const { portions } = table(["a"], '{"a":1}\n', { bom: true })
+    expect(Buffer.concat(portions.map((one) => Either.getOrThrow(one))).toString()).toBe("\u{feff}a\r\n1\r\n")
+    expect(Buffer.from(Csv.header(["a"], { bom: true })).toString()).toBe("\u{feff}a\r\n")
+  })
+})
 
 describe("a table", () => {
   it.prop(
@@ -282,7 +397,8 @@ describe("a line that is no record", () => {
   it.each([
     ["no", "it is no JSON object"],
     ["[]", "it is no JSON object"],
-    [`{"a":"${"x".repeat(1100)}"}`, "it is longer than 1024 bytes"]
+    [`{"a":"${"x".repeat(1100)}"}`, "it is longer than 1024 bytes (BATCH_TRANSFER_MAX_LINE_BYTES)"],
+    [`{"a":${"[".repeat(1001)}`.padEnd(1020, "1"), "it is nested deeper than 1000 levels"]
   ])("%s ends it", (line, detail) => {
     const bytes = Buffer.from(`{"a":1}\n${line}\n{"a":2}\n`)
     for (const conversion of [

@@ -69,7 +69,12 @@ describe("framer", () => {
     for (const cuts of [[], [3], [1000], [1500, 1900], Array.from({ length: 200 }, (_, n) => n * 10)]) {
       expect(frame(bytesOf(long), cuts, 1024)).toEqual([
         { line: 1, offset: 0, text: "{}" },
-        { line: 2, offset: 3, detail: "it is longer than 1024 bytes", excerpt: "x".repeat(120) },
+        {
+          line: 2,
+          offset: 3,
+          detail: "it is longer than 1024 bytes (BATCH_TRANSFER_MAX_LINE_BYTES)",
+          excerpt: "x".repeat(120)
+        },
         { line: 3, offset: 2004, text: '{"a":1}' }
       ])
     }
@@ -161,7 +166,9 @@ describe("streams", () => {
       const found = yield* Stream.runCollect(long).pipe(
         Effect.provide(BatchConfig.layer({ transfer: { maxLineBytes: 1024 } }))
       )
-      expect([...found]).toMatchObject([{ left: { detail: "it is longer than 1024 bytes" } }])
+      expect([...found]).toMatchObject([
+        { left: { detail: "it is longer than 1024 bytes (BATCH_TRANSFER_MAX_LINE_BYTES)" } }
+      ])
     })
   )
 })

@@ -10,17 +10,35 @@
  * text.take() // id,data.name\r\n
  */
 import type * as JsonFields from "./JsonFields.js"
-import { backslash, comma, openBrace, openBracket, quote } from "./JsonTokens.js"
+import { backslash, comma, openBrace, openBracket, quote, representable } from "./JsonTokens.js"
 
 /** A writer of CSV rows into a buffer of its own, which grows. */
 export interface CsvText {
+  /** Writes a byte order mark. */
+  readonly mark: () => void
   /** Writes a row of names, each as a text. */
   readonly header: (cells: ReadonlyArray<string>) => void
   /** Writes a row of the values that were found in a record, whose bytes these are. */
   readonly row: (fields: JsonFields.Fields, bytes: Uint8Array) => void
   /** Takes the rows written since the last take, as bytes, out of the buffer. */
   readonly take: () => Uint8Array
+  /** How many bytes there are to take. */
+  readonly size: () => number
+  /** The cells so far that are longer than a spreadsheet takes. */
+  readonly longCells: () => LongCells
 }
+
+/** Cells that are longer than a spreadsheet takes. */
+export interface LongCells {
+  readonly cells: number
+  /** The longest of them: the place of its column, the number of its row, and its characters. */
+  readonly column: number
+  readonly row: number
+  readonly characters: number
+}
+
+/** The longest cell of Excel, in UTF-16 code units. */
+export const longestCell = 32_767
 
 /**
  * How a cell begins that a spreadsheet would take for a formula, half-width or full-width. Apostrophes before it count
@@ -31,12 +49,14 @@ const formula = /^'*[=+\-@\t\r\n＝＋－＠]/u
 const number = /^[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/iu
 
 /** Words that a spreadsheet shows as they are: a formula gets an apostrophe in front; a plain number is none. */
-const neutral = (words: string): string => (formula.test(words) && !number.test(words) ? `'${words}` : words)
+export const neutral = (words: string): string =>
+  formula.test(words) && !number.test(words) ? `'${words}` : words
 
 /** Makes a writer with an empty buffer. */
 export const make = (): CsvText => {
   let out = new Uint8Array(initialBytes)
   let end = 0
+  let long: LongCells = { cells: 0, column: 0, row: 0, characters: 0 }
 
   const reserve = (more: number): void => {
     if (end + more <= out.length) return
@@ -60,7 +80,7 @@ export const make = (): CsvText => {
   }
 
   const words = (text: string): void => {
-    const bytes = encoder.encode(neutral(text))
+    const bytes = encoder.encode(neutral(representable(text)))
     reserve(2 * bytes.length + 4)
     if (text === "" || special.test(text)) quoted(bytes, 0, bytes.length)
     else copy(bytes, 0, bytes.length)
@@ -99,11 +119,23 @@ export const make = (): CsvText => {
     out[end++] = 0x0a
   }
 
+  const measure = (bytes: Uint8Array, column: number, row: number): void => {
+    const written = decoder.decode(bytes)
+    const value: string = bytes[0] === quote ? JSON.parse(written) : written
+    const characters = value.length
+    if (characters <= longestCell) return
+    long =
+      characters > long.characters
+        ? { cells: long.cells + 1, column, row, characters }
+        : { ...long, cells: long.cells + 1 }
+  }
+
   const separate = (index: number): void => {
     if (index > 0) out[end++] = comma
   }
 
   return {
+    mark: () => copy(Uint8Array.of(0xef, 0xbb, 0xbf), 0, 3),
     header: (cells) =>
       row(() => {
         for (const [index, name] of cells.entries()) {
@@ -117,9 +149,14 @@ export const make = (): CsvText => {
         for (const [index, field] of columns.entries()) {
           reserve(1)
           separate(index)
-          if (field.record === records) cell(bytes, field.from, field.to)
+          if (field.record !== records) continue
+          cell(bytes, field.from, field.to)
+          if (field.to - field.from > longestCell)
+            measure(bytes.subarray(field.from, field.to), index, records)
         }
       }),
+    size: () => end,
+    longCells: () => long,
     take: () => {
       const taken = out.slice(0, end)
       end = 0

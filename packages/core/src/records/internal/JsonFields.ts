@@ -19,6 +19,7 @@ import {
   openBrace,
   openBracket,
   quote,
+  representable,
   spaceEnd,
   stringEnd,
   wordEnd
@@ -35,7 +36,11 @@ export interface Field {
   readonly inOrder: Array<Field>
   /** Which of these is expected next. */
   next: number
-  /** The last record that has a value here, counted from 1, and where this value lies in it. */
+  /** The last record that has the name, counted from 1; 0 if none has it. */
+  met: number
+  /** Whether it is one of the columns, if these are learnt. */
+  listed: boolean
+  /** The last record that has a value here, and where this value lies in it. */
   record: number
   from: number
   to: number
@@ -49,17 +54,26 @@ export interface Fields {
   readonly learns: boolean
   /** How many records were read. */
   records: number
+  /** Whether the last record has a name twice in one object. */
+  repeats: boolean
+  /** Whether the last record is nested deeper than is read. */
+  isTooDeep: boolean
 }
 
+/** What a text turned out to be. */
+export type Outcome = "Record" | "NoObject" | "TooDeep"
+
 /** Fields that are learnt from the records: every one that has a value in any of them. */
-export const learning = (): Fields => ({ root: make([], 0), columns: [], learns: true, records: 0 })
+export const learning = (): Fields => ({ ...none, root: make([], 0), columns: [], learns: true })
+
+const none = { records: 0, repeats: false, isTooDeep: false }
 
 /** The fields with these paths, and no others. */
 export const named = (paths: ReadonlyArray<ReadonlyArray<string>>): Fields => {
   const root = make([], 0)
   const fieldAt = (path: ReadonlyArray<string>) =>
-    path.reduce((parent, name) => parent.byName.get(name) ?? add(parent, name), root)
-  return { root, columns: paths.map(fieldAt), learns: false, records: 0 }
+    path.map(representable).reduce((parent, name) => parent.byName.get(name) ?? add(parent, name), root)
+  return { ...none, root, columns: paths.map(fieldAt), learns: false }
 }
 
 const make = (path: ReadonlyArray<string>, index: number): Field => ({
@@ -69,6 +83,8 @@ const make = (path: ReadonlyArray<string>, index: number): Field => ({
   byName: new Map(),
   inOrder: [],
   next: 0,
+  met: 0,
+  listed: false,
   record: 0,
   from: 0,
   to: 0
@@ -82,18 +98,32 @@ const add = (parent: Field, name: string): Field => {
 }
 
 /** The deepest nesting that is read, in objects and lists. */
-const deepest = 1000
+export const deepest = 1000
 
 /**
- * Reads a record, and notes where its values lie; `false` if the bytes are no JSON object, or one that is nested beyond
+ * Reads a record, and notes where its values lie; says so if the bytes are no JSON object, or one that is nested beyond
  * reason. An object is a value only if it is empty, or if none of its own fields is asked for. Of a name that comes
- * twice the last value counts.
+ * twice the last value counts, and nothing below the earlier one.
  */
-export const read = (fields: Fields, bytes: Uint8Array): boolean => {
+export const read = (fields: Fields, bytes: Uint8Array): Outcome => {
+  const known = fields.columns.length
   fields.records += 1
+  fields.repeats = false
+  fields.isTooDeep = false
   const from = spaceEnd(bytes, 0)
-  if (bytes[from] !== openBrace) return false
-  return spaceEnd(bytes, objectEnd(fields, fields.root, bytes, from, 0)) === bytes.length
+  if (bytes[from] !== openBrace) return "NoObject"
+  const isObject = spaceEnd(bytes, objectEnd(fields, fields.root, bytes, from, 0)) === bytes.length
+  if (fields.isTooDeep) return "TooDeep"
+  if (fields.repeats && fields.learns) unlist(fields, known)
+  return isObject ? "Record" : "NoObject"
+}
+
+/** Takes those columns out again that the last record has brought, and of which it has no value in the end. */
+const unlist = (fields: Fields, known: number): void => {
+  for (const field of fields.columns.splice(known)) {
+    field.listed = field.record === fields.records
+    if (field.listed) fields.columns.push(field)
+  }
 }
 
 /** The position behind the object that begins here. Without a parent none of its fields is asked for. */
@@ -112,12 +142,32 @@ const objectEnd = (
     const between = spaceEnd(bytes, nameEnd)
     if (bytes[between] !== colon) return nowhere
     const field = parent === undefined ? undefined : find(fields, parent, bytes, at, nameEnd)
+    if (field !== undefined) meet(fields, field)
     at = spaceEnd(bytes, valueEnd(fields, field, bytes, spaceEnd(bytes, between + 1), depth + 1))
     if (bytes[at] === closeBrace) return at + 1
     if (bytes[at] !== comma) return nowhere
     at = spaceEnd(bytes, at + 1)
   }
 }
+
+const meet = (fields: Fields, field: Field): void => {
+  if (field.met === fields.records) {
+    fields.repeats = true
+    forget(fields, field)
+  }
+  field.met = fields.records
+}
+
+/** Takes the value away that a field has in this record, and all below it. */
+const forget = (fields: Fields, field: Field): void => {
+  if (field.met !== fields.records) return
+  field.met = superseded
+  field.record = superseded
+  for (const below of field.inOrder) forget(fields, below)
+}
+
+/** No record has this number. */
+const superseded = -1
 
 const listEnd = (fields: Fields, bytes: Uint8Array, from: number, depth: number): number => {
   let at = spaceEnd(bytes, from + 1)
@@ -137,7 +187,10 @@ const valueEnd = (
   from: number,
   depth: number
 ): number => {
-  if (depth > deepest) return nowhere
+  if (depth > deepest) {
+    fields.isTooDeep = true
+    return nowhere
+  }
   const first = bytes[from]
   if (first === openBrace && field !== undefined && isSplit(fields, field, bytes, from)) {
     return objectEnd(fields, field, bytes, from, depth)
@@ -162,7 +215,10 @@ const isSplit = (fields: Fields, field: Field, bytes: Uint8Array, from: number):
   (fields.learns || field.inOrder.length > 0) && bytes[spaceEnd(bytes, from + 1)] !== closeBrace
 
 const note = (fields: Fields, field: Field, from: number, to: number): void => {
-  if (fields.learns && field.record === 0) fields.columns.push(field)
+  if (fields.learns && !field.listed) {
+    field.listed = true
+    fields.columns.push(field)
+  }
   field.record = fields.records
   field.from = from
   field.to = to
@@ -181,7 +237,7 @@ const find = (
     parent.next += 1
     return expected
   }
-  const name: string = JSON.parse(decoder.decode(bytes.subarray(from, to)))
+  const name = representable(JSON.parse(decoder.decode(bytes.subarray(from, to))))
   const field = parent.byName.get(name) ?? (fields.learns ? add(parent, name) : undefined)
   if (field !== undefined) parent.next = field.index + 1
   return field

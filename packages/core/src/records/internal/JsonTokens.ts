@@ -87,5 +87,10 @@ export const wordEnd = (bytes: Uint8Array, from: number): number => {
 
 const words = ["true", "false", "null"]
 
+/** A text without what a table cannot hold: U+FFFD stands for NUL, and for half of a pair of surrogates. */
+export const representable = (text: string): string =>
+  // eslint-disable-next-line no-control-regex
+  text.replace(/\u0000|\p{Surrogate}/gu, "\u{fffd}")
+
 const minus = 0x2d
 const zero = 0x30
