@@ -120,12 +120,12 @@ describe("Retrieval", () => {
       times: number
     ) =>
       Effect.gen(function* () {
-        const answer: object = yield* Effect.promise(() =>
+        const answer = yield* Effect.promise(() =>
           fetch(`${sandbox.baseUrl}/batch/${id}`, {
             headers: { authorization: `Bearer ${sandbox.apiKey}` }
           }).then((response) => response.json())
         )
-        const body = JSON.stringify({ ...answer, ...fields })
+        const body = JSON.stringify({ ...Object(answer), ...fields })
         yield* sandbox.script({ on: { server: "api" }, times, do: { respond: { status: 200, body } } })
       })
     const asked = (sandbox: Sandbox.Service) =>
