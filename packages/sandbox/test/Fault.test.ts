@@ -159,6 +159,26 @@ describe("before the answer", () => {
 })
 
 describe("the object", () => {
+  it.scoped("text is what somebody else would have written, emptied is nothing", () =>
+    Effect.gen(function* () {
+      const { disturb, whole } = yield* finished
+      const rows = gunzipSync(whole).toString()
+      const noisy = yield* disturb({ text: { blankLines: 2, bom: true, unterminated: true } })
+      expect(gunzipSync(noisy.body).toString()).toBe(`\ufeff${rows.replace("\n", "\n\n\n")}\n`)
+      expect((yield* disturb({ text: { plain: true } })).body.toString()).toBe(rows)
+      expect((yield* disturb({ emptied: true })).body).toHaveLength(0)
+    })
+  )
+
+  it.scoped("ifMatch chooses requests with that header, or without it", () =>
+    Effect.gen(function* () {
+      const { link, sandbox } = yield* finished
+      yield* sandbox.script({ on: { server: "storage", ifMatch: true }, do: { respond: { status: 501 } } })
+      expect((yield* Http.send(link)).status).toBe(200)
+      expect((yield* Http.send(link, { headers: { "if-match": "*" } })).status).toBe(501)
+    })
+  )
+
   it.scoped("extraBytes are part of it: zeros, junk, or members", () =>
     Effect.gen(function* () {
       const { disturb, whole } = yield* finished

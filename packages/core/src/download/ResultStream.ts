@@ -77,7 +77,8 @@ export const make = (
         return options.format === "jsonl.gz" ? Stream.make(Uint8Array.from(Gunzip.emptyMember)) : Stream.empty
       }
       const output = yield* Mailbox.make<Uint8Array, StreamError>(1)
-      const run: Run = { batch, options, plan, output, emit, ...(yield* share(batch, emit)) }
+      const shared = yield* share(batch, emit)
+      const run: Run = { batch, options, plan, output, emit, versions: new Map(), ...shared }
       yield* Effect.forkScoped(Mailbox.into(pump(run), output))
       return Mailbox.toStream(output)
     })
@@ -92,6 +93,8 @@ interface Run {
   readonly plan: ResultPlan.ResultPlan
   readonly output: Mailbox.Mailbox<Uint8Array, StreamError>
   readonly emit: Emit
+  /** The ETag of each file that was read. */
+  readonly versions: Map<ResultPlan.PlannedFile, string>
   readonly settings: Settings
   readonly shared: RangeFetch.Shared
 }
@@ -152,8 +155,7 @@ const pump = (run: Run): Effect.Effect<void, StreamError, BatchHttp> =>
     const recount = Settling.recount({
       settings,
       ask: Effect.option(shared.links.ask),
-      isNews: (fresh) =>
-        Effect.succeed(fresh.status === "completed" && !Settling.isSameResult(latest, fresh)),
+      isNews: (fresh) => isNews(run, latest, fresh),
       onPause: (pause) => run.emit({ _tag: "Settling", ...pause })
     })
     while (!isComplete()) {
@@ -161,12 +163,32 @@ const pump = (run: Run): Effect.Effect<void, StreamError, BatchHttp> =>
       const fresh = yield* recount.next(`${told}, of ${latest.resultCount} announced`)
       if (Option.isNone(fresh)) return yield* wrongCount(latest, told)
       latest = fresh.value
+      run.versions.clear()
       const next = ResultPlan.make(latest, { parts: false })
       if (isComplete() || !isText || Either.isLeft(next)) continue
       const count = yield* pumpFiles(run, next.right, behind(latest, { ...read }, offer))
       counts.splice(0, counts.length, { plan: next.right, count })
     }
   })
+
+/** Whether an answer says something new of the job, or its files have another version than those that were read. */
+const isNews = (
+  { shared, settings, versions }: Run,
+  before: Batch,
+  fresh: Batch
+): Effect.Effect<boolean, never, BatchHttp> =>
+  Effect.gen(function* () {
+    if (fresh.status !== "completed" || !Settling.hasLinks(fresh)) return false
+    if (!Settling.isSameResult(before, fresh)) return true
+    return yield* Effect.exists(versions, ([planned, etag]) =>
+      Effect.gen(function* () {
+        const file = yield* FileTransfer.make({ planned, target: ignored, transfer: settings.transfer })
+        return Option.exists(yield* RangeFetch.look(shared.links, file), (now) => now.etag !== etag)
+      })
+    )
+  }).pipe(Effect.provideService(BatchConfig, settings))
+
+const ignored: FileTransfer.Target = { write: () => Effect.void, sync: Effect.void }
 
 /** What each way to the rows has brought. What was handed on is what the longest has. */
 type Counts = Array<{ readonly count: Proof.Count; readonly plan: ResultPlan.ResultPlan }>
@@ -309,7 +331,7 @@ const pumpFile = (
 
 /** Every byte of a file, in order, to `write`. Its first request tells the size, the next one asks for all the rest. */
 const fetchAll = (
-  { settings, shared }: Run,
+  { settings, shared, versions }: Run,
   planned: ResultPlan.PlannedFile,
   write: (bytes: Uint8Array) => Effect.Effect<unknown>
 ): Effect.Effect<void, StreamError, BatchHttp> =>
@@ -324,4 +346,5 @@ const fetchAll = (
       yield* RangeFetch.fetch(shared, file, claimed.value)
       claimed = file.claim(1)
     }
+    versions.set(planned, Option.match(file.identity(), { onNone: () => "", onSome: ({ etag }) => etag }))
   }).pipe(Effect.provideService(BatchConfig, settings))

@@ -188,6 +188,57 @@ layer(Bench.upstream, { excludeTestServices: true })("ResultStream", (it) => {
     )
   )
 
+  for (const [name, spec, fields, times] of [
+    ["links come late", {}, { download_url: null, download_urls: [] }, 2],
+    ["count comes late, and is lower first", { downloadUrls: false }, { result_count: 20 }, 1],
+    ["count comes late, and is higher first", { downloadUrls: false }, { result_count: 90 }, 2],
+    ["count comes late although it has parts", {}, { result_count: 20 }, 2]
+  ] as const) {
+    for (const format of ["jsonl", "jsonl.gz"] as const) {
+      it.scoped(`a job whose ${name} is whole in the end: ${format}`, () =>
+        withJob(
+          { records: 60, ...spec },
+          ({ id, read, sandbox }) =>
+            Effect.gen(function* () {
+              const clean = yield* read(format)
+              const answer = yield* Effect.promise(() =>
+                fetch(`${sandbox.baseUrl}/batch/${id}`, {
+                  headers: { authorization: `Bearer ${sandbox.apiKey}` }
+                }).then((response) => response.json())
+              )
+              const body = JSON.stringify({ ...Object(answer), ...fields })
+              yield* sandbox.script({
+                on: { server: "api", path: id },
+                times,
+                do: { respond: { status: 200, body } }
+              })
+              expect((yield* read(format)).equals(clean)).toBe(true)
+              expect((yield* sandbox.faults).map(({ consumed }) => consumed)).toEqual([times])
+            }),
+          "400ms"
+        )
+      )
+    }
+  }
+
+  it.scoped("an object that grows until its count is right goes on where it ended", () =>
+    withJob(
+      { records: 200, members: 4, downloadUrls: false },
+      ({ read, sandbox }) =>
+        Effect.gen(function* () {
+          const [rows, raw] = [yield* read("jsonl"), yield* read("jsonl.gz")]
+          const last = raw.lastIndexOf(gzipSync("").subarray(0, 4))
+          yield* sandbox.script({
+            on: { server: "storage", path: "merged" },
+            times: 2,
+            do: { fewerBytes: { n: raw.length - last }, etag: "other", ignoreIfMatch: true }
+          })
+          expect((yield* read("jsonl")).equals(rows)).toBe(true)
+        }),
+      "400ms"
+    )
+  )
+
   for (const [name, spec, tag] of [
     ["a running job", { stuck: true }, "BatchNotCompleted"],
     ["a failed job", { outcome: "failed" }, "BatchFailed"],
@@ -242,6 +293,7 @@ layer(Bench.upstream, { excludeTestServices: true })("ResultStream", (it) => {
 // ----------------------------------------------------------------------------------------------------------------
 
 interface World {
+  readonly id: Batch.BatchId
   readonly sandbox: Sandbox.Service
   readonly stream: (format: "jsonl" | "jsonl.gz") => Stream.Stream<Uint8Array, ResultStream.StreamError>
   readonly read: (format: "jsonl" | "jsonl.gz") => Effect.Effect<Buffer, ResultStream.StreamError>
@@ -287,6 +339,7 @@ const withJob = <A, E>(spec: JobSpec.JobSpec, use: (world: World) => Effect.Effe
           BatchConfig.layer({
             baseUrl: sandbox.baseUrl,
             apiKey: Redacted.make(sandbox.apiKey),
+            poll: { initialDelay: "20ms", minDelay: "10ms", maxDelay: "60ms" },
             retry: { baseDelay: "2ms", maxDelay: "8ms", throttledBaseDelay: "2ms", throttledMaxDelay: "8ms" },
             transfer: { settle, idleTimeout: "800ms", cellBytes: 16_384, blockBytes: 4096 }
           })
@@ -299,6 +352,7 @@ const withJob = <A, E>(spec: JobSpec.JobSpec, use: (world: World) => Effect.Effe
         Stream.provideContext(services)
       )
     return yield* use({
+      id,
       sandbox,
       stream,
       read: (format) => Effect.flatMap(collect(stream(format)), ({ exit, read }) => Exit.as(exit, read)),

@@ -119,7 +119,7 @@ describe("Retrieval", () => {
       times: number
     ) =>
       Effect.gen(function* () {
-        const answer: unknown = yield* Effect.promise(() =>
+        const answer = yield* Effect.promise(() =>
           fetch(`${sandbox.baseUrl}/batch/${id}`, {
             headers: { authorization: `Bearer ${sandbox.apiKey}` }
           }).then((response) => response.json())

@@ -27,6 +27,7 @@ const figures = [
   ["transfer", "initialConnections", "BATCH_TRANSFER_INITIAL_CONNECTIONS", 4],
   ["transfer", "maxConnections", "BATCH_TRANSFER_MAX_CONNECTIONS", 16],
   ["transfer", "refreshBefore", "BATCH_TRANSFER_REFRESH_BEFORE", 300_000],
+  ["transfer", "settle", "BATCH_TRANSFER_SETTLE", 120_000],
   ["transfer", "maxRefreshes", "BATCH_TRANSFER_MAX_REFRESHES", 3],
   ["transfer", "maxRedirects", "BATCH_TRANSFER_MAX_REDIRECTS", 3],
   ["transfer", "blockBytes", "BATCH_TRANSFER_BLOCK_BYTES", 1_048_576],
