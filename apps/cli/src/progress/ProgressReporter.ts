@@ -3,8 +3,9 @@
  * minute.
  */
 import type { Batch, BatchId } from "@org/batch-core/Batch"
+import * as Monotonic from "@org/batch-core/Monotonic"
 import type { Event } from "@org/batch-core/Retrieval"
-import { Clock, Duration, Effect, Ref, Schedule, type Scope } from "effect"
+import { Duration, Effect, Ref, Schedule, type Scope } from "effect"
 import { Stderr } from "../terminal/Stderr.js"
 import * as Progress from "./Progress.js"
 import * as ProgressLine from "./ProgressLine.js"
@@ -32,7 +33,7 @@ export const make = Effect.fn("ProgressReporter.make")(function* (options: {
   readonly quiet: boolean
 }): Effect.fn.Return<ProgressReporter, never, Stderr | Scope.Scope> {
   const stderr = yield* Stderr
-  const startedAt = yield* Clock.currentTimeMillis
+  const startedAt = yield* Monotonic.now
   const jobs = yield* Ref.make<Jobs>(new Map(options.ids.map((id) => [id, Progress.start(id, startedAt)])))
   const say = (text: string) => (options.quiet ? Effect.void : stderr.line(text))
   if (!options.quiet) {
@@ -41,7 +42,7 @@ export const make = Effect.fn("ProgressReporter.make")(function* (options: {
   }
 
   const update = (id: BatchId, change: (job: Progress.Job, now: number) => Progress.Job) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    Effect.flatMap(Monotonic.now, (now) =>
       Ref.modify(jobs, (all) => {
         const before = all.get(id) ?? Progress.start(id, now)
         return [{ before, now }, new Map([...all, [id, change(before, now)]])]
@@ -70,12 +71,12 @@ const redraw = (stderr: Stderr["Type"], jobs: Ref.Ref<Jobs>): Effect.Effect<void
     const all = [...(yield* Ref.get(jobs)).values()]
     const look = { columns: yield* stderr.columns, unicode: stderr.unicode, color: stderr.color }
     const over = all.every((job) => job.phase === "done" || job.phase === "failed")
-    if (!over) yield* stderr.live(ProgressLine.live(all, look, yield* Clock.currentTimeMillis))
+    if (!over) yield* stderr.live(ProgressLine.live(all, look, yield* Monotonic.now))
   }).pipe(Effect.repeat(Schedule.spaced(redrawEvery)), Effect.asVoid)
 
 const beat = (stderr: Stderr["Type"], jobs: Ref.Ref<Jobs>): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* Monotonic.now
     const busy = [...(yield* Ref.get(jobs)).values()].filter(
       ({ phase }) => phase !== "done" && phase !== "failed"
     )
