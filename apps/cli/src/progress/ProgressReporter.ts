@@ -5,7 +5,7 @@
 import type { Batch, BatchId } from "@org/batch-core/Batch"
 import * as Monotonic from "@org/batch-core/Monotonic"
 import type { Event } from "@org/batch-core/Retrieval"
-import { Duration, Effect, Ref, Schedule, type Scope } from "effect"
+import { Duration, Effect, Option, Ref, Schedule, type Scope } from "effect"
 import { Stderr } from "../terminal/Stderr.js"
 import * as Progress from "./Progress.js"
 import * as ProgressLine from "./ProgressLine.js"
@@ -23,6 +23,7 @@ export interface ProgressReporter {
 }
 
 const redrawEvery = Duration.millis(100)
+const noticeEvery = 60_000
 const heartbeatEvery = Duration.minutes(1)
 
 type Jobs = ReadonlyMap<BatchId, Progress.Job>
@@ -41,6 +42,26 @@ export const make = Effect.fn("ProgressReporter.make")(function* (options: {
     yield* Effect.forkScoped(stderr.interactive ? redraw(stderr, jobs) : beat(stderr, jobs))
   }
 
+  // The first notice of a kind comes at once, then one a minute, with how often it was.
+  const told = new Map<string, { at: number; times: number }>()
+  const sparing = (event: Event, text: string, now: number): string | undefined => {
+    if (event._tag !== "Notice" || event.notice._tag !== "RequestFailed") return text
+    const { error } = event.notice
+    const kind =
+      error._tag === "ApiUnavailable"
+        ? `${error.reason} ${Option.getOrElse(error.status, () => "")}`
+        : error._tag
+    const entry = told.get(kind)
+    if (entry !== undefined && now < entry.at + noticeEvery) {
+      entry.times += 1
+      return undefined
+    }
+    told.set(kind, { at: now, times: 0 })
+    return entry === undefined || entry.times === 0
+      ? text
+      : `${text} (${entry.times} more since the last notice)`
+  }
+
   const update = (id: BatchId, change: (job: Progress.Job, now: number) => Progress.Job) =>
     Effect.flatMap(Monotonic.now, (now) =>
       Ref.modify(jobs, (all) => {
@@ -54,9 +75,10 @@ export const make = Effect.fn("ProgressReporter.make")(function* (options: {
       Effect.flatMap(
         update(id, (job, now) => Progress.apply(job, event, now)),
         ({ before, now }) => {
-          const text = stderr.interactive
+          const line = stderr.interactive
             ? ProgressLine.notice(before, event)
             : ProgressLine.change(before, event, now)
+          const text = line === undefined ? undefined : sparing(event, line, now)
           return text === undefined ? Effect.void : say(text)
         }
       ),
