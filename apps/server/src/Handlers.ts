@@ -62,15 +62,34 @@ const waiting = (
   { cache }: Account,
   id: BatchId,
   timeout: Duration.Duration,
-  wait: Account["watches"]["wait"]
+  wait: Account["watches"]["wait"],
+  isFresh: boolean
 ): Effect.Effect<Batch, Problem, Shutdown> =>
   Effect.gen(function* () {
-    const { started } = yield* Shutdown
-    const known = yield* cache.kept(id)
+    const { isStarted, started } = yield* Shutdown
+    const known = isFresh ? Option.none() : yield* cache.kept(id)
     if (Option.isSome(known)) return known.value
-    if (Duration.isZero(timeout)) return yield* told(cache.status(id))
-    return yield* told(wait(id, Effect.race(Effect.sleep(timeout), started)))
+    if (Duration.isZero(timeout)) return yield* told((isFresh ? cache.client : cache).status(id))
+    return yield* wait(id, Effect.race(Effect.sleep(timeout), started)).pipe(
+      Effect.mapError((error) =>
+        isStarted() && (error._tag === "WaitTimeout" || error._tag === "ApiUnavailable")
+          ? draining
+          : fromError(error)
+      )
+    )
   })
+
+/** Whether a caller wants no kept answer. */
+const wantsFresh = ({ headers }: HttpServerRequest.HttpServerRequest): boolean =>
+  /\bno-cache\b/iu.test(headers["cache-control"] ?? "")
+
+/** What still waits for a job when the shutdown starts. */
+const draining = new Problem({
+  status: 503,
+  type: "Draining",
+  message: "this service is about to end, the job goes on: ask again in a moment",
+  retryAfter: Duration.seconds(5)
+})
 
 const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
   Effect.map(Accounts, (accounts) => {
@@ -84,13 +103,17 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
         })
       )
       .handle("status", (request) =>
-        forBatch(request, ({ cache }, id) => Effect.map(told(cache.status(id)), JobBody.response))
+        forBatch(request, ({ cache }, id) => {
+          const { status } = wantsFresh(request.request) ? cache.client : cache
+          return Effect.map(told(status(id)), JobBody.response)
+        })
       )
       .handle("wait", (request) =>
         forBatch(request, (account, id) =>
           Effect.gen(function* () {
             const timeout = yield* WaitParameter.parse("timeout", request.urlParams.timeout, "60 seconds")
-            return JobBody.response(yield* waiting(account, id, timeout, account.watches.wait))
+            const fresh = wantsFresh(request.request)
+            return JobBody.response(yield* waiting(account, id, timeout, account.watches.wait, fresh))
           })
         )
       )
@@ -109,8 +132,17 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
           Effect.gen(function* () {
             const form = yield* Results.negotiate(request.request, request.urlParams.columns)
             const timeout = yield* WaitParameter.parse("wait", request.urlParams.wait, 0)
-            const batch = yield* waiting(account, id, timeout, account.watches.end)
-            return yield* Effect.provide(Results.respond(batch, form), account.session)
+            const batch = yield* waiting(
+              account,
+              id,
+              timeout,
+              account.watches.end,
+              wantsFresh(request.request)
+            )
+            return yield* Effect.provide(
+              Results.respond(batch, form, account.cache.forget(id)),
+              account.session
+            )
           })
         )
       )

@@ -4,7 +4,7 @@
  */
 import { HttpApiSchema, HttpServerResponse } from "@effect/platform"
 import { toJson } from "@org/batch-core/Batch"
-import { BatchError } from "@org/batch-core/BatchError"
+import { BatchError, RateLimited } from "@org/batch-core/BatchError"
 import { maskText } from "@org/batch-core/Masking"
 import { Data, Duration, Option, ParseResult, Schema } from "effect"
 
@@ -128,12 +128,22 @@ const retryAfterOf = (error: BatchError): Duration.Duration | undefined => {
   }
 }
 
+/** The longest pause that callers are told: a server that asks for more may have slipped. */
+const longestPause = Duration.hours(1)
+
+const bounded = (error: BatchError): BatchError =>
+  error._tag === "RateLimited" && Duration.greaterThan(error.retryAfter, longestPause)
+    ? new RateLimited({ ...error, retryAfter: longestPause })
+    : error
+
 /** The problem that an error of the core is to a caller. */
-export const fromError = (error: BatchError): Problem =>
-  new Problem({
+export const fromError = (failure: BatchError): Problem => {
+  const error = bounded(failure)
+  return new Problem({
     status: statusOf(error),
     type: error._tag,
     message: error.message,
     metadata: metadataOf(error),
     retryAfter: retryAfterOf(error)
   })
+}

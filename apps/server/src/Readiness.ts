@@ -6,7 +6,8 @@ import { FileSystem, type HttpClient } from "@effect/platform"
 import * as BatchClient from "@org/batch-core/BatchClient"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import { BatchHttp, explain, layer as batchHttp } from "@org/batch-core/BatchHttp"
-import { Clock, Context, Duration, Effect, Layer } from "effect"
+import * as Monotonic from "@org/batch-core/Monotonic"
+import { Context, Duration, Effect, Layer } from "effect"
 import { isPassThrough } from "./Settings.js"
 import { Shutdown } from "./Shutdown.js"
 
@@ -73,7 +74,7 @@ export const layer: Layer.Layer<
     const needs = yield* Effect.context<BatchConfig | BatchHttp | FileSystem.FileSystem>()
     let [found, until]: [State, number] = [{ status: "unusable", upstream: "", storage: "" }, 0]
     const look = Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* Monotonic.now
       if (now < until) return found
       const [upstream, storage] = yield* Effect.all([askUpstream, askStorage], { concurrency: 2 })
       const status = upstream === fine && storage === fine ? "ready" : "unusable"

@@ -88,11 +88,13 @@ type Needs = ResultStream.Needs | FileSystem.FileSystem | Path.Path
 
 /**
  * The response, after its first bytes have come from the file host, so that a failure until then is answered by a status.
- * 304 and `HEAD` fetch nothing. Fails with 409 or 422 if the job has no results; links may still be about to come.
+ * 304 and `HEAD` fetch nothing. `forget` drops the kept answer about the job. Fails with 409 or 422 if the job has no
+ * results; links may still be about to come.
  */
 export const respond = (
   batch: Batch,
-  form: Form
+  form: Form,
+  forget: Effect.Effect<void>
 ): Effect.Effect<
   HttpServerResponse.HttpServerResponse,
   Problem,
@@ -109,12 +111,24 @@ export const respond = (
     const options = { contentType: mediaTypes[form.format], headers }
     if (request.method === "HEAD") return HttpServerResponse.stream(Stream.empty, options)
     yield* Metrics.whileOpen("results")
-    const { stream } = yield* Effect.mapError(waitForFirstChunk(bytes(batch, form)), fromError)
+    const { stream } = yield* Effect.mapError(
+      waitForFirstChunk(Stream.tapError(bytes(batch, form), forgetting(forget))),
+      fromError
+    )
     return HttpServerResponse.stream(
       stream.pipe(Stream.map(releasing(request)), Stream.ensuringWith(conclude(request))),
       options
     )
   })
+
+/** Drops the kept answer of a job whose results are not what it promised: the API may know better by now. */
+const forgetting =
+  (forget: Effect.Effect<void>) =>
+  (error: BatchError): Effect.Effect<void> =>
+    (error._tag === "ResultsUnavailable" && (error.reason === "NoLink" || error.reason === "Missing")) ||
+    (error._tag === "ResultsCorrupt" && error.reason === "RowCount")
+      ? forget
+      : Effect.void
 
 /** Releases the memory of the last chunk when the next one comes, if Node has written all it was given until then. */
 const releasing = (request: HttpServerRequest.HttpServerRequest) => {

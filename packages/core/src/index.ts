@@ -15,6 +15,7 @@ export * as PresignedLink from "./model/PresignedLink.js"
 export * as Telemetry from "./model/Telemetry.js"
 
 // retry: when to try again, and what all calls of one account share
+export * as Monotonic from "./retry/Monotonic.js"
 export * as RetryPolicy from "./retry/RetryPolicy.js"
 export * as Throttle from "./retry/Throttle.js"
 

@@ -29,7 +29,7 @@ import * as BatchHttp from "../src/status/BatchHttp.js"
 export interface Step {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
-  /** A string goes out as it is, anything else as JSON. */
+  /** A string and bytes go out as they are, anything else as JSON. */
   readonly body?: unknown
   /** How long the head of the answer takes. */
   readonly after?: Duration.DurationInput
@@ -102,14 +102,18 @@ const respond = (
     Effect.fail(new HttpClientError.ResponseError({ request, response, reason: "Decode", cause }))
   const body = step.body ?? ((step.status ?? 200) < 300 ? job() : "")
   const text = typeof body === "string" ? body : JSON.stringify(body)
-  return Object.defineProperty(response, "text", {
-    value: Effect.flatMap(HttpIncomingMessage.MaxBodySize, (limit) => {
-      if (step.hangs === "body") return Effect.never
-      if (step.breaks !== undefined) return failed(step.breaks)
-      const tooLong = Option.exists(limit, (bytes) => text.length > Number(bytes))
-      return tooLong ? failed(new Error("maxBytes exceeded")) : Effect.succeed(text)
-    })
+  const whole = Effect.flatMap(HttpIncomingMessage.MaxBodySize, (limit) => {
+    if (step.hangs === "body") return Effect.never
+    if (step.breaks !== undefined) return failed(step.breaks)
+    const tooLong = Option.exists(limit, (bytes) => text.length > Number(bytes))
+    return tooLong ? failed(new Error("maxBytes exceeded")) : Effect.succeed(text)
   })
+  const bytes = Effect.map(
+    whole,
+    (said) =>
+      new Uint8Array(step.body instanceof Uint8Array ? step.body : new TextEncoder().encode(said)).buffer
+  )
+  return Object.defineProperties(response, { text: { value: whole }, arrayBuffer: { value: bytes } })
 }
 
 /** A system error of a socket or of the resolver. */

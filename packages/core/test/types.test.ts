@@ -44,10 +44,10 @@ describe("unions of failures", () => {
     expectTypeOf<ApiError>().toEqualTypeOf<Call>()
     expectTypeOf<StatusError>().toEqualTypeOf<Call | BatchNotFound>()
     expectTypeOf<WatchError>().toEqualTypeOf<
-      NotAuthorized | RequestRejected | BatchNotFound | MalformedResponse | WaitTimeout
+      NotAuthorized | RequestRejected | BatchNotFound | ApiUnavailable | WaitTimeout
     >()
     expectTypeOf<AwaitError>().toEqualTypeOf<
-      NotAuthorized | RequestRejected | BatchNotFound | MalformedResponse | WaitTimeout | BatchFailed
+      NotAuthorized | RequestRejected | BatchNotFound | ApiUnavailable | WaitTimeout | BatchFailed
     >()
   })
 })
@@ -79,7 +79,10 @@ describe("BatchClient", () => {
 
   it("the service needs nothing", () => {
     expectTypeOf<BatchClient.Service>().toEqualTypeOf<{
-      readonly status: (batchId: Batch.BatchId) => Effect.Effect<Batch.Batch, StatusError>
+      readonly status: (
+        batchId: Batch.BatchId,
+        options?: BatchClient.StatusOptions
+      ) => Effect.Effect<Batch.Batch, StatusError>
       readonly page: (options?: BatchClient.ListOptions) => Effect.Effect<BatchClient.Page, ApiError>
     }>()
     expectTypeOf<BatchClient.BatchClient["Type"]>().toEqualTypeOf<BatchClient.Service>()
@@ -97,6 +100,7 @@ describe("BatchClient", () => {
     expectTypeOf<BatchClient.Page>().toEqualTypeOf<{
       readonly jobs: ReadonlyArray<Batch.Batch>
       readonly nextCursor: Option.Option<string>
+      readonly isCut: boolean
       readonly raw: Redacted.Redacted<JsonObject>
     }>()
   })
@@ -118,7 +122,7 @@ describe("BatchPoll", () => {
         options: BatchPoll.WatchOptions
       ) => Stream.Stream<
         Batch.Batch,
-        NotAuthorized | RequestRejected | BatchNotFound | MalformedResponse | WaitTimeout,
+        NotAuthorized | RequestRejected | BatchNotFound | ApiUnavailable | WaitTimeout,
         Needs
       >
     >()
@@ -131,7 +135,7 @@ describe("BatchPoll", () => {
     expectTypeOf<ReturnType<typeof BatchPoll.await>>().toEqualTypeOf<
       Effect.Effect<
         Batch.Batch,
-        NotAuthorized | RequestRejected | BatchNotFound | MalformedResponse | WaitTimeout | BatchFailed,
+        NotAuthorized | RequestRejected | BatchNotFound | ApiUnavailable | WaitTimeout | BatchFailed,
         Needs
       >
     >()
@@ -139,15 +143,21 @@ describe("BatchPoll", () => {
 
   it("the deadline must be said, in any form of a duration, Infinity included", () => {
     expectTypeOf<BatchPoll.WatchOptions>().toEqualTypeOf<{
-      readonly deadline: Duration.DurationInput
+      readonly deadline: BatchPoll.Deadline
       readonly onNotice?: ((notice: BatchPoll.Notice) => Effect.Effect<void>) | undefined
     }>()
     expectTypeOf<object>().not.toMatchTypeOf<BatchPoll.WatchOptions>()
     expectTypeOf<{ deadline: number }>().toMatchTypeOf<BatchPoll.WatchOptions>()
+    expectTypeOf<Retrieval.GetOptions["deadline"]>().toEqualTypeOf<BatchPoll.Deadline>()
+    expectTypeOf<BatchPoll.Deadline>().toEqualTypeOf<
+      Duration.Duration | `${number} ${Duration.Unit}` | number
+    >()
   })
 
   it("a notice is a failed request or an unknown state", () => {
-    expectTypeOf<BatchPoll.Excuse>().toEqualTypeOf<RateLimited | ApiUnavailable | MalformedResponse>()
+    expectTypeOf<BatchPoll.Excuse>().toEqualTypeOf<
+      RateLimited | ApiUnavailable | MalformedResponse | BatchNotFound | NotAuthorized
+    >()
     expectTypeOf<BatchPoll.Notice>().toEqualTypeOf<
       | { readonly _tag: "RequestFailed"; readonly error: BatchPoll.Excuse }
       | { readonly _tag: "UnknownStatus"; readonly status: string }

@@ -3,8 +3,8 @@
  */
 import { type Batch, toJson } from "@org/batch-core/Batch"
 import { maskText } from "@org/batch-core/Masking"
-import { Duration, Either, Option, Predicate, Schema } from "effect"
-import { duration, plural } from "../terminal/Humanize.js"
+import { Either, Option, Predicate, Schema } from "effect"
+import { plural } from "../terminal/Humanize.js"
 import { AnyFailure, type Circumstances, type Failure, type OwnFailure } from "./CliError.js"
 import * as ExitCode from "./ExitCode.js"
 import * as NextCommand from "./NextCommand.js"
@@ -103,7 +103,7 @@ const tried = (failure: Failure): string => {
     case "TransferFailed":
       return plural(failure.attempts, "attempt")
     case "WaitTimeout":
-      return `${plural(failure.polls, "poll")} in ${duration(Duration.toMillis(failure.elapsed))}`
+      return plural(failure.polls, "poll")
     default:
       return ""
   }

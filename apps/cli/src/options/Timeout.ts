@@ -3,7 +3,8 @@
  */
 import { Options } from "@effect/cli"
 import * as DurationText from "@org/batch-core/DurationText"
-import { Clock, Duration, Effect, Either, Option } from "effect"
+import * as Monotonic from "@org/batch-core/Monotonic"
+import { Duration, Effect, Either, Option } from "effect"
 import { UsageError } from "../failure/CliError.js"
 
 /** The `--timeout` flag. */
@@ -23,8 +24,8 @@ export const start = Effect.fn("Timeout.start")(function* (text: string): Effect
     DurationText.parse(text),
     (detail) => new UsageError({ detail: `--timeout ${detail}`, hint: Option.none(), batchId: Option.none() })
   )
-  const startedAt = yield* Clock.currentTimeMillis
-  return Effect.map(Clock.currentTimeMillis, (now) =>
+  const startedAt = yield* Monotonic.now
+  return Effect.map(Monotonic.now, (now) =>
     Duration.subtract(timeout, Duration.millis(Math.max(0, now - startedAt)))
   )
 })

@@ -10,7 +10,7 @@ interface Sample {
   readonly bytes: number
 }
 
-/** The progress of one batch. Times are epoch milliseconds, bytes are compressed bytes. */
+/** The progress of one batch. Times are milliseconds of the monotonic clock, bytes are compressed bytes. */
 export interface Job {
   readonly id: BatchId
   readonly phase: "waiting" | "downloading" | "done" | "failed"

@@ -131,7 +131,7 @@ export const notice = (job: Job, event: Event): string | undefined => {
   switch (event._tag) {
     case "Notice":
       return event.notice._tag === "RequestFailed"
-        ? `${job.id} still waiting: ${event.notice.error.message}`
+        ? `${job.id} still waiting: ${event.notice.error.message.replaceAll(job.id, "it")}`
         : `${job.id} has the unknown status ${JSON.stringify(event.notice.status)}, taken for a running one`
     case "Planned":
       return event.source === "none" ? `${job.id} the result is empty: 0 rows, nothing to fetch` : undefined

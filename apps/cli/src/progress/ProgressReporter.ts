@@ -3,8 +3,9 @@
  * minute.
  */
 import type { Batch, BatchId } from "@org/batch-core/Batch"
+import * as Monotonic from "@org/batch-core/Monotonic"
 import type { Event } from "@org/batch-core/Retrieval"
-import { Clock, Duration, Effect, Ref, Schedule, type Scope } from "effect"
+import { Duration, Effect, Option, Ref, Schedule, type Scope } from "effect"
 import { Stderr } from "../terminal/Stderr.js"
 import * as Progress from "./Progress.js"
 import * as ProgressLine from "./ProgressLine.js"
@@ -22,6 +23,7 @@ export interface ProgressReporter {
 }
 
 const redrawEvery = Duration.millis(100)
+const noticeEvery = 60_000
 const heartbeatEvery = Duration.minutes(1)
 
 type Jobs = ReadonlyMap<BatchId, Progress.Job>
@@ -32,7 +34,7 @@ export const make = Effect.fn("ProgressReporter.make")(function* (options: {
   readonly quiet: boolean
 }): Effect.fn.Return<ProgressReporter, never, Stderr | Scope.Scope> {
   const stderr = yield* Stderr
-  const startedAt = yield* Clock.currentTimeMillis
+  const startedAt = yield* Monotonic.now
   const jobs = yield* Ref.make<Jobs>(new Map(options.ids.map((id) => [id, Progress.start(id, startedAt)])))
   const say = (text: string) => (options.quiet ? Effect.void : stderr.line(text))
   if (!options.quiet) {
@@ -40,8 +42,28 @@ export const make = Effect.fn("ProgressReporter.make")(function* (options: {
     yield* Effect.forkScoped(stderr.interactive ? redraw(stderr, jobs) : beat(stderr, jobs))
   }
 
+  // The first notice of a kind comes at once, then one a minute, with how often it was.
+  const told = new Map<string, { at: number; times: number }>()
+  const sparing = (event: Event, text: string, now: number): string | undefined => {
+    if (event._tag !== "Notice" || event.notice._tag !== "RequestFailed") return text
+    const { error } = event.notice
+    const kind =
+      error._tag === "ApiUnavailable"
+        ? `${error.reason} ${Option.getOrElse(error.status, () => "")}`
+        : error._tag
+    const entry = told.get(kind)
+    if (entry !== undefined && now < entry.at + noticeEvery) {
+      entry.times += 1
+      return undefined
+    }
+    told.set(kind, { at: now, times: 0 })
+    return entry === undefined || entry.times === 0
+      ? text
+      : `${text} (${entry.times} more since the last notice)`
+  }
+
   const update = (id: BatchId, change: (job: Progress.Job, now: number) => Progress.Job) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    Effect.flatMap(Monotonic.now, (now) =>
       Ref.modify(jobs, (all) => {
         const before = all.get(id) ?? Progress.start(id, now)
         return [{ before, now }, new Map([...all, [id, change(before, now)]])]
@@ -53,9 +75,10 @@ export const make = Effect.fn("ProgressReporter.make")(function* (options: {
       Effect.flatMap(
         update(id, (job, now) => Progress.apply(job, event, now)),
         ({ before, now }) => {
-          const text = stderr.interactive
+          const line = stderr.interactive
             ? ProgressLine.notice(before, event)
             : ProgressLine.change(before, event, now)
+          const text = line === undefined ? undefined : sparing(event, line, now)
           return text === undefined ? Effect.void : say(text)
         }
       ),
@@ -70,12 +93,12 @@ const redraw = (stderr: Stderr["Type"], jobs: Ref.Ref<Jobs>): Effect.Effect<void
     const all = [...(yield* Ref.get(jobs)).values()]
     const look = { columns: yield* stderr.columns, unicode: stderr.unicode, color: stderr.color }
     const over = all.every((job) => job.phase === "done" || job.phase === "failed")
-    if (!over) yield* stderr.live(ProgressLine.live(all, look, yield* Clock.currentTimeMillis))
+    if (!over) yield* stderr.live(ProgressLine.live(all, look, yield* Monotonic.now))
   }).pipe(Effect.repeat(Schedule.spaced(redrawEvery)), Effect.asVoid)
 
 const beat = (stderr: Stderr["Type"], jobs: Ref.Ref<Jobs>): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* Monotonic.now
     const busy = [...(yield* Ref.get(jobs)).values()].filter(
       ({ phase }) => phase !== "done" && phase !== "failed"
     )

@@ -8,7 +8,7 @@
  *   Retrieval.get(id, { deadline: "30 minutes", output: `${id}.jsonl.gz` })
  */
 import type { FileSystem, Path } from "@effect/platform"
-import { DateTime, type Duration, Effect, Either, Option, Stream } from "effect"
+import { DateTime, Effect, Either, Option, Stream } from "effect"
 import { alongside } from "../disk/Companion.js"
 import * as Assembly from "./Assembly.js"
 import type { Batch, BatchId } from "../model/Batch.js"
@@ -74,8 +74,8 @@ export interface DownloadOptions {
 
 /** As `DownloadOptions`, and how long to wait for the job. */
 export interface GetOptions extends DownloadOptions {
-  /** There is no default: `Infinity` must be said. */
-  readonly deadline: Duration.DurationInput
+  /** There is no default: `Infinity` must be said. A number alone counts seconds. */
+  readonly deadline: BatchPoll.Deadline
 }
 
 /** What everything here needs. */

@@ -12,6 +12,7 @@
  * })
  */
 import { DateTime, Option, ParseResult, Predicate, Redacted, Schema } from "effect"
+import * as JobFields from "./JobFields.js"
 import { JsonObject, MaskedText, maskJson, SecretJson, SecretUrl } from "./Masking.js"
 
 /** The id of a batch job, a UUID. */
@@ -43,20 +44,10 @@ const Count = Schema.NonNegativeInt.pipe(Schema.optionalWith({ nullable: true, d
 
 const Text = MaskedText.pipe(Schema.optionalWith({ nullable: true, default: () => "" }))
 
-const iso = /^(\d{4}-\d\d-\d\d)(?:[t ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(?:z|([+-]\d\d):?(\d\d)?)?)?$/iu
-
-const instant = (text: string): Option.Option<DateTime.Utc> =>
-  Option.fromNullable(iso.exec(text)).pipe(
-    Option.flatMap(([, date, time = "00:00", hours = "+00", minutes = "00"]) =>
-      DateTime.make(`${date}T${time}${hours}:${minutes}`)
-    ),
-    Option.map(DateTime.toUtc)
-  )
-
 /** ISO 8601 with or without a fraction; without an offset it is UTC; what cannot be read is absent, never an error. */
 const Timestamp = Schema.transform(Schema.Unknown, Schema.OptionFromSelf(Schema.DateTimeUtcFromSelf), {
   strict: true,
-  decode: (value) => (Predicate.isString(value) ? instant(value) : Option.none()),
+  decode: (value) => (Predicate.isString(value) ? JobFields.instant(value) : Option.none()),
   encode: Option.match({ onNone: () => null, onSome: DateTime.formatIso })
 }).pipe(Schema.optionalWith({ default: () => Option.none<DateTime.Utc>() }))
 
@@ -101,28 +92,33 @@ export class Batch extends Schema.Class<Batch>("Batch")({
   raw: SecretJson.pipe(Schema.optionalWith({ default: () => Redacted.make<JsonObject>({}) }))
 }) {}
 
-const withoutBlanks = (json: JsonObject): JsonObject =>
-  Object.fromEntries(Object.entries(json).filter(([, value]) => value !== ""))
-
 /**
- * The wire form: any JSON object with a `batch_id` and a `status`. An empty text is an absent one. Missing or null
- * counts are 0, except that a completed job must say its `result_count`, since completeness is proven against it.
+ * The wire form: any JSON object with a `batch_id` and a `status`. Any other field that is missing, null, empty or
+ * cannot be read is absent, and an absent count is 0: see `hasResultCount`.
  */
 export const FromJson: Schema.Schema<Batch, JsonObject> = Schema.compose(
   Schema.transformOrFail(JsonObject, JsonObject, {
     strict: true,
-    decode: (json, _, ast) =>
-      json["status"] === "completed" && !Predicate.isNumber(json["result_count"])
-        ? ParseResult.fail(
-            new ParseResult.Type(ast, json["result_count"], "Expected a completed job to have a result_count")
-          )
-        : ParseResult.succeed({ ...withoutBlanks(json), raw: json }),
+    decode: (json) => {
+      const decisive = Object.entries(json).filter(([name]) => name === "batch_id" || name === "status")
+      return ParseResult.succeed({ ...Object.fromEntries(decisive), ...JobFields.read(json), raw: json })
+    },
     encode: ({ raw, ...known }) =>
       ParseResult.succeed(Predicate.isRecord(raw) && "batch_id" in raw ? raw : known)
   }),
   Batch,
   { strict: false }
 )
+
+/** Whether the answer said a `result_count` that can be read: completeness is proven against it, so 0 is no default there. */
+export const hasResultCount = (batch: Batch): boolean => {
+  const raw = Redacted.value(batch.raw)
+  return !("batch_id" in raw) || JobFields.read(raw)["result_count"] !== undefined
+}
+
+/** The names of the fields of the answer that could not be read, and are absent for that reason. */
+export const unreadable = (batch: Batch): ReadonlyArray<string> =>
+  JobFields.unreadable(Redacted.value(batch.raw))
 
 /** The API's own JSON of a job; the query strings of links are masked unless `showUrls` is set. */
 export const toJson = (batch: Batch, options?: { readonly showUrls?: boolean | undefined }): unknown =>

@@ -44,6 +44,9 @@ export const checked = <A>(
 /** The longest timer of JavaScript, 2³¹ − 1 ms or almost 25 days; no pause and no timeout can be longer. */
 export const longestTimer: Duration.Duration = Duration.millis(2 ** 31 - 1)
 
+/** The longest pause that a server is believed to ask for: what is longer is an epoch where seconds belong, or nonsense. */
+export const longestHint: Duration.Duration = Duration.days(1)
+
 const duration = (
   name: string,
   dflt: Duration.DurationInput,
@@ -95,7 +98,7 @@ const poll = Config.all({
   minDelay: duration("BATCH_POLL_MIN_DELAY", "1 second", { atLeast: "1 millis" }),
   /** Longest pause that a server may ask for during a wait. */
   maxHint: duration("BATCH_POLL_MAX_HINT", "1 hour"),
-  /** Unknown states in a row before a wait fails. */
+  /** Unknown states in a row before a wait tells of it. */
   unknownStatusLimit: quantity("BATCH_POLL_UNKNOWN_STATUS_LIMIT", 5, { min: 1, max: 1000 })
 })
 

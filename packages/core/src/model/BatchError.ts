@@ -19,6 +19,10 @@ import { MaskedJson, MaskedText, maskText } from "./Masking.js"
 
 const OptionalInt = Schema.optionalWith(Schema.Int, { as: "Option" })
 
+const OptionalText = Schema.optionalWith(MaskedText, { as: "Option" }).pipe(
+  Schema.withConstructorDefault(() => Option.none<string>())
+)
+
 /** A message is made of other people's words, so it is masked as a whole. */
 const shown = (parts: TemplateStringsArray, ...words: ReadonlyArray<unknown>): string =>
   maskText(String.raw({ raw: parts }, ...words))
@@ -31,7 +35,11 @@ const seconds = (duration: Duration.Duration): string => `${Math.ceil(Duration.t
 export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", {
   reason: Schema.Literal("InvalidKey", "InsufficientCredits", "NotOnPlan"),
   /** What the API said, or what is missing. */
-  detail: MaskedText
+  detail: MaskedText,
+  /** Whether it came in a shape of the API's; a proxy or an edge may answer 401 and 403, too. */
+  fromApi: Schema.optionalWith(Schema.Boolean, { default: () => true }).pipe(
+    Schema.withConstructorDefault(() => true)
+  )
 }) {
   override get message(): string {
     const what = {
@@ -57,10 +65,13 @@ export class RequestRejected extends Schema.TaggedError<RequestRejected>()("Requ
 
 /** 404 of the API: this account has no such batch. */
 export class BatchNotFound extends Schema.TaggedError<BatchNotFound>()("BatchNotFound", {
-  batchId: BatchId
+  batchId: BatchId,
+  /** What the API said, if it said anything. */
+  detail: OptionalText
 }) {
   override get message(): string {
-    return shown`the API knows no batch ${this.batchId} for this account`
+    const words = Option.match(this.detail, { onNone: () => "", onSome: (said) => `: ${said}` })
+    return shown`the API knows no batch ${this.batchId} for this account${words}`
   }
 }
 
@@ -78,7 +89,7 @@ export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited"
   }
 }
 
-/** The API could not be reached, or answered 5xx, after all retries. */
+/** The API could not be reached, or answered 5xx, after all retries; or it gave no good answer in a whole wait. */
 export class ApiUnavailable extends Schema.TaggedError<ApiUnavailable>()("ApiUnavailable", {
   reason: Schema.Literal("Network", "Timeout", "Server"),
   status: OptionalInt,
@@ -87,14 +98,21 @@ export class ApiUnavailable extends Schema.TaggedError<ApiUnavailable>()("ApiUna
   /** The pause that the server asked for, if it did. Encoded in milliseconds. */
   retryAfter: Schema.optionalWith(Schema.DurationFromMillis, { as: "Option" }).pipe(
     Schema.withConstructorDefault(() => Option.none<Duration.Duration>())
-  )
+  ),
+  /** Whether this will not heal by itself: an unknown host, a certificate that is not trusted, a proxy that refuses. */
+  lasting: Schema.optionalWith(Schema.Boolean, { default: () => false }).pipe(
+    Schema.withConstructorDefault(() => false)
+  ),
+  /** What may mend it, if we know. */
+  remedy: OptionalText
 }) {
   override get message(): string {
+    const remedy = Option.match(this.remedy, { onNone: () => "", onSome: (advice) => `; ${advice}` })
     const pause = Option.match(this.retryAfter, {
       onNone: () => "",
       onSome: (asked) => `; it asks to be tried again in ${seconds(asked)}`
     })
-    return shown`the API could not be asked (${plural(this.attempts, "attempt")}): ${this.detail}${pause}`
+    return shown`the API could not be asked (${plural(this.attempts, "attempt")}): ${this.detail}${remedy}${pause}`
   }
 }
 
@@ -142,10 +160,10 @@ export const WaitEvent = Schema.Struct({
   resultCount: Schema.optionalWith(Schema.Int, { as: "Option" })
 })
 
-/** The deadline passed while the job was running. Nothing is cancelled: wait again to go on. */
+/** The deadline passed while the job was running, as the API said at least once. Nothing is cancelled: wait again to go on. */
 export class WaitTimeout extends Schema.TaggedError<WaitTimeout>()("WaitTimeout", {
   batchId: BatchId,
-  /** The last state known; none when no request was ever answered. */
+  /** The last state known. */
   lastStatus: Schema.OptionFromNullOr(BatchStatus),
   counts: Schema.Struct({
     resultCount: Schema.Int,
@@ -161,7 +179,7 @@ export class WaitTimeout extends Schema.TaggedError<WaitTimeout>()("WaitTimeout"
 }) {
   override get message(): string {
     const last = Option.match(this.lastStatus, {
-      onNone: () => `never answered; the last failure was ${this.transcript.at(-1)?.outcome ?? "none"}`,
+      onNone: () => "its state is not known",
       onSome: (status) => `last seen ${status} with ${plural(this.counts.resultCount, "result")}`
     })
     return shown`batch ${this.batchId} was still running after ${seconds(this.elapsed)} and ${plural(this.polls, "poll")} (${last}); the job itself goes on`
@@ -302,8 +320,8 @@ export type ApiError = NotAuthorized | RequestRejected | RateLimited | ApiUnavai
 /** What asking for one batch can fail with. */
 export type StatusError = ApiError | BatchNotFound
 
-/** What waiting can fail with before the job has ended. */
-export type WatchError = NotAuthorized | RequestRejected | BatchNotFound | MalformedResponse | WaitTimeout
+/** What waiting can fail with before the job has ended; `ApiUnavailable` if the API gave no good answer at all. */
+export type WatchError = NotAuthorized | RequestRejected | BatchNotFound | ApiUnavailable | WaitTimeout
 
 /** What waiting for a completed job can fail with. */
 export type AwaitError = WatchError | BatchFailed

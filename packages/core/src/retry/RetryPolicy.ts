@@ -28,7 +28,7 @@ import {
   ScheduleDecision,
   ScheduleInterval
 } from "effect"
-import { longestTimer, type Settings } from "../model/BatchConfig.js"
+import { longestHint, longestTimer, type Settings } from "../model/BatchConfig.js"
 import * as Telemetry from "../model/Telemetry.js"
 import type * as Throttle from "./Throttle.js"
 
@@ -37,9 +37,12 @@ export {
   longestTimer
 }
 
-/** Whether a status is worth another try: the request was not at fault, or the answer says so itself. */
+/**
+ * Whether a status is worth another try: the request was not at fault, or the answer says so itself. Every 5xx is, those
+ * of edges and proxies included, but for what the server will never do (501, 505); and a 204, whose answer got lost.
+ */
 export const isRetryableStatus = (status: number): boolean =>
-  [408, 425, 429, 500, 502, 503, 504].includes(status)
+  [204, 408, 425, 429].includes(status) || (status >= 500 && status < 600 && status !== 501 && status !== 505)
 
 /**
  * How a failed attempt is tried again.
@@ -87,21 +90,32 @@ export const transient = <E>(error: E): Failure<E> => ({
 
 /**
  * What a server asks for in `Retry-After` (seconds or a date, measured against the server's own `Date`) and, on a
- * 429, in `x-ratelimit-reset` (seconds until capacity); the longer of the two. Negative and unreadable values
- * are no hint. `now` is in epoch milliseconds.
+ * 429, in `x-ratelimit-reset` (seconds until capacity); the longer of the two. Negative and unreadable values, and
+ * those beyond a day, are no hint. `now` is in epoch milliseconds.
  */
 export const retryAfter = (
   status: number,
   headers: Headers.Headers,
   now: number
 ): Option.Option<Duration.Duration> => {
-  const asked = headers["retry-after"]
-  const hints = [
-    ...fromSeconds(asked),
-    ...fromDate(asked).map((at) => Math.max(0, at - (fromDate(headers["date"])[0] ?? now)) / 1000),
+  const hints = asked(status, headers, now).filter((seconds) => seconds <= Duration.toSeconds(longestHint))
+  return hints.length === 0 ? Option.none() : Option.some(Duration.seconds(Math.max(...hints)))
+}
+
+/** Whether a server asks for a pause, but for none that can be believed: when to come again is unknown then. */
+export const isAbsurd = (status: number, headers: Headers.Headers, now: number): boolean => {
+  const hints = asked(status, headers, now)
+  return hints.length > 0 && hints.every((seconds) => seconds > Duration.toSeconds(longestHint))
+}
+
+/** Every pause that the headers ask for, in seconds. */
+const asked = (status: number, headers: Headers.Headers, now: number): ReadonlyArray<number> => {
+  const text = headers["retry-after"]
+  return [
+    ...fromSeconds(text),
+    ...fromDate(text).map((at) => Math.max(0, at - (fromDate(headers["date"])[0] ?? now)) / 1000),
     ...(status === 429 ? fromSeconds(headers["x-ratelimit-reset"]) : [])
   ]
-  return hints.length === 0 ? Option.none() : Option.some(Duration.seconds(Math.max(...hints)))
 }
 
 const fromSeconds = (text: string | undefined): ReadonlyArray<number> =>

@@ -14,8 +14,9 @@
  * })
  */
 import type { Headers } from "@effect/platform"
-import { Clock, Duration, Effect, Option, Random, Ref } from "effect"
-import { longestTimer, type Settings } from "../model/BatchConfig.js"
+import { Duration, Effect, Exit, Option, Random, Ref } from "effect"
+import { longestHint, longestTimer, type Settings } from "../model/BatchConfig.js"
+import * as Monotonic from "./Monotonic.js"
 
 /** The throttle of one account: make one for each key. */
 export interface Throttle {
@@ -27,6 +28,11 @@ export interface Throttle {
   readonly refuse: (pause: Duration.DurationInput) => Effect.Effect<void>
   /** How long no call may be made yet, if so. Calls fail at once then: nobody waits that long at the gate. */
   readonly refused: Effect.Effect<Option.Option<Duration.Duration>>
+  /**
+   * Runs a poll when there is a place for it: polls under way and those that failed in the last minute are together
+   * `pollsAMinute` at most, however many wait. Polls that are answered cost nothing.
+   */
+  readonly sparingly: <A, E, R>(poll: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Learns from `x-ratelimit-remaining` and `x-ratelimit-reset` (seconds until capacity) of any answer. */
   readonly observe: (headers: Headers.Headers) => Effect.Effect<void>
   /** Takes tokens from the retry budget; `false` when there are too few. */
@@ -35,7 +41,10 @@ export interface Throttle {
   readonly deposit: (tokens: number) => Effect.Effect<void>
 }
 
-/** What `x-ratelimit-*` says: places left, until when in epoch milliseconds. */
+/** Failed polls of one account in a minute: siblings of the batch API allow 10 to 30 requests. */
+export const pollsAMinute = 30
+
+/** What `x-ratelimit-*` says: places left, until when on the monotonic clock, in milliseconds. */
 interface Window {
   readonly windowEnds: number
   readonly remaining: number
@@ -69,41 +78,89 @@ export const make = (retry: Settings["retry"]): Effect.Effect<Throttle> =>
 
     const enter = Effect.gen(function* () {
       while (true) {
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* Monotonic.now
         const opensAt = yield* knock(now)
         if (opensAt <= now) return
-        const spread = Duration.toMillis(retry.throttledBaseDelay) * (yield* Random.next)
+        const spread = Math.round(Duration.toMillis(retry.throttledBaseDelay) * (yield* Random.next))
         yield* Effect.sleep(Duration.min(Duration.millis(opensAt - now + spread), longestTimer))
       }
     })
 
+    const polls = yield* Ref.make<Polls>({ underWay: 0, failedAt: [] })
+    const turn = yield* Effect.makeSemaphore(1)
+    const leave = (exit: Exit.Exit<unknown, unknown>) =>
+      Effect.flatMap(Monotonic.now, (now) =>
+        Ref.update(polls, ({ failedAt, underWay }) => ({
+          underWay: underWay - 1,
+          failedAt: Exit.isFailure(exit) && !Exit.isInterrupted(exit) ? [...failedAt, now] : failedAt
+        }))
+      )
+
     return {
       enter,
+      sparingly: (poll) =>
+        Effect.uninterruptibleMask((restore) =>
+          restore(turn.take(1)).pipe(
+            Effect.zipRight(Effect.ensuring(place(polls, restore), turn.release(1))),
+            Effect.zipRight(Effect.onExit(restore(poll), leave))
+          )
+        ),
       close: (pause) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.flatMap(Monotonic.now, (now) =>
           Ref.update(state, (current) => ({
             ...current,
             closedUntil: Math.max(current.closedUntil, now + bounded(Duration.decode(pause)))
           }))
         ),
       refuse: (pause) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.flatMap(Monotonic.now, (now) =>
           Ref.update(refusedUntil, (known) => Math.max(known, now + Duration.toMillis(pause)))
         ),
-      refused: Effect.zipWith(Ref.get(refusedUntil), Clock.currentTimeMillis, (until, now) =>
+      refused: Effect.zipWith(Ref.get(refusedUntil), Monotonic.now, (until, now) =>
         until > now ? Option.some(Duration.millis(until - now)) : Option.none()
       ),
       observe: (headers) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        Effect.flatMap(Monotonic.now, (now) => {
           const remaining = count(headers["x-ratelimit-remaining"])
           const reset = count(headers["x-ratelimit-reset"])
-          if (remaining === undefined || reset === undefined) return Effect.void
+          if (remaining === undefined || reset === undefined || reset > Duration.toSeconds(longestHint))
+            return Effect.void
           const seen = { remaining, windowEnds: now + bounded(Duration.seconds(reset)) }
           return Ref.update(state, (current) => ({ ...current, ...merge(current, seen) }))
         }),
       withdraw: (tokens) =>
         Ref.modify(budget, (held) => (held < tokens ? [false, held] : [true, held - tokens])),
       deposit: (tokens) => Ref.update(budget, (held) => Math.min(retry.budget, held + tokens))
+    }
+  })
+
+interface Polls {
+  readonly underWay: number
+  /** When polls of the last minute failed. */
+  readonly failedAt: ReadonlyArray<number>
+}
+
+const minute = 60_000
+
+/** Takes a place for a poll, however long that takes; only the pauses in between can be interrupted. */
+const place = (
+  polls: Ref.Ref<Polls>,
+  restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    while (true) {
+      const now = yield* Monotonic.now
+      const pause = yield* Ref.modify(polls, ({ failedAt, underWay }) => {
+        const recent = failedAt.filter((at) => at > now - minute)
+        const isFree = underWay + recent.length < pollsAMinute
+        const opensAt = (recent[0] ?? now) + minute
+        return [
+          isFree ? 0 : Math.min(1000, opensAt - now),
+          { underWay: underWay + (isFree ? 1 : 0), failedAt: recent }
+        ]
+      })
+      if (pause === 0) return
+      yield* restore(Effect.sleep(Duration.millis(pause)))
     }
   })
 

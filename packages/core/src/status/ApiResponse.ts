@@ -4,14 +4,16 @@
  * | answer | meaning | tried again |
  * | --- | --- | --- |
  * | 2xx that decodes | the value | |
- * | 2xx that does not | `MalformedResponse` | once |
+ * | 2xx that does not | `MalformedResponse`, with its words if it is an error all the same | once |
+ * | 204 | `MalformedResponse` | yes |
  * | 3xx | `MalformedResponse`: the key must not follow to another place | no |
  * | 401, 402, 403 | `NotAuthorized` | no |
- * | 429 | `RateLimited` | yes, obeying the server's hint |
- * | 408, 425, 500, 502, 503, 504 | `ApiUnavailable` | yes, obeying the server's hint |
+ * | 429 | `RateLimited` | yes, obeying the server's hint; not if the hint is absurd |
+ * | 408, 425, 5xx but for 501 and 505 | `ApiUnavailable` | yes, obeying the server's hint |
  * | those and 429, with a hint beyond our patience | `RateLimited` | no |
+ * | 407, which is a proxy's | `ApiUnavailable` | no |
  * | other 4xx | `RequestRejected` | no |
- * | other 5xx | `ApiUnavailable` | no |
+ * | 501, 505 | `ApiUnavailable` | no |
  *
  * @example
  * import { Schema } from "effect"
@@ -67,7 +69,7 @@ export const interpret = <A, E>(
 ): Effect.Effect<A, Failure<E>> =>
   answer.status >= 200 && answer.status < 300
     ? Schema.decodeUnknown(Schema.parseJson(schema))(answer.text).pipe(
-        Effect.mapError((error) => malformed(answer.status, excerpt(clean(describe(answer, error)))))
+        Effect.mapError((error) => malformed(answer, excerpt(clean(describe(answer, error)))))
       )
     : Effect.flatMap(Clock.currentTimeMillis, (now) =>
         Effect.fail(fault({ ...answer, text: clean(answer.text) }, refusal, now))
@@ -82,7 +84,11 @@ const fault = <E>(
   const hint = RetryPolicy.retryAfter(status, answer.headers, now)
   const limited = (attempts: number, retryAfter: Duration.Duration) =>
     new RateLimited({ retryAfter, attempts })
-  if (status === 429) return { retry: "Throttled", hint, error: limited }
+  if (status === 429) {
+    const isAbsurd = RetryPolicy.isAbsurd(status, answer.headers, now)
+    return { retry: isAbsurd ? "Never" : "Throttled", hint, error: limited }
+  }
+  if (status === 407) return final(refusedByProxy(answer))
   if (status >= 500 || RetryPolicy.isRetryableStatus(status)) {
     const detail = `it answered HTTP ${status}${Option.match(said(answer), { onNone: () => "", onSome: (text) => `: ${text}` })}`
     return {
@@ -111,13 +117,26 @@ const fault = <E>(
   )
 }
 
+const refusedByProxy = (answer: ApiResponse): ApiUnavailable => {
+  const words = Option.match(said(answer), { onNone: () => "", onSome: (text) => `: ${text}` })
+  return new ApiUnavailable({
+    reason: "Network",
+    status: Option.some(answer.status),
+    attempts: 1,
+    detail: `the proxy refuses (HTTP ${answer.status})${words}`,
+    lasting: true,
+    remedy: BatchHttp.remedyOf("EPROXYREFUSED")
+  })
+}
+
 /** The failure that a 4xx is where it has no meaning of its own for a call. */
 export const refused = (answer: ApiResponse): NotAuthorized | RequestRejected => {
   const detail = Option.getOrElse(said(answer), () => `HTTP ${answer.status}`)
+  const fromApi = Option.isSome(Option.flatMap(body(answer), wordsOf))
   const reason = ({ 401: "InvalidKey", 402: "InsufficientCredits", 403: "NotOnPlan" } as const)[answer.status]
   return reason === undefined
     ? new RequestRejected({ status: answer.status, detail, metadata: Option.map(metadata(answer), maskJson) })
-    : new NotAuthorized({ reason, detail })
+    : new NotAuthorized({ reason, detail, fromApi })
 }
 
 /** A failure that no retry can mend. */
@@ -132,11 +151,12 @@ export const unreachable = (
   error: HttpClientError.HttpClientError,
   secret?: Redacted.Redacted<string> | undefined
 ): Failure => {
-  const { detail, retryable } = BatchHttp.explain(error, { secret })
+  const { detail, lasting, remedy, retryable } = BatchHttp.explain(error, { secret })
   return {
     retry: retryable ? "Transient" : "Never",
     hint: Option.none(),
-    error: (attempts) => new ApiUnavailable({ reason: "Network", status: Option.none(), attempts, detail })
+    error: (attempts) =>
+      new ApiUnavailable({ reason: "Network", status: Option.none(), attempts, detail, lasting, remedy })
   }
 }
 
@@ -153,8 +173,8 @@ export const timedOut = (limit: Duration.Duration): Failure => ({
     })
 })
 
-const malformed = (status: number, detail: string): Failure => ({
-  retry: "Once",
+const malformed = ({ status }: ApiResponse, detail: string): Failure => ({
+  retry: RetryPolicy.isRetryableStatus(status) ? "Transient" : "Once",
   hint: Option.none(),
   error: () => new MalformedResponse({ status: Option.some(status), detail })
 })
@@ -163,7 +183,10 @@ const describe = (answer: ApiResponse, error: ParseResult.ParseError): string =>
   const text = answer.text.trimStart()
   if (text === "") return `HTTP ${answer.status} with an empty body`
   if (text.startsWith("<")) return `HTTP ${answer.status} with a web page instead of JSON`
-  if (Option.isNone(body(answer))) return `HTTP ${answer.status} with a body that is no JSON object`
+  const json = body(answer)
+  if (Option.isNone(json)) return `HTTP ${answer.status} with a body that is no JSON object`
+  const words = Option.filter(said(answer), () => "error" in json.value)
+  if (Option.isSome(words)) return `HTTP ${answer.status} with an error: ${words.value}`
   const issue = ParseResult.ArrayFormatter.formatErrorSync(error)[0]
   const at = issue === undefined || issue.path.length === 0 ? "" : `${issue.path.map(String).join(".")}: `
   return `HTTP ${answer.status}, ${at}${issue?.message ?? "unreadable"}`
@@ -185,16 +208,18 @@ const metadata = (answer: ApiResponse): Option.Option<unknown> =>
 
 /** What the API says of an error, in one line, if it says anything. */
 export const said = (answer: ApiResponse): Option.Option<string> =>
-  body(answer).pipe(
-    Option.map(inner),
-    Option.flatMap((error) =>
-      Predicate.isString(error)
-        ? Option.some(error)
-        : Option.firstSomeOf(["message", "detail", "type"].map((name) => textField(error, name)))
-    ),
+  Option.flatMap(body(answer), wordsOf).pipe(
     Option.orElse(() => (/^\s*(<|$)/u.test(answer.text) ? Option.none() : Option.some(answer.text))),
     Option.map(excerpt)
   )
+
+/** The words in a body of the API's own shape. */
+const wordsOf = (json: JsonObject): Option.Option<string> => {
+  const error = inner(json)
+  return Predicate.isString(error)
+    ? Option.some(error)
+    : Option.firstSomeOf(["message", "detail", "type"].map((name) => textField(error, name)))
+}
 
 const textField = (value: unknown, name: string): Option.Option<string> =>
   Predicate.hasProperty(value, name) && Predicate.isString(value[name]) && value[name] !== ""

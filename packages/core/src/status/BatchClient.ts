@@ -17,18 +17,20 @@ import {
   HttpIncomingMessage,
   UrlParams
 } from "@effect/platform"
-import { Chunk, Context, Duration, Effect, HashSet, Layer, Option, Redacted, Schema, Stream } from "effect"
+import { Array, Context, Duration, Effect, HashSet, Layer, Option, Redacted, Schema, Stream } from "effect"
 import * as ApiResponse from "./ApiResponse.js"
-import { type Batch, type BatchId, FromJson } from "../model/Batch.js"
+import { type Batch, type BatchId, FromJson, unreadable } from "../model/Batch.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import {
   type ApiError,
   BatchNotFound,
   MalformedResponse,
+  type NotAuthorized,
   RateLimited,
   type StatusError
 } from "../model/BatchError.js"
-import { BatchHttp, layer as httpLayer } from "./BatchHttp.js"
+import { BatchHttp, explain, layer as httpLayer } from "./BatchHttp.js"
+import * as ResponseText from "./ResponseText.js"
 import * as RetryPolicy from "../retry/RetryPolicy.js"
 import { JsonObject, scrub, SecretJson } from "../model/Masking.js"
 import * as Telemetry from "../model/Telemetry.js"
@@ -44,11 +46,22 @@ export interface ListOptions {
   readonly cursor?: string | undefined
 }
 
+/** How to ask for a job. */
+export interface StatusOptions {
+  /**
+   * Asks once, whatever comes, and sparingly in trouble: for those who ask again and again by a pace of their own, as
+   * `BatchPoll` does. Default: retries as the settings say.
+   */
+  readonly once?: boolean | undefined
+}
+
 /** One page of the account's jobs, newest first; items carry no links. */
 export interface Page {
   readonly jobs: ReadonlyArray<Batch>
   /** Where to go on, if there is more. */
   readonly nextCursor: Option.Option<string>
+  /** Whether the API says that there is more, but not where. */
+  readonly isCut: boolean
   /** The answer as it came. */
   readonly raw: Redacted.Redacted<JsonObject>
 }
@@ -56,7 +69,7 @@ export interface Page {
 /** The calls of the API. */
 export interface Service {
   /** `GET /batch/{batch_id}`: the job as it is now. */
-  readonly status: (batchId: BatchId) => Effect.Effect<Batch, StatusError>
+  readonly status: (batchId: BatchId, options?: StatusOptions) => Effect.Effect<Batch, StatusError>
   /** `GET /batch`: one page of the account's jobs. */
   readonly page: (options?: ListOptions) => Effect.Effect<Page, ApiError>
 }
@@ -70,30 +83,42 @@ export const status = (batchId: BatchId): Effect.Effect<Batch, StatusError, Batc
 
 /** All jobs of the account, newest first; pages are asked for as the stream is read. `limit` is the size of a page. */
 export const list = (options: ListOptions = {}): Stream.Stream<Batch, ApiError, BatchClient> =>
-  Stream.paginateChunkEffect(
+  Stream.paginateEffect(
     { current: options, known: HashSet.make(options.cursor ?? "") },
     ({ current, known }) =>
       Effect.flatMap(BatchClient, (client) => client.page(current)).pipe(
         Effect.filterOrFail(
           (page) => !Option.exists(page.nextCursor, (cursor) => HashSet.has(known, cursor)),
-          () =>
-            new MalformedResponse({ status: Option.none(), detail: "the pages of the list go in circles" })
+          () => unlistable("the pages of the list go in circles")
         ),
         Effect.map((page) => [
-          Chunk.fromIterable(page.jobs),
+          page,
           Option.map(page.nextCursor, (cursor) => ({
             current: { ...current, cursor },
             known: HashSet.add(known, cursor)
           }))
         ])
       )
+  ).pipe(
+    Stream.flatMap((page) => Stream.concat(Stream.fromIterable(page.jobs), page.isCut ? cut : Stream.empty))
   )
+
+const unlistable = (detail: string): MalformedResponse =>
+  new MalformedResponse({ status: Option.none(), detail })
+
+/** The end of a list that is not whole. */
+const cut = Stream.fail(
+  unlistable("the list says that there is more, but has no next_cursor that leads there")
+)
 
 /** A shorter key, as a sandbox may have, can occur in an answer by chance, and cutting it out would break a link. */
 const shortestSecret = 16
 
 /** An answer with a thousand links is about a megabyte. */
 const maxBodyBytes = 64 * 1024 * 1024
+
+/** How long an account is shut, at most, before it is tried whether the API means it. */
+const longestRefusal = Duration.minutes(15)
 
 const countRequest = (outcome: string) => Telemetry.count(Telemetry.apiRequests, "outcome", outcome)
 
@@ -109,18 +134,38 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
   const lost = (error: HttpClientError.HttpClientError) =>
     Effect.zipRight(countRequest("network"), Effect.fail(ApiResponse.unreachable(error, secret)))
 
+  // Whether the last request was answered: only then is there a connection that was kept open, and may be found closed.
+  let isWarm = false
+
+  const send = (
+    request: HttpClientRequest.HttpClientRequest
+  ): Effect.Effect<ApiResponse.ApiResponse, HttpClientError.HttpClientError | NotAuthorized> =>
+    api.execute(request).pipe(
+      Effect.flatMap((response) =>
+        Effect.map(response.arrayBuffer, (bytes) => {
+          const text = ResponseText.decode(new Uint8Array(bytes), response.headers, maxBodyBytes)
+          isWarm = true
+          return {
+            status: response.status,
+            headers: response.headers,
+            text: occursByChance ? text : clean(text)
+          }
+        })
+      ),
+      HttpIncomingMessage.withMaxBodySize(Option.some(maxBodyBytes))
+    )
+
   const attempt = (
     request: HttpClientRequest.HttpClientRequest
   ): Effect.Effect<ApiResponse.ApiResponse, ApiResponse.Failure> =>
-    api.execute(request).pipe(
-      Effect.flatMap((response) =>
-        Effect.map(response.text, (text) => ({
-          status: response.status,
-          headers: response.headers,
-          text: occursByChance ? text : clean(text)
-        }))
+    send(request).pipe(
+      Effect.catchIf(
+        (error) => isWarm && error._tag === "RequestError" && explain(error).broken,
+        () => {
+          isWarm = false
+          return Effect.zipRight(countRequest("network"), send(request))
+        }
       ),
-      HttpIncomingMessage.withMaxBodySize(Option.some(maxBodyBytes)),
       Effect.catchTags({
         NotAuthorized: (error) => Effect.fail(ApiResponse.final(error)),
         RequestError: lost,
@@ -139,30 +184,50 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
   const call = <A, E>(
     request: HttpClientRequest.HttpClientRequest,
     schema: Schema.Schema<A, JsonObject>,
-    refusal: (answer: ApiResponse.ApiResponse) => E | ApiError
-  ): Effect.Effect<A, E | ApiError> =>
-    Effect.flatMap(throttle.refused, (refused) =>
-      Option.isSome(refused)
-        ? Effect.fail(new RateLimited({ retryAfter: refused.value, attempts: 0 }))
-        : RetryPolicy.run(
-            Effect.flatMap(attempt(request), (answer) =>
-              ApiResponse.interpret(answer, schema, refusal, clean)
-            ),
-            { retry, throttle }
-          )
+    refusal: (answer: ApiResponse.ApiResponse) => E | ApiError,
+    { once = false }: StatusOptions = {}
+  ): Effect.Effect<A, E | ApiError> => {
+    const answered = Effect.flatMap(attempt(request), (answer) =>
+      ApiResponse.interpret(answer, schema, refusal, clean)
+    )
+    const run = once
+      ? throttle.sparingly(RetryPolicy.run(answered, { retry, throttle, limit: 0 }))
+      : RetryPolicy.run(answered, { retry, throttle })
+    return Effect.flatMap(throttle.refused, (refused) =>
+      Option.isSome(refused) ? Effect.fail(new RateLimited({ retryAfter: refused.value, attempts: 0 })) : run
     ).pipe(
       Effect.tapError((error) =>
         error instanceof RateLimited && Duration.greaterThan(error.retryAfter, retry.maxRetryAfter)
-          ? throttle.refuse(Duration.min(error.retryAfter, poll.maxHint))
+          ? throttle.refuse(Duration.min(error.retryAfter, Duration.min(poll.maxHint, longestRefusal)))
           : Effect.void
       )
     )
+  }
+
+  const told = new Set<string>()
+
+  /** Says once what could not be read of the answers. */
+  const note = (batch: Batch): Effect.Effect<void> =>
+    Effect.forEach(
+      unreadable(batch).filter((name) => !told.has(name)),
+      (name) => {
+        told.add(name)
+        return Effect.logDebug(`${name} of batch ${batch.batchId} cannot be read, and is taken for absent`)
+      },
+      { discard: true }
+    )
 
   return {
-    status: Effect.fn("BatchClient.status")((batchId: BatchId) =>
-      call(HttpClientRequest.get(`/batch/${batchId}`), ofBatch(batchId), (answer) =>
-        answer.status === 404 ? new BatchNotFound({ batchId }) : ApiResponse.refused(answer)
-      )
+    status: Effect.fn("BatchClient.status")((batchId: BatchId, options?: StatusOptions) =>
+      call(
+        HttpClientRequest.get(`/batch/${batchId}`),
+        ofBatch(batchId),
+        (answer) =>
+          answer.status === 404
+            ? new BatchNotFound({ batchId, detail: ApiResponse.said(answer) })
+            : ApiResponse.refused(answer),
+        options
+      ).pipe(Effect.tap(note))
     ),
     page: Effect.fn("BatchClient.page")((options: ListOptions = {}) =>
       Effect.map(
@@ -172,7 +237,7 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
           ApiResponse.refused
         ),
         toPage
-      )
+      ).pipe(Effect.tap((page) => Effect.forEach(page.jobs, note, { discard: true })))
     )
   }
 })
@@ -200,11 +265,13 @@ const ofBatch = (batchId: BatchId): Schema.Schema<Batch, JsonObject> =>
   )
 
 const PageJson = Schema.Struct({
-  jobs: Schema.Array(FromJson),
-  next_cursor: Schema.optionalWith(Schema.String, { as: "Option", nullable: true }),
-  has_more: Schema.optionalWith(Schema.Boolean, { default: () => true, nullable: true }),
+  jobs: Schema.Array(Schema.Unknown),
+  next_cursor: Schema.optional(Schema.Unknown),
+  has_more: Schema.optional(Schema.Unknown),
   raw: SecretJson
 })
+
+const decodeJob = Schema.decodeUnknownOption(FromJson)
 
 const PageFromJson = Schema.compose(
   Schema.transform(JsonObject, Schema.Unknown, {
@@ -216,8 +283,13 @@ const PageFromJson = Schema.compose(
   { strict: false }
 )
 
-const toPage = ({ has_more, jobs, next_cursor, raw }: typeof PageJson.Type): Page => ({
-  jobs,
-  nextCursor: Option.filter(next_cursor, (cursor) => has_more && cursor !== ""),
-  raw
-})
+/** An item that is no job, such as one with a strange id, spoils no page: it stands in the raw answer only. */
+const toPage = ({ has_more, jobs, next_cursor, raw }: typeof PageJson.Type): Page => {
+  const cursor = Option.liftPredicate(String(next_cursor ?? ""), (text) => text !== "")
+  return {
+    jobs: Array.filterMap(jobs, (item) => decodeJob(item)),
+    nextCursor: Option.filter(cursor, () => has_more !== false),
+    isCut: has_more === true && Option.isNone(cursor),
+    raw
+  }
+}

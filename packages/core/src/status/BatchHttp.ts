@@ -62,10 +62,17 @@ export const layer: Layer.Layer<BatchHttp, never, BatchConfig | HttpClient.HttpC
   make
 )
 
-/** Why a connection failed, in words, without the URL; and whether it is worth another try. */
+/** Why a connection failed, in words, without the URL. */
 export interface NetworkFailure {
   readonly detail: string
+  /** Whether it is worth another try. */
   readonly retryable: boolean
+  /** Whether it will not heal by itself. */
+  readonly lasting: boolean
+  /** What may mend it, if we know. */
+  readonly remedy: Option.Option<string>
+  /** Whether a connection that was there broke off, as one does that was kept open too long. */
+  readonly broken: boolean
 }
 
 const meanings: Readonly<Record<string, string>> = {
@@ -73,6 +80,10 @@ const meanings: Readonly<Record<string, string>> = {
   ECONNRESET: "the connection was reset",
   EPIPE: "the connection was closed",
   ENOTFOUND: "the host name is unknown",
+  CERT_HAS_EXPIRED: "its certificate has expired",
+  CERT_NOT_YET_VALID: "its certificate is not valid yet",
+  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another host",
+  ERR_SSL_WRONG_VERSION_NUMBER: "the peer does not speak TLS",
   EAI_AGAIN: "the host name could not be looked up",
   ETIMEDOUT: "the connection timed out",
   EHOSTUNREACH: "the host cannot be reached",
@@ -83,7 +94,37 @@ const meanings: Readonly<Record<string, string>> = {
   EPROTO: "the TLS handshake failed"
 }
 
-/** Why a request failed: the host and the system's reason. Certificate faults and unusable URLs are final. */
+const certificate = /CERT|UNABLE_TO_|SELF_SIGNED/u
+
+const untrusted = "its certificate is not trusted"
+
+/** What may mend a failure that will not heal by itself, by its code. */
+const remedies: ReadonlyArray<readonly [RegExp, string]> = [
+  [/^CERT_(?:HAS_EXPIRED|NOT_YET_VALID)$/u, "is the date of this machine right?"],
+  [/ALTNAME/u, "is the host name right, and no proxy or portal in the way?"],
+  [certificate, "if the network has a CA of its own, name its file in NODE_EXTRA_CA_CERTS"],
+  [/^ERR_SSL_WRONG_VERSION_NUMBER$/u, "is it https:// that is spoken at this address?"],
+  [
+    /^ENOTFOUND$/u,
+    "check the host name (CRUSTDATA_BASE_URL); if only a proxy is reached from here, set HTTPS_PROXY"
+  ],
+  [
+    /^EPROXYREFUSED$/u,
+    "check the user and the password in HTTPS_PROXY, or list the host in NO_PROXY if it is reached without a proxy"
+  ],
+  [
+    /^EPROXYUNREACHABLE$/u,
+    "check the address in HTTPS_PROXY, or list the host in NO_PROXY if it is reached without a proxy"
+  ]
+]
+
+/** A proxy that is there and cannot reach the host at the moment: what an edge's 502 is. */
+const passing = /\b5\d\d\b/u
+
+/**
+ * Why a request failed: the host and the system's reason. Certificate faults and unusable URLs are not worth another
+ * try. What a proxy does is told in the words of who met it, since the host has no part in it.
+ */
 export const explain = (
   error: HttpClientError.HttpClientError,
   options?: {
@@ -92,25 +133,43 @@ export const explain = (
 ): NetworkFailure => {
   const host = URL.canParse(error.request.url) ? new URL(error.request.url).host : "the host"
   if (error._tag === "RequestError" && error.reason === "InvalidUrl") {
-    return { detail: "the URL cannot be used", retryable: false }
+    const detail = "the URL cannot be used"
+    return { detail, retryable: false, lasting: true, remedy: Option.none(), broken: false }
   }
-  const code = codeOf(error.cause)
-  const reason = Option.match(code, {
-    onNone: () => maskText(Predicate.isError(error.cause) ? error.cause.message : "the connection failed"),
-    onSome: (known) =>
-      known.startsWith("EPROXY") && Predicate.isError(error.cause)
-        ? maskText(error.cause.message)
-        : `${meanings[known] ?? "the connection failed"} (${known})`
-  })
+  const { code, words } = systemErrorOf(error.cause)
+  const isProxy = code.startsWith("EPROXY")
+  const reason = isProxy || code === "" ? maskText(words) : `${meaningOf(code)} (${code})`
+  const clean = options?.secret === undefined ? reason : scrub(reason, options.secret)
+  const retryable = !/CERT|UNABLE_TO_|SELF_SIGNED|HPE_|EPRIVATE/u.test(code)
+  const heals = code === "EPROXYREFUSED" && passing.test(words)
+  const remedy = Option.filter(remedyOf(code), () => !heals)
   return {
-    detail: `${host}: ${options?.secret === undefined ? reason : scrub(reason, options.secret)}`,
-    retryable: !Option.exists(code, (known) => /CERT|UNABLE_TO_|HPE_|EPRIVATE/u.test(known))
+    detail: isProxy ? clean : `${host}: ${clean}`,
+    retryable,
+    lasting: !retryable || Option.isSome(remedy),
+    remedy,
+    broken: code === "ECONNRESET" || code === "EPIPE"
   }
 }
 
-const codeOf = (cause: unknown, depth = 5): Option.Option<string> =>
-  Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code)
-    ? Option.some(cause.code)
-    : depth > 0 && Predicate.hasProperty(cause, "cause")
-      ? codeOf(cause.cause, depth - 1)
-      : Option.none()
+/** What may mend a failure with this code, if it will not heal by itself. */
+export const remedyOf = (code: string): Option.Option<string> =>
+  Option.fromNullable(remedies.find(([pattern]) => pattern.test(code))?.[1])
+
+const meaningOf = (code: string): string =>
+  meanings[code] ?? (certificate.test(code) ? untrusted : "the connection failed")
+
+/** The system's code of a failure, empty if it has none, and its words. */
+const systemErrorOf = (cause: unknown, depth = 5): { readonly code: string; readonly words: string } => {
+  if (Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code)) {
+    return { code: cause.code, words: wordsOf(cause) }
+  }
+  const deeper =
+    depth > 0 && Predicate.hasProperty(cause, "cause") ? systemErrorOf(cause.cause, depth - 1) : none
+  return deeper.code === "" ? { code: "", words: wordsOf(cause) } : deeper
+}
+
+const none = { code: "", words: "" }
+
+const wordsOf = (cause: unknown): string =>
+  Predicate.isError(cause) && cause.message !== "" ? cause.message : "the connection failed"

@@ -1,6 +1,14 @@
 /**
- * Waiting for a job: frugal, patient and bounded. A failed request never ends a wait, unless it says that asking
- * again is useless (400, 401, 402, 403, 404); a server's hint can only lengthen a pause.
+ * Waiting for a job: frugal, patient and bounded. A failed request never ends a wait that can still heal, and is not
+ * repeated by itself: the cadence is the retry, and slows down with every request, answered or failed. What ends a wait:
+ *
+ * | what | when |
+ * | --- | --- |
+ * | the job has ended | at once |
+ * | 400, 402, 422; 401 and 403 in the API's own words | at once |
+ * | 404; 401 and 403 in anybody else's words | at once, but after a good answer at the third in a row |
+ * | what will not heal: an unknown host, a certificate, a proxy that refuses | before any good answer, at the third in a row |
+ * | the deadline | `WaitTimeout` if there was a good answer, else `ApiUnavailable` with the last reason |
  *
  * @example
  * import { Effect, Stream } from "effect"
@@ -15,17 +23,17 @@
  *     Stream.runForEach((count) => Effect.log(`${count} rows so far`))
  *   )
  */
-import { Clock, Duration, Effect, Either, Metric, Option, Random, Ref, Stream } from "effect"
+import { Duration, Effect, Either, Metric, Option, Random, Ref, Stream } from "effect"
 import { type Batch, type BatchId, isKnown, isTerminal } from "../model/Batch.js"
 import { BatchClient } from "./BatchClient.js"
-import { BatchConfig, type Settings } from "../model/BatchConfig.js"
+import { BatchConfig, longestTimer, type Settings } from "../model/BatchConfig.js"
 import {
-  type ApiUnavailable,
+  ApiUnavailable,
   type AwaitError,
   type BatchFailed,
   batchFailed,
   type BatchNotFound,
-  MalformedResponse,
+  type MalformedResponse,
   type NotAuthorized,
   type RateLimited,
   type RequestRejected,
@@ -34,9 +42,17 @@ import {
   type WatchError
 } from "../model/BatchError.js"
 import * as Telemetry from "../model/Telemetry.js"
+import * as Monotonic from "../retry/Monotonic.js"
 
-/** A failed request that does not end a wait. */
-export type Excuse = RateLimited | ApiUnavailable | MalformedResponse
+/** A failed request that does not end a wait; a refusal only after a good answer, while it may be a stray one. */
+export type Excuse = RateLimited | ApiUnavailable | MalformedResponse | BatchNotFound | NotAuthorized
+
+/** How long to wait: a duration, a text such as `"30 minutes"`, or a number of seconds, of which `Infinity` is one. */
+export type Deadline = Duration.Duration | `${number} ${Duration.Unit}` | number
+
+/** A deadline as a duration: a number alone counts seconds, as everywhere in this project. */
+export const durationOf = (deadline: Deadline): Duration.Duration =>
+  typeof deadline === "number" ? Duration.seconds(deadline) : Duration.decode(deadline)
 
 /** Something that happened during a wait and did not end it. */
 export type Notice =
@@ -46,7 +62,7 @@ export type Notice =
 /** How to wait. */
 export interface WatchOptions {
   /** How long to wait, from now. There is no default: `Infinity` must be said. */
-  readonly deadline: Duration.DurationInput
+  readonly deadline: Deadline
   /** Told of what happens and does not end the wait. By default it is logged as a warning. */
   readonly onNotice?: ((notice: Notice) => Effect.Effect<void>) | undefined
 }
@@ -96,6 +112,19 @@ interface Wait {
 interface State {
   readonly requests: number
   readonly polls: number
+  /** How far the cadence has grown: by a step with each request. */
+  readonly step: number
+  /** Where the cadence was before the trouble, if there is trouble: a good answer brings it back there. */
+  readonly stepBefore: Option.Option<number>
+  /** When the failed requests of the last minute were sent. */
+  readonly failedAt: ReadonlyArray<number>
+  /** When the last request was sent. */
+  readonly askedAt: number
+  /** Whether the process slept past the deadline, so that what it knows is old. */
+  readonly overslept: boolean
+  /** The tag of the last failures in a row that may be final, and how many they are. */
+  readonly suspicion: readonly [tag: string, times: number]
+  readonly lastExcuse: Option.Option<Excuse>
   readonly unknownInARow: number
   /** The unknown states that were told of. */
   readonly reported: ReadonlyArray<string>
@@ -110,17 +139,24 @@ const begin = (
   options: WatchOptions
 ): Effect.Effect<Wait, never, BatchClient | BatchConfig> =>
   Effect.gen(function* () {
-    const startedAt = yield* Clock.currentTimeMillis
+    const startedAt = yield* Monotonic.now
     return {
       batchId,
       startedAt,
-      deadlineAt: startedAt + Duration.toMillis(options.deadline),
+      deadlineAt: startedAt + Duration.toMillis(durationOf(options.deadline)),
       poll: (yield* BatchConfig).poll,
       client: yield* BatchClient,
       notify: options.onNotice ?? logNotice,
       state: yield* Ref.make<State>({
         requests: 0,
         polls: 0,
+        step: 0,
+        stepBefore: Option.none(),
+        failedAt: [],
+        askedAt: startedAt,
+        overslept: false,
+        suspicion: ["", 0],
+        lastExcuse: Option.none(),
         unknownInARow: 0,
         reported: [],
         last: Option.none(),
@@ -143,62 +179,113 @@ const next = (wait: Wait): Effect.Effect<Batch, WatchError> =>
 
 /**
  * The first request goes out at once, the last one just before the deadline; then the wait has failed. When the
- * server asks for more than is left, nothing is sent any more.
+ * server asks for more than is left, nothing is sent any more. A process that slept past the deadline asks once more.
  */
-const pause = (wait: Wait): Effect.Effect<void, WaitTimeout> =>
+const pause = (wait: Wait): Effect.Effect<void, WaitTimeout | ApiUnavailable> =>
   Effect.gen(function* () {
-    const { hint, polls, requests } = yield* Ref.get(wait.state)
-    if (requests === 0) return
-    const now = yield* Clock.currentTimeMillis
+    const { overslept, requests, step, ...state } = yield* Ref.get(wait.state)
+    if (requests === 0 || overslept) return
+    const now = yield* Monotonic.now
     const left = wait.deadlineAt - now
     const shortest = Duration.toMillis(wait.poll.minDelay)
-    if (left > shortest && hint >= left) yield* Effect.sleep(Duration.millis(left))
-    if (left <= shortest || hint >= left) return yield* timeout(wait)
-    const planned = yield* jittered(wait.poll, polls, now - wait.startedAt)
-    yield* Effect.sleep(Duration.millis(Math.max(shortest, hint, Math.min(planned, left - shortest))))
+    const asked = Math.max(state.hint, frugal(state.failedAt, now))
+    if (left > shortest && asked >= left) yield* sleep(wait, left)
+    else if (left > shortest) {
+      const planned = yield* jittered(wait.poll, step, now - wait.startedAt)
+      return yield* sleep(wait, Math.max(shortest, asked, Math.min(planned, left - shortest)))
+    }
+    if (!(yield* Ref.get(wait.state)).overslept) return yield* timeout(wait)
   })
 
+/** How late a timer may be before the process must have been asleep. */
+const tolerance = 1000
+
+const sleep = (wait: Wait, millis: number): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const until = (yield* Monotonic.now) + millis
+    yield* Effect.sleep(Duration.min(Duration.millis(millis), longestTimer))
+    yield* wake(wait, until)
+  })
+
+/** Notes when the process slept past the deadline, since it did not come to this point when it should have. */
+const wake = (wait: Wait, expectedAt: number): Effect.Effect<void> =>
+  Effect.flatMap(Monotonic.now, (now) =>
+    now > expectedAt + tolerance && now > wait.deadlineAt
+      ? Ref.update(wait.state, (state) => ({ ...state, overslept: true }))
+      : Effect.void
+  )
+
+const minute = 60_000
+
+/** Failed requests of one wait in a minute, whatever the settings say. */
+const mostFailures = 12
+
+/** How long to pause so that no more requests than that fail within a minute. */
+const frugal = (failedAt: ReadonlyArray<number>, now: number): number =>
+  Math.max(0, (failedAt.at(-mostFailures) ?? now - minute) + minute - now)
+
 /** Between half of the planned pause and all of it. */
-const jittered = (poll: Settings["poll"], polls: number, elapsed: number): Effect.Effect<number> => {
+const jittered = (poll: Settings["poll"], step: number, elapsed: number): Effect.Effect<number> => {
   const cap = elapsed >= Duration.toMillis(poll.slowAfter) ? poll.slowMaxDelay : poll.maxDelay
-  const growth = poll.factor ** Math.min(Math.max(0, polls - 1), 100)
+  const growth = poll.factor ** Math.min(Math.max(0, step - 1), 100)
   const planned = Math.min(Duration.toMillis(poll.initialDelay) * growth, Duration.toMillis(cap))
   return Effect.map(Random.next, (random) => Math.round(planned * (0.5 + random / 2)))
 }
 
-/** One status call, all its retries included, that may end at most one shortest pause after the deadline. */
+/** How long the one request may take that is made after the process slept past the deadline. */
+const lastChance = 10_000
+
+/** One request, that may end at most one shortest pause after the deadline. */
 const ask = (
   wait: Wait
 ): Effect.Effect<Either.Either<Batch, Excuse | undefined>, NotAuthorized | RequestRejected | BatchNotFound> =>
   Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
-    yield* Ref.update(wait.state, (state) => ({ ...state, requests: state.requests + 1 }))
-    const patience = Math.max(wait.deadlineAt - now, Duration.toMillis(wait.poll.minDelay))
-    return yield* wait.client.status(wait.batchId).pipe(
+    const now = yield* Monotonic.now
+    const { last, overslept } = yield* Ref.getAndUpdate(wait.state, (state) => ({
+      ...state,
+      requests: state.requests + 1,
+      askedAt: now,
+      overslept: false
+    }))
+    const shortest = overslept ? lastChance : Duration.toMillis(wait.poll.minDelay)
+    const patience = Math.max(wait.deadlineAt - now, shortest)
+    const answer = yield* wait.client.status(wait.batchId, { once: true }).pipe(
       Effect.map((batch): Either.Either<Batch, Excuse | undefined> => Either.right(batch)),
-      Effect.catchTags({
-        ApiUnavailable: (error) => Effect.succeed(Either.left(error)),
-        RateLimited: (error) => Effect.succeed(Either.left(error)),
-        MalformedResponse: (error) => Effect.succeed(Either.left(error))
-      }),
+      Effect.catchIf(
+        (error): error is Excuse =>
+          error._tag !== "RequestRejected" && (Option.isSome(last) ? !isFinal(error) : !isRefusal(error)),
+        (error) => Effect.succeed(Either.left(error))
+      ),
       Effect.timeoutTo({
         duration: Duration.millis(patience),
         onSuccess: (answer) => answer,
         onTimeout: () => Either.left(undefined)
       })
     )
+    yield* wake(wait, now + patience)
+    return answer
   })
 
-/** Notes an answer; too many unknown states in a row are no answers of the batch API. */
-const accept = (wait: Wait, batch: Batch): Effect.Effect<Batch, MalformedResponse> =>
+const isRefusal = (error: Excuse): error is BatchNotFound | NotAuthorized =>
+  error._tag === "BatchNotFound" || error._tag === "NotAuthorized"
+
+/** Whether a refusal ends a wait that the API has answered before: what the vendor says itself of the key, not of the job. */
+const isFinal = (error: Excuse): boolean =>
+  error._tag === "NotAuthorized" && (error.fromApi || error.reason === "InsufficientCredits")
+
+/** Notes an answer, and tells of a state that stays unknown. */
+const accept = (wait: Wait, batch: Batch): Effect.Effect<Batch> =>
   Effect.gen(function* () {
     const { reported, unknownInARow } = yield* Ref.get(wait.state)
     const unknown = isKnown(batch.status) ? 0 : unknownInARow + 1
-    const unheard = unknown > 0 && !reported.includes(batch.status)
+    const unheard = unknown >= wait.poll.unknownStatusLimit && !reported.includes(batch.status)
     const entry = { outcome: batch.status, resultCount: Option.some(batch.resultCount) }
     yield* note(wait, entry, (state) => ({
       ...state,
       polls: state.polls + 1,
+      step: Option.getOrElse(state.stepBefore, () => state.step) + 1,
+      stepBefore: Option.none(),
+      suspicion: ["", 0],
       unknownInARow: unknown,
       reported: unheard ? [...reported, batch.status] : reported,
       last: Option.some(batch),
@@ -206,18 +293,33 @@ const accept = (wait: Wait, batch: Batch): Effect.Effect<Batch, MalformedRespons
     }))
     yield* Metric.increment(Telemetry.polls)
     if (unheard) yield* wait.notify({ _tag: "UnknownStatus", status: batch.status })
-    if (unknown < wait.poll.unknownStatusLimit) return batch
-    const detail = `${unknown} answers in a row have an unknown status, the last one ${JSON.stringify(batch.status)}`
-    return yield* new MalformedResponse({ status: Option.none(), detail })
+    return batch
   })
 
-/** Notes a request that brought no answer. It is no poll, so the cadence does not grow by it. */
-const excuse = (wait: Wait, error: Excuse | undefined): Effect.Effect<void> =>
+/** How often in a row a failure must come that may be final, to be believed. */
+const believedAt = 3
+
+/** Notes a request that brought no answer; one that may be final ends the wait when it has come often enough. */
+const excuse = (wait: Wait, error: Excuse | undefined): Effect.Effect<void, WatchError> =>
   Effect.gen(function* () {
     const hint = Duration.min(askedBy(error), wait.poll.maxHint)
     const entry = { outcome: error?._tag ?? "Deadline", resultCount: Option.none() }
-    yield* note(wait, entry, (state) => ({ ...state, hint: Duration.toMillis(hint) }))
-    if (error !== undefined) yield* wait.notify({ _tag: "RequestFailed", error })
+    const { last, requests, suspicion } = yield* note(wait, entry, (state) => ({
+      ...state,
+      step: state.step + 1,
+      stepBefore: Option.orElseSome(state.stepBefore, () => state.step),
+      failedAt: [...state.failedAt, state.askedAt].slice(-mostFailures),
+      suspicion: [error?._tag ?? "", (state.suspicion[0] === error?._tag ? state.suspicion[1] : 0) + 1],
+      lastExcuse: Option.orElse(Option.fromNullable(error), () => state.lastExcuse),
+      hint: Duration.toMillis(hint)
+    }))
+    if (error === undefined) return
+    if (suspicion[1] >= believedAt) {
+      if (error._tag === "ApiUnavailable" && error.lasting && Option.isNone(last))
+        return yield* new ApiUnavailable({ ...error, attempts: requests })
+      if (isRefusal(error)) return yield* Effect.fail(error)
+    }
+    yield* wait.notify({ _tag: "RequestFailed", error })
   })
 
 const askedBy = (error: Excuse | undefined): Duration.Duration => {
@@ -234,32 +336,60 @@ const note = (
   entry: { readonly outcome: string; readonly resultCount: Option.Option<number> },
   change: (state: State) => State
 ): Effect.Effect<State> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+  Effect.flatMap(Monotonic.now, (now) =>
     Ref.updateAndGet(wait.state, (state) => ({
       ...change(state),
       transcript: [...state.transcript.slice(1 - transcriptLength), { at: now - wait.startedAt, ...entry }]
     }))
   )
 
-const timeout = (wait: Wait): Effect.Effect<never, WaitTimeout> =>
+const timeout = (wait: Wait): Effect.Effect<never, WaitTimeout | ApiUnavailable> =>
   Effect.gen(function* () {
-    const { last, polls, transcript } = yield* Ref.get(wait.state)
+    const { last, lastExcuse, polls, requests, transcript } = yield* Ref.get(wait.state)
+    const elapsed = Duration.millis((yield* Monotonic.now) - wait.startedAt)
+    if (Option.isNone(last)) return yield* unanswered({ requests, elapsed, lastExcuse })
+    const { entitiesFulfilled, entitiesRequested, resultCount, status } = last.value
     return yield* new WaitTimeout({
       batchId: wait.batchId,
-      lastStatus: Option.map(last, (batch) => batch.status),
-      counts: {
-        resultCount: Option.match(last, { onNone: () => 0, onSome: (batch) => batch.resultCount }),
-        entitiesRequested: Option.match(last, {
-          onNone: () => 0,
-          onSome: (batch) => batch.entitiesRequested
-        }),
-        entitiesFulfilled: Option.match(last, { onNone: () => 0, onSome: (batch) => batch.entitiesFulfilled })
-      },
-      elapsed: Duration.millis((yield* Clock.currentTimeMillis) - wait.startedAt),
+      lastStatus: Option.some(status),
+      counts: { resultCount, entitiesRequested, entitiesFulfilled },
+      elapsed,
       polls,
       transcript
     })
   })
+
+/** The failure of a wait in which the API gave no good answer: with the last reason that was more than the deadline. */
+export const unanswered = (wait: {
+  readonly requests: number
+  readonly elapsed: Duration.Duration
+  readonly lastExcuse: Option.Option<Excuse>
+}): ApiUnavailable => {
+  const { elapsed, requests: attempts } = wait
+  const waited = `no good answer in ${Math.ceil(Duration.toSeconds(elapsed))} s`
+  const server = { reason: "Server", status: Option.none<number>(), attempts } as const
+  if (Option.isNone(wait.lastExcuse))
+    return new ApiUnavailable({ ...server, reason: "Timeout", detail: waited })
+  const error = wait.lastExcuse.value
+  switch (error._tag) {
+    case "ApiUnavailable": {
+      const { detail, reason } = error
+      if (reason === "Timeout") return new ApiUnavailable({ ...error, attempts, detail: waited })
+      return new ApiUnavailable({ ...error, attempts, detail: `${waited}; the last time ${detail}` })
+    }
+    case "RateLimited": {
+      const detail = "each time it limited this account's requests (HTTP 429)"
+      return new ApiUnavailable({
+        ...server,
+        detail,
+        status: Option.some(429),
+        retryAfter: Option.some(error.retryAfter)
+      })
+    }
+    default:
+      return new ApiUnavailable({ ...server, detail: `${waited}; the last time ${error.message}` })
+  }
+}
 
 const completed = (batch: Batch): Effect.Effect<Batch, BatchFailed> =>
   batch.status === "failed" ? Effect.fail(batchFailed(batch)) : Effect.succeed(batch)

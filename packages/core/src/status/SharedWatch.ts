@@ -17,7 +17,7 @@ import { Context, Duration, Effect, Exit, Layer, Option, RcMap, type Scope, Stre
 import { type Batch, type BatchId, isTerminal } from "../model/Batch.js"
 import type { BatchClient } from "./BatchClient.js"
 import type { BatchConfig } from "../model/BatchConfig.js"
-import { type WatchError, WaitTimeout } from "../model/BatchError.js"
+import { type ApiUnavailable, type WatchError, WaitTimeout } from "../model/BatchError.js"
 import * as BatchPoll from "./BatchPoll.js"
 import * as Condition from "../disk/Condition.js"
 
@@ -27,7 +27,7 @@ export interface Service {
   readonly follow: (batchId: BatchId) => Stream.Stream<Batch, WatchError>
   /**
    * The job when it has ended, or as it was last seen when `patience` does, such as `Effect.sleep("1 minute")`;
-   * `WaitTimeout` if it was never seen. A job that has failed is an answer, too.
+   * `ApiUnavailable` if it was never seen. A job that has failed is an answer, too.
    */
   readonly wait: (batchId: BatchId, patience: Effect.Effect<void>) => Effect.Effect<Batch, WatchError>
   /** As `wait`, but a job that is still running is `WaitTimeout`. */
@@ -42,8 +42,9 @@ interface Watch {
   last: Option.Option<Batch>
   /** Grows with every answer. */
   polls: number
-  /** The tag of the last failed request since the last answer; empty if there was none. */
-  excuse: string
+  /** Failed requests so far, and the last of them since the last answer. */
+  failures: number
+  excuse: Option.Option<BatchPoll.Excuse>
   ended: Option.Option<Exit.Exit<void, WatchError>>
   readonly changed: Condition.Condition
 }
@@ -85,19 +86,28 @@ export const layer: Layer.Layer<SharedWatch, never, BatchClient | BatchConfig> =
 function begin(batchId: BatchId): Effect.Effect<Watch, never, BatchClient | BatchConfig | Scope.Scope> {
   return Effect.gen(function* () {
     const changed = yield* Condition.make
-    const watch: Watch = { last: Option.none(), polls: 0, excuse: "", ended: Option.none(), changed }
+    const watch: Watch = {
+      last: Option.none(),
+      polls: 0,
+      failures: 0,
+      excuse: Option.none(),
+      ended: Option.none(),
+      changed
+    }
     yield* BatchPoll.watch(batchId, {
       deadline: Duration.infinity,
       onNotice: (notice) =>
         Effect.sync(() => {
-          if (notice._tag === "RequestFailed") watch.excuse = notice.error._tag
+          if (notice._tag !== "RequestFailed") return
+          watch.failures += 1
+          watch.excuse = Option.some(notice.error)
         })
     }).pipe(
       Stream.runForEach((batch) =>
         Effect.suspend(() => {
           watch.last = Option.some(batch)
           watch.polls += 1
-          watch.excuse = ""
+          watch.excuse = Option.none()
           return changed.notify
         })
       ),
@@ -128,13 +138,27 @@ const news = (
     ? Option.some(Effect.succeedSome([last.value, polls]))
     : Option.map(ended, (exit) => Effect.as(exit, Option.none()))
 
-const timeout = (batchId: BatchId, { excuse, last, polls }: Watch, elapsed: Duration.Duration): WaitTimeout =>
-  new WaitTimeout({
+/** A wait that has lasted as long as it may: still running if the API ever said so, else not answered. */
+const timeout = (
+  batchId: BatchId,
+  { excuse, failures, last, polls }: Watch,
+  elapsed: Duration.Duration
+): WaitTimeout | ApiUnavailable => {
+  // A request that is under way counts, if none has failed so far.
+  if (Option.isNone(last)) {
+    return BatchPoll.unanswered({ requests: Math.max(1, failures), elapsed, lastExcuse: excuse })
+  }
+  const { entitiesFulfilled, entitiesRequested, resultCount, status } = last.value
+  return new WaitTimeout({
     batchId,
-    lastStatus: Option.map(last, ({ status }) => status),
-    counts: Option.getOrElse(last, () => ({ resultCount: 0, entitiesRequested: 0, entitiesFulfilled: 0 })),
+    lastStatus: Option.some(status),
+    counts: { resultCount, entitiesRequested, entitiesFulfilled },
     elapsed: Duration.millis(Math.round(Duration.toMillis(elapsed))),
     polls,
-    transcript:
-      excuse === "" ? [] : [{ at: Duration.toMillis(elapsed), outcome: excuse, resultCount: Option.none() }]
+    transcript: Option.toArray(excuse).map(({ _tag }) => ({
+      at: Duration.toMillis(elapsed),
+      outcome: _tag,
+      resultCount: Option.none()
+    }))
   })
+}

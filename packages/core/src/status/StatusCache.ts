@@ -1,6 +1,6 @@
 /**
  * Status calls that are shared, and their answers cached: identical calls that are under way are one call, and an
- * answer that cannot change any more is kept for as long as its links hold, or for good if it has none. Whoever goes
+ * answer that is final is kept for as long as its links hold. Whoever goes
  * away ends the call only if nobody else waits for it.
  *
  * @example
@@ -11,10 +11,11 @@
  *   Effect.flatMap(StatusCache.StatusCache, (cache) => cache.status(id)).pipe(Effect.provide(StatusCache.layer))
  */
 import { Clock, Context, Duration, Effect, Layer, Option, RcMap, Redacted, type Scope } from "effect"
-import { type Batch, type BatchId, isTerminal } from "../model/Batch.js"
-import { BatchClient } from "./BatchClient.js"
+import { type Batch, type BatchId, hasResultCount, isTerminal } from "../model/Batch.js"
+import { BatchClient, type StatusOptions } from "./BatchClient.js"
 import { BatchConfig, type Settings } from "../model/BatchConfig.js"
 import type { StatusError } from "../model/BatchError.js"
+import * as Monotonic from "../retry/Monotonic.js"
 import * as PresignedLink from "../model/PresignedLink.js"
 
 /** The status calls of one account, shared and cached. */
@@ -23,6 +24,8 @@ export interface Service {
   readonly kept: (batchId: BatchId) => Effect.Effect<Option.Option<Batch>>
   /** The kept answer, or the API's own. */
   readonly status: (batchId: BatchId) => Effect.Effect<Batch, StatusError>
+  /** Drops the kept answer, because what it promised is not there. */
+  readonly forget: (batchId: BatchId) => Effect.Effect<void>
   /** The calls of the API, for polling and fresh links: always asked now, but together, and the answer is kept. */
   readonly client: BatchClient["Type"]
 }
@@ -39,22 +42,24 @@ export const make: Effect.Effect<Service, never, BatchClient | BatchConfig | Sco
     const client = yield* BatchClient
     const { transfer } = yield* BatchConfig
     const answers = makeKept()
-    const calls = yield* RcMap.make({
-      lookup: (batchId: BatchId) =>
-        client
-          .status(batchId)
-          .pipe(
-            Effect.tap((batch) =>
-              Effect.map(Clock.currentTimeMillis, (now) =>
-                answers.put(batchId, batch, keptUntil(batch, transfer, now))
-              )
-            )
-          )
-    })
-    const ask = (batchId: BatchId) => Effect.scoped(RcMap.get(calls, batchId))
-    const kept = (batchId: BatchId) => Effect.map(Clock.currentTimeMillis, (now) => answers.get(batchId, now))
+    const keep = (batchId: BatchId) => (batch: Batch) =>
+      Effect.zipWith(Monotonic.now, Clock.currentTimeMillis, (now, date) =>
+        answers.put(batchId, batch, now + keptFor(batch, transfer, date))
+      )
+    const shared = (options?: StatusOptions) =>
+      RcMap.make({
+        lookup: (batchId: BatchId) => Effect.tap(client.status(batchId, options), keep(batchId))
+      })
+    const calls = yield* shared()
+    const polls = yield* shared({ once: true })
+    const ask = (batchId: BatchId, options?: StatusOptions) =>
+      Effect.flatMap(RcMap.has(calls, batchId), (isUnderWay) =>
+        Effect.scoped(RcMap.get(options?.once === true && !isUnderWay ? polls : calls, batchId))
+      )
+    const kept = (batchId: BatchId) => Effect.map(Monotonic.now, (now) => answers.get(batchId, now))
     return {
       kept,
+      forget: (batchId) => Effect.sync(() => answers.remove(batchId)),
       status: (batchId) =>
         Effect.flatMap(kept(batchId), Option.match({ onNone: () => ask(batchId), onSome: Effect.succeed })),
       client: { ...client, status: ask }
@@ -68,28 +73,31 @@ export const layer: Layer.Layer<StatusCache, never, BatchClient | BatchConfig> =
   make
 )
 
-/** How long a link that does not say when it ends is taken to hold, in milliseconds. */
+/** How long an answer without an end of its own is kept, in milliseconds: a failed job, an empty result, such a link. */
 const unspoken = Duration.toMillis("1 minute")
 
 /**
- * Until when an answer may be given again, in epoch milliseconds: a running job's not at all, links until shortly
- * before the first of them ends.
+ * For how long an answer may be given again, in milliseconds: a running job's not at all, nor a completed one's that has
+ * rows and no links yet; links until shortly before the first of them ends. `now` is the date in epoch milliseconds.
  */
-export const keptUntil = (batch: Batch, transfer: Settings["transfer"], now: number): number => {
-  if (!isTerminal(batch.status)) return now
+export const keptFor = (batch: Batch, transfer: Settings["transfer"], now: number): number => {
+  if (!isTerminal(batch.status)) return 0
+  if (batch.status === "failed") return unspoken
   const links = [...Option.toArray(batch.downloadUrl), ...batch.downloadUrls]
   const ends = links.map((link) =>
     Option.match(PresignedLink.expiry(new URL(Redacted.value(link))), {
-      onNone: () => now + unspoken,
-      onSome: (end) => end - PresignedLink.margin(transfer.refreshBefore, end - now)
+      onNone: () => unspoken,
+      onSome: (end) => end - now - PresignedLink.margin(transfer.refreshBefore, end - now)
     })
   )
-  return Math.min(Number.POSITIVE_INFINITY, ...ends)
+  if (links.length === 0) return batch.resultCount > 0 || !hasResultCount(batch) ? 0 : unspoken
+  return Math.max(0, Math.min(...ends))
 }
 
 interface Kept {
   readonly get: (batchId: BatchId, now: number) => Option.Option<Batch>
   readonly put: (batchId: BatchId, batch: Batch, until: number) => void
+  readonly remove: (batchId: BatchId) => void
 }
 
 /** Answers by their id, the one that was used last at the end; the first ones go when there are too many. */
@@ -99,11 +107,12 @@ const makeKept = (): Kept => {
     { readonly batch: Batch; readonly until: number; readonly weight: number }
   >()
   let weight = 0
-  const remove = (batchId: BatchId) => {
+  const remove = (batchId: BatchId): void => {
     weight -= entries.get(batchId)?.weight ?? 0
     entries.delete(batchId)
   }
   return {
+    remove,
     get: (batchId, now) => {
       const entry = entries.get(batchId)
       if (entry === undefined) return Option.none()

@@ -15,6 +15,7 @@
 import type { HttpClientResponse } from "@effect/platform"
 import { type Duration, Effect, Option, Predicate, type Scope, Stream } from "effect"
 import * as Buffers from "../disk/Buffers.js"
+import * as Monotonic from "../retry/Monotonic.js"
 
 /** Why no block came: nothing arrived for too long, or the connection failed. */
 export type BlockFailure = { readonly _tag: "Stalled" } | { readonly _tag: "Broken"; readonly cause: unknown }
@@ -71,10 +72,10 @@ export const make = (
     }
 
     const gather = async (): Promise<void> => {
-      const until = clock.unsafeCurrentTimeMillis() + patience
+      const until = Monotonic.unsafeNow(clock) + patience
       take()
       // An iterator of Effect does not answer a question after its end.
-      while (!ended && length < block.length && (length === 0 || clock.unsafeCurrentTimeMillis() < until)) {
+      while (!ended && length < block.length && (length === 0 || Monotonic.unsafeNow(clock) < until)) {
         const next = await chunks.next()
         // A read that has timed out goes on by itself; what it brings then is nobody's any more.
         if (next.done === true) ended = true

@@ -17,6 +17,7 @@ import { Clock, Effect, Metric, Option, Redacted, Ref } from "effect"
 import type { Batch, BatchId } from "../model/Batch.js"
 import type { BatchClient } from "../status/BatchClient.js"
 import type { Settings } from "../model/BatchConfig.js"
+import * as Monotonic from "../retry/Monotonic.js"
 import { ResultsUnavailable, type StatusError } from "../model/BatchError.js"
 import * as PresignedLink from "../model/PresignedLink.js"
 import * as Telemetry from "../model/Telemetry.js"
@@ -84,9 +85,10 @@ export const make = (
 ): Effect.Effect<Links> =>
   Effect.gen(function* () {
     const { settings } = options
-    const now = Clock.currentTimeMillis
+    const { now } = Monotonic
     const current = yield* Ref.make<Generation>({ number: 0, batch, obtainedAt: yield* now })
-    const clockLead = yield* Ref.make(0)
+    // How far the storage's clock is ahead of the monotonic one: until it has told its date, it is taken to be ours.
+    const clockLead = yield* Ref.make((yield* Clock.currentTimeMillis) - (yield* now))
     const turn = yield* Effect.makeSemaphore(1)
 
     /** An answer without links, which is older than the one that had them, changes nothing about them. */

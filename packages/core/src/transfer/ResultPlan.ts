@@ -7,7 +7,7 @@
  * const names = (batch: Batch.Batch) => ResultPlan.make(batch, { parts: true })
  */
 import { Either, Option } from "effect"
-import type { Batch } from "../model/Batch.js"
+import { type Batch, hasResultCount } from "../model/Batch.js"
 import { type BatchFailed, batchFailed, BatchNotCompleted, ResultsUnavailable } from "../model/BatchError.js"
 import type { Target } from "./ResultLinks.js"
 
@@ -38,6 +38,11 @@ export const make = (
   if (batch.status === "failed") return Either.left(batchFailed(batch))
   if (batch.status !== "completed")
     return Either.left(new BatchNotCompleted({ batchId, status: batch.status }))
+  if (!hasResultCount(batch)) {
+    const detail =
+      "it is completed, but says no result_count that can be read, so nothing proves its rows to be all"
+    return Either.left(new ResultsUnavailable({ reason: "NoLink", batchId, detail }))
+  }
   if (batch.resultCount === 0) return Either.right({ source: "none", files: [] })
   if (options.parts && batch.downloadUrls.length === 0) {
     const detail = "it lists no part files; the merged file can be had without asking for parts"

@@ -6,6 +6,20 @@ import { batch, batchId, job } from "../Script.js"
 
 const decode = Schema.decodeUnknownEither(Batch.FromJson)
 
+const names = [
+  "entity",
+  "action",
+  "identifier_count",
+  "result_count",
+  "entities_requested",
+  "entities_fulfilled",
+  "created_at",
+  "completed_at",
+  "error_message",
+  "download_url",
+  "download_urls"
+]
+
 describe("BatchId", () => {
   const parse = Schema.decodeUnknownEither(Batch.BatchId)
 
@@ -85,19 +99,6 @@ describe("FromJson", () => {
     ["null", null],
     ["blank", ""]
   ])("takes %s fields for empty ones", (how, value) => {
-    const names = [
-      "identifier_count",
-      "result_count",
-      "entities_requested",
-      "entities_fulfilled",
-      "entity",
-      "action",
-      "created_at",
-      "completed_at",
-      "error_message",
-      "download_url",
-      "download_urls"
-    ]
     const empty = how === "absent" ? {} : Object.fromEntries(names.map((name) => [name, value]))
     const read = Either.getOrThrow(decode({ batch_id: batchId, status: "pending", ...empty }))
     expect(read).toMatchObject({
@@ -150,23 +151,64 @@ describe("FromJson", () => {
     ["a batch_id that is no UUID", { batch_id: "7" }],
     ["no status", { status: undefined }],
     ["an empty status", { status: "" }],
-    ["a status that is no text", { status: 3 }],
-    ["a negative count", { result_count: -1 }],
-    ["a count that is no whole number", { result_count: 1.5 }],
-    ["a count that is no number", { entities_requested: "many" }],
-    ["a link that is no URL", { download_url: "soon" }],
-    ["links that are no list", { download_urls: "https://bucket.test/a" }]
+    ["a status that is no text", { status: 3 }]
   ])("refuses %s", (_, fields) => {
     expect(Either.isLeft(decode({ ...job(), ...fields }))).toBe(true)
   })
 
-  it.each([[undefined], [null], ["7"]])(
-    "refuses a completed job with the result_count %s",
-    (result_count) => {
-      const refused = decode({ ...job({ status: "completed" }), result_count })
-      expect(String(refused)).toContain("Expected a completed job to have a result_count")
+  it.each([
+    [{ result_count: "3" }, { resultCount: 3 }, []],
+    [{ result_count: " 12 " }, { resultCount: 12 }, []],
+    [{ result_count: "3.0" }, { resultCount: 3 }, []],
+    [{ result_count: -1 }, { resultCount: 0 }, ["result_count"]],
+    [{ entities_requested: 1.5 }, { entitiesRequested: 0 }, ["entities_requested"]],
+    [{ entities_fulfilled: "many" }, { entitiesFulfilled: 0 }, ["entities_fulfilled"]],
+    [{ identifier_count: {} }, { identifierCount: 0 }, ["identifier_count"]],
+    [{ result_count: 1e300 }, { resultCount: 0 }, ["result_count"]],
+    [{ entity: 7, action: [] }, { entity: "", action: "" }, ["entity", "action"]],
+    [{ error_message: { message: "out of names" } }, { errorMessage: Option.some("out of names") }, []],
+    [{ error_message: { code: 7 } }, { errorMessage: Option.some('{"code":7}') }, []],
+    [{ error_message: 7 }, { errorMessage: Option.none() }, ["error_message"]],
+    [{ created_at: 1762000000 }, { createdAt: Option.none() }, ["created_at"]],
+    [{ completed_at: "soon" }, { completedAt: Option.none() }, ["completed_at"]],
+    [{ download_url: "soon" }, { downloadUrl: Option.none() }, ["download_url"]],
+    [{ download_url: {} }, { downloadUrl: Option.none() }, ["download_url"]],
+    [{ download_urls: [null] }, { downloadUrls: [] }, ["download_urls"]],
+    [{ download_urls: "https://bucket.test/a" }, { downloadUrls: [] }, ["download_urls"]]
+  ])("reads of %j what can be read, and names the rest", (fields, expected, odd) => {
+    const read = batch(fields)
+    expect(read).toMatchObject(expected)
+    expect(Batch.unreadable(read)).toEqual(odd)
+    expect(Redacted.value(read.raw)).toEqual({ ...job(), ...fields })
+  })
+
+  it("takes a list of links with gaps for no list where the merged file has a link, else for what it is", () => {
+    const part = "https://bucket.test/part-000"
+    const download_url = "https://bucket.test/all"
+    expect(batch({ download_url, download_urls: [part, null] }).downloadUrls).toEqual([])
+    expect(batch({ download_urls: [part, null] }).downloadUrls.map((url) => Redacted.value(url))).toEqual([
+      part
+    ])
+  })
+
+  it.prop(
+    "never fails on a known field, whatever stands there, if batch_id and status can be read",
+    [fc.constantFrom(...names), fc.jsonValue()],
+    ([name, value]) => {
+      const read = Either.getOrThrow(decode({ batch_id: batchId, status: "completed", [name]: value }))
+      expect(read).toMatchObject({ batchId, status: "completed" })
     }
   )
+
+  it.each([
+    [undefined, false],
+    [null, false],
+    ["many", false],
+    ["7", true],
+    [0, true]
+  ])("knows whether a job has said its result_count: %s, %s", (result_count, known) => {
+    expect(Batch.hasResultCount(batch({ status: "completed", result_count }))).toBe(known)
+  })
 
   it.each([[[]], ["{}"], [null], [7]])("refuses %j, which is no object", (json) => {
     expect(Either.isLeft(decode(json))).toBe(true)

@@ -44,7 +44,6 @@ it.effect("counts requests by outcome, retries and polls", () =>
       "batch_api_requests_total outcome=network": 1,
       "batch_api_requests_total outcome=200": 2,
       "batch_api_requests_total outcome=timeout": 1,
-      "batch_retries_total of=api": 3,
       batch_polls_total: 2
     })
   })

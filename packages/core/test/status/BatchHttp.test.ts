@@ -1,6 +1,6 @@
 import { HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, FastCheck as fc, Layer, Redacted, Tracer } from "effect"
+import { Effect, Exit, FastCheck as fc, Layer, Option, Redacted, Tracer } from "effect"
 import * as BatchConfig from "../../src/model/BatchConfig.js"
 import { NotAuthorized } from "../../src/model/BatchError.js"
 import * as BatchHttp from "../../src/status/BatchHttp.js"
@@ -131,37 +131,56 @@ describe("explain", () => {
     ["ENETUNREACH", "the network cannot be reached (ENETUNREACH)", true],
     ["EPROTO", "the TLS handshake failed (EPROTO)", true],
     ["UND_ERR_SOCKET", "the connection failed (UND_ERR_SOCKET)", true],
-    ["CERT_HAS_EXPIRED", "the connection failed (CERT_HAS_EXPIRED)", false],
-    ["DEPTH_ZERO_SELF_SIGNED_CERT", "the connection failed (DEPTH_ZERO_SELF_SIGNED_CERT)", false],
-    ["SELF_SIGNED_CERT_IN_CHAIN", "the connection failed (SELF_SIGNED_CERT_IN_CHAIN)", false],
-    ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "the connection failed (UNABLE_TO_VERIFY_LEAF_SIGNATURE)", false],
-    ["ERR_TLS_CERT_ALTNAME_INVALID", "the connection failed (ERR_TLS_CERT_ALTNAME_INVALID)", false],
+    ["CERT_HAS_EXPIRED", "its certificate has expired (CERT_HAS_EXPIRED)", false],
+    ["DEPTH_ZERO_SELF_SIGNED_CERT", "its certificate is not trusted (DEPTH_ZERO_SELF_SIGNED_CERT)", false],
+    ["SELF_SIGNED_CERT_IN_CHAIN", "its certificate is not trusted (SELF_SIGNED_CERT_IN_CHAIN)", false],
+    [
+      "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+      "its certificate is not trusted (UNABLE_TO_VERIFY_LEAF_SIGNATURE)",
+      false
+    ],
+    [
+      "ERR_TLS_CERT_ALTNAME_INVALID",
+      "its certificate is for another host (ERR_TLS_CERT_ALTNAME_INVALID)",
+      false
+    ],
     ["HPE_INVALID_CONSTANT", "the peer does not speak HTTP (HPE_INVALID_CONSTANT)", false]
   ])("%s is %j; retryable: %s", (code, reason, retryable) => {
     const explained = { detail: `bucket.test: ${reason}`, retryable }
-    expect(BatchHttp.explain(failed(systemError(code)))).toEqual(explained)
-    expect(BatchHttp.explain(failed(new Error("fetch failed", { cause: systemError(code) })))).toEqual(
+    expect(BatchHttp.explain(failed(systemError(code)))).toMatchObject(explained)
+    expect(BatchHttp.explain(failed(new Error("fetch failed", { cause: systemError(code) })))).toMatchObject(
       explained
     )
+  })
+
+  it("tells of a proxy as of itself, never as of the host", () => {
+    const refused = BatchHttp.explain(
+      failed(systemError("EPROXYREFUSED", "the proxy p.test:3128 answered HTTP 407"))
+    )
+    expect(refused).toMatchObject({ detail: "the proxy p.test:3128 answered HTTP 407", lasting: true })
+    const passing = BatchHttp.explain(
+      failed(systemError("EPROXYREFUSED", "the proxy p.test:3128 answered HTTP 503"))
+    )
+    expect(passing).toMatchObject({ lasting: false, remedy: Option.none() })
   })
 
   it("takes an unusable URL for final, and does not show it", () => {
     const request = HttpClientRequest.get("https://bucket.test:99999/a?sig=5ec2e7")
     const error = new HttpClientError.RequestError({ request, reason: "InvalidUrl" })
-    expect(BatchHttp.explain(error)).toEqual({ detail: "the URL cannot be used", retryable: false })
+    expect(BatchHttp.explain(error)).toMatchObject({ detail: "the URL cannot be used", retryable: false })
   })
 
   it("bears a cause that is its own cause", () => {
     const loop = new Error("round and round")
     loop.cause = loop
-    expect(BatchHttp.explain(failed(loop))).toEqual({
+    expect(BatchHttp.explain(failed(loop))).toMatchObject({
       detail: "bucket.test: round and round",
       retryable: true
     })
   })
 
   it.each([[undefined], [null], ["text"], [{ code: 7 }]])("bears the cause %j", (cause) => {
-    expect(BatchHttp.explain(failed(cause))).toEqual({
+    expect(BatchHttp.explain(failed(cause))).toMatchObject({
       detail: "bucket.test: the connection failed",
       retryable: true
     })

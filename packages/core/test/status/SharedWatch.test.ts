@@ -106,20 +106,23 @@ describe("SharedWatch", () => {
     }
   )
 
-  it.effect("a job that was never seen is a timeout that says why", () => {
-    const script = Script.script([{ status: 503 }])
-    return withWatch(script, ({ wait }) =>
-      Effect.gen(function* () {
-        const waiting = yield* Effect.fork(Effect.flip(wait(Script.batchId, Effect.sleep("2 minutes"))))
-        yield* Script.advance("2 minutes")
-        expect(yield* Fiber.join(waiting)).toMatchObject({
-          _tag: "WaitTimeout",
-          lastStatus: Option.none(),
-          transcript: [{ at: 120_000, outcome: "ApiUnavailable" }]
+  it.effect(
+    "a job that was never seen is not called running: the API is unavailable, with the reason and the number of requests",
+    () => {
+      const script = Script.script([{ status: 503 }])
+      return withWatch(script, ({ wait }) =>
+        Effect.gen(function* () {
+          const waiting = yield* Effect.fork(Effect.flip(wait(Script.batchId, Effect.sleep("2 minutes"))))
+          yield* Script.advance("2 minutes")
+          expect(yield* Fiber.join(waiting)).toMatchObject({
+            _tag: "ApiUnavailable",
+            detail: "no good answer in 120 s; the last time it answered HTTP 503",
+            attempts: script.seen.length
+          })
         })
-      })
-    )
-  })
+      )
+    }
+  )
 
   it.effect(
     "where only the end will do, a job that is still running is a timeout with all that is known",

@@ -64,8 +64,13 @@ describe("StatusCache", () => {
 
   for (const [name, steps, kept] of [
     ["a running job is asked for every time", [{}], "0 millis"],
-    ["a job that has failed is asked for once", [{ body: Script.job({ status: "failed" }) }], "300 days"],
-    ["a completed job without links is asked for once", [done()], "300 days"],
+    [
+      "a job that has failed is kept for a minute",
+      [{ body: Script.job({ status: "failed" }) }],
+      "59 seconds"
+    ],
+    ["a completed job with rows and no links is asked for every time", [done()], "0 millis"],
+    ["an empty result is kept for a minute", [done({ result_count: 0 })], "59 seconds"],
     [
       "links are kept until 5 minutes before they end",
       [done({ download_url: signed(86_400) })],
@@ -118,6 +123,33 @@ describe("StatusCache", () => {
         expect(script.seen).toHaveLength(2)
         yield* Script.advance("20 hours")
         expect(yield* status(Script.batchId)).toBe(fresh)
+        expect(script.seen).toHaveLength(2)
+      })
+    )
+  })
+
+  it.effect("an answer that was dropped is asked for again", () => {
+    const script = Script.script([done({ download_url: signed(86_400) })])
+    return withCache(script, ({ forget, status }) =>
+      Effect.gen(function* () {
+        yield* status(Script.batchId)
+        yield* forget(Script.batchId)
+        yield* status(Script.batchId)
+        expect(script.seen).toHaveLength(2)
+      })
+    )
+  })
+
+  it.effect("a poll asks once, and joins a call that is under way", () => {
+    const script = Script.script([{ status: 503 }, { after: "1 second" }])
+    return withCache(script, ({ client, status }) =>
+      Effect.gen(function* () {
+        yield* Effect.flip(client.status(Script.batchId, { once: true }))
+        expect(script.seen).toHaveLength(1)
+        const both = [status(Script.batchId), client.status(Script.batchId, { once: true })]
+        const asked = yield* Effect.fork(Effect.all(both, { concurrency: 2 }))
+        yield* Script.advance("1 second")
+        yield* Fiber.join(asked)
         expect(script.seen).toHaveLength(2)
       })
     )
