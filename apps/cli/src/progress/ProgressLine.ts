@@ -2,6 +2,7 @@
  * Progress as text: the live line of a terminal, and the lines of a log.
  */
 import { isTerminal } from "@org/batch-core/Batch"
+import type * as BatchPoll from "@org/batch-core/BatchPoll"
 import type { Event } from "@org/batch-core/Retrieval"
 import { Duration } from "effect"
 import { bytes, count, duration, plural } from "../terminal/Humanize.js"
@@ -131,7 +132,7 @@ export const notice = (job: Job, event: Event): string | undefined => {
   switch (event._tag) {
     case "Notice":
       return event.notice._tag === "RequestFailed"
-        ? `${job.id} still waiting: ${event.notice.error.message.replaceAll(job.id, "it")}`
+        ? `${job.id} still waiting: ${reasonOf(job, event.notice.error)}`
         : `${job.id} has the unknown status ${JSON.stringify(event.notice.status)}, taken for a running one`
     case "Planned":
       return event.source === "none" ? `${job.id} the result is empty: 0 rows, nothing to fetch` : undefined
@@ -176,3 +177,9 @@ export const heartbeat = (jobs: ReadonlyArray<Job>, now: number): string => {
     ? `${job.id} ${amount(job)}, ${plural(job.records, "row")}${speed === undefined ? "" : `, ${bytes(speed)}/s`}`
     : `${job.id} ${state(job)} after ${duration(now - job.startedAt)}`
 }
+
+/** Why a request brought no answer; the line begins with the batch id, so it is not named again. */
+const reasonOf = ({ id }: Job, error: BatchPoll.Excuse): string =>
+  error._tag === "BatchNotFound"
+    ? "the API answered HTTP 404, which may be a stray answer"
+    : error.message.replaceAll(id, "it")
