@@ -19,7 +19,10 @@ describe("isRetryableStatus", () => {
     const retryable = Array.from({ length: 600 }, (_, status) => status).filter(RetryPolicy.isRetryableStatus)
     const ofServers = Array.from({ length: 100 }, (_, index) => 500 + index)
     expect(retryable).toEqual([
-      ...[204, 408, 425, 429],
+      204,
+      408,
+      425,
+      429,
       ...ofServers.filter((status) => status !== 501 && status !== 505)
     ])
   })
