@@ -30,5 +30,5 @@ const ways = (bytes: Uint8Array, encoding: string): ReadonlyArray<Inflate> => {
   return encoding.includes("deflate") ? [inflateSync, inflateRawSync] : []
 }
 
-/** What JSON, a page, a byte order mark or a word begins with. */
-const isText = (first: number): boolean => first === 0xef || /^[\s{[<"\w]$/u.test(String.fromCodePoint(first))
+/** What JSON, a page or a byte order mark begins with. */
+const isText = (first: number): boolean => first === 0xef || /^[\s{[<"]$/u.test(String.fromCodePoint(first))
