@@ -114,23 +114,19 @@ export const judge = (
     const location = headers["location"]
     return location === undefined ? FileResponse.Broken({ detail }) : FileResponse.Redirect({ location })
   }
-  if (isPassing(status) || code === "SlowDown" || code === "RequestTimeout") {
+  if (status === 204) return FileResponse.Broken({ detail: `${detail}: an answer without a body` })
+  if (RetryPolicy.isRetryableStatus(status) || code === "SlowDown" || code === "RequestTimeout") {
     return FileResponse.Busy({ status, detail, hint: RetryPolicy.retryAfter(status, headers, asked.now) })
   }
   if (code === "ExpiredToken" || (status === 403 && /expired|<Expires>/iu.test(answer.body))) {
     return FileResponse.Expired({ detail })
   }
-  if (status === 204) return FileResponse.Broken({ detail: `${detail}: an answer without a body` })
   if (status === 403 || status === 404 || status === 410) {
     return FileResponse.Missing({ detail, isAbsent: status === 404 || code === "NoSuchKey" })
   }
   if (asked.isConditional && (status === 400 || status === 501)) return FileResponse.Unconditional({ detail })
   return FileResponse.Refused({ status, detail, isLink: status === 400 || status === 401 })
 }
-
-/** Open to the statuses of edges and proxies: of the 5xx, only 501 and 505 say something about the request. */
-const isPassing = (status: number): boolean =>
-  RetryPolicy.isRetryableStatus(status) || (status >= 500 && status !== 501 && status !== 505)
 
 /** 412. Some hosts give it for their own ETag, as others do for a header that they do not know. */
 const unmet = (headers: Headers.Headers, asked: Asked): FileResponse => {
