@@ -40,6 +40,7 @@ export interface Lines {
 }
 
 const lineFeed = 0x0a
+const space = 0x20
 
 const byteOrderMark = Uint8Array.from([0xef, 0xbb, 0xbf])
 
@@ -66,7 +67,8 @@ export const make = (): Lines => {
   const count = (chunk: Uint8Array): Uint8Array => {
     let from = 0
     for (let at = chunk.indexOf(lineFeed); at !== -1; at = chunk.indexOf(lineFeed, at + 1)) {
-      if (isBlankSoFar && isBlank(chunk, from, at)) blankLines += 1
+      // A record begins with a byte beyond the space, so one look at it decides for nearly every line.
+      if (isBlankSoFar && (chunk[from] ?? 0) <= space && isBlank(chunk, from, at)) blankLines += 1
       lineFeeds += 1
       from = at + 1
       isBlankSoFar = true
