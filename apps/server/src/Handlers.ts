@@ -121,7 +121,7 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
         forBatch(request, ({ cache, watches }, id) =>
           Effect.gen(function* () {
             const lastId = request.request.headers["last-event-id"]
-            const known = yield* cache.kept(id)
+            const known = wantsFresh(request.request) ? Option.none() : yield* cache.kept(id)
             const batches = Option.match(known, { onNone: () => watches.follow(id), onSome: Stream.succeed })
             return yield* told(Events.respond(batches, { lastId, cut: (yield* Shutdown).started }))
           })

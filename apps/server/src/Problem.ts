@@ -4,7 +4,7 @@
  */
 import { HttpApiSchema, HttpServerResponse } from "@effect/platform"
 import { toJson } from "@org/batch-core/Batch"
-import { BatchError, RateLimited } from "@org/batch-core/BatchError"
+import { ApiUnavailable, BatchError, RateLimited } from "@org/batch-core/BatchError"
 import { maskText } from "@org/batch-core/Masking"
 import { Data, Duration, Option, ParseResult, Schema } from "effect"
 
@@ -131,10 +131,19 @@ const retryAfterOf = (error: BatchError): Duration.Duration | undefined => {
 /** The longest pause that callers are told: a server that asks for more may have slipped. */
 const longestPause = Duration.hours(1)
 
-const bounded = (error: BatchError): BatchError =>
-  error._tag === "RateLimited" && Duration.greaterThan(error.retryAfter, longestPause)
-    ? new RateLimited({ ...error, retryAfter: longestPause })
-    : error
+const bounded = (error: BatchError): BatchError => {
+  switch (error._tag) {
+    case "RateLimited":
+      return new RateLimited({ ...error, retryAfter: Duration.min(error.retryAfter, longestPause) })
+    case "ApiUnavailable":
+      return new ApiUnavailable({
+        ...error,
+        retryAfter: Option.map(error.retryAfter, Duration.min(longestPause))
+      })
+    default:
+      return error
+  }
+}
 
 /** The problem that an error of the core is to a caller. */
 export const fromError = (failure: BatchError): Problem => {

@@ -64,6 +64,8 @@ export const run = (
   options: Options = {}
 ): void => {
   const gracePeriod = options.deadline ?? deadline
+  // The reader of the log may go, for instance when it is rotated; the service goes on without it.
+  for (const stream of [target.stdout, target.stderr]) stream.on("error", () => {})
   const signalled = Signals.watch(target, {
     gracePeriod,
     onOverdue: (signal) => {

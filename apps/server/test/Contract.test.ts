@@ -5,7 +5,7 @@ import { fullFormats } from "ajv-formats/dist/formats.js"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import { Effect, Schema } from "effect"
 import { type Answer, json } from "./Caller.js"
-import { nobody, over, Service, layer as service, under } from "./Service.js"
+import { nobody, over, Service, layer as service, small, under } from "./Service.js"
 
 layer(service(), { excludeTestServices: true })("the contract", (it) => {
   it.effect("the document is OpenAPI 3.1 to a tool of somebody else's, every reference included", () =>
@@ -81,7 +81,7 @@ layer(service(), { excludeTestServices: true })("the contract", (it) => {
         expect(answer.status).toBe(status === 500 ? 502 : status)
         expect([status, validate(place("/batch", answer), json(answer))]).toEqual([status, []])
       }
-    }).pipe(Effect.provide(service()))
+    }).pipe(Effect.provide(service({ env: small })))
   )
 
   it.effect("the lines of the results and the texts of the rest have the types it gives them", () =>

@@ -171,7 +171,9 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}/events", 
         const id = yield* sandbox.createJob({ stuck: true })
         const stream = yield* open(`/batch/${id}/events`)
         yield* stream.until(/event: status/u)
-        const rule = { on: { server: "api" }, times: 2, do: { respond: { status: 401 } } } as const
+        // In the API's own shape; one that has not got it is believed only when it comes again.
+        const refusal = { status: 401, body: JSON.stringify({ message: "Invalid API key" }) }
+        const rule = { on: { server: "api" }, times: 2, do: { respond: refusal } } as const
         const answer = yield* under(
           sandbox,
           [rule],

@@ -118,4 +118,22 @@ describe("Problem", () => {
     ).toBe("30")
     expect(after(new BatchError.BatchNotFound({ batchId }))).toBeUndefined()
   })
+
+  it("never says to come again later than in an hour", () => {
+    const hours = Duration.hours(5)
+    const failures = [
+      new BatchError.RateLimited({ retryAfter: hours, attempts: 1 }),
+      new BatchError.ApiUnavailable({
+        reason: "Server",
+        status: Option.some(503),
+        attempts: 4,
+        detail,
+        retryAfter: Option.some(hours)
+      })
+    ]
+    for (const error of failures) {
+      expect(Problem.toResponse(Problem.fromError(error)).headers["retry-after"]).toBe("3600")
+      expect(bodyOf(error), "in seconds or milliseconds").not.toContain("18000")
+    }
+  })
 })

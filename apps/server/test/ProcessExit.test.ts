@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as ProcessExit from "../src/ProcessExit.js"
 import * as Shutdown from "../src/Shutdown.js"
-import { json } from "./Caller.js"
+import { json, problem } from "./Caller.js"
 import { eventually, launch, over, start, temporary } from "./Service.js"
 
 const lines = (text: string): ReadonlyArray<string> => text.split("\n").filter((line) => line !== "")
@@ -86,7 +86,9 @@ describe("a service that is told to end", () => {
       yield* kill("SIGTERM")
 
       expect(json(yield* waiting)).toMatchObject({ batch_id: stuck, status: "processing" })
-      expect((yield* results).status).toBe(504)
+      const sentAway = yield* results
+      expect(problem(sentAway)).toMatchObject({ status: 503, type: "Draining" })
+      expect(sentAway.headers["retry-after"]).toBe("5")
       const followed = yield* events.whole
       expect(followed.body.toString()).not.toContain("event: end")
       expect(followed.broken).toBeUndefined()
@@ -98,8 +100,29 @@ describe("a service that is told to end", () => {
       const { code, stderr, stdout } = yield* Effect.timeout(outcome, "20 seconds")
       expect([code, stderr]).toEqual([143, ""])
       expect(lines(stdout).filter((line) => line.includes(`"level":"error"`))).toEqual([
-        expect.stringContaining("504")
+        expect.stringContaining("503")
       ])
+    })
+  )
+
+  it.scopedLive("sends away who waits for a job of which nothing has been heard: 503 with Retry-After", () =>
+    Effect.gen(function* () {
+      const { calls, get, kill, outcome, sandbox } = yield* start()
+      const id = yield* sandbox.createJob({ stuck: true })
+      yield* sandbox.script({ on: { server: "api", path: id }, do: { hang: true } })
+      const waiting = yield* Effect.forEach(["wait?timeout=10m", "results?wait=10m"], (path) =>
+        Effect.fork(get(`/batch/${id}/${path}`))
+      )
+      yield* eventually(calls(id), ({ length }) => length > 0)
+      // Its connection is later than theirs, and so is its answer.
+      yield* get("/health")
+      yield* kill("SIGTERM")
+      for (const fiber of waiting) {
+        const answer = yield* fiber
+        expect(problem(answer)).toMatchObject({ status: 503, type: "Draining" })
+        expect(answer.headers["retry-after"]).toBe("5")
+      }
+      expect((yield* Effect.timeout(outcome, "20 seconds")).code).toBe(143)
     })
   )
 
@@ -114,6 +137,29 @@ describe("a service that is told to end", () => {
       yield* kill("SIGTERM")
       expect((yield* Effect.timeout(outcome, "20 seconds")).code).toBe(143)
       expect((yield* stream.whole).broken).toBeDefined()
+    })
+  )
+})
+
+describe("a service whose log is no longer read", () => {
+  it.scopedLive("goes on, and ends as it is told", () =>
+    Effect.gen(function* () {
+      const { code, get, kill, sandbox, unread } = yield* start()
+      const id = yield* sandbox.createJob(over)
+      yield* unread
+      for (const path of [
+        `/batch/${id}`,
+        `/batch/${id}/results`,
+        "/health",
+        "/batch/42",
+        `/batch/${id}/wait`
+      ]) {
+        expect([path, (yield* get(path)).status]).toEqual([path, path === "/batch/42" ? 400 : 200])
+        // What went wrong in writing a line comes to light a moment after it.
+        yield* Effect.sleep("50 millis")
+      }
+      yield* kill("SIGTERM")
+      expect(yield* Effect.timeout(code, "20 seconds")).toBe(143)
     })
   )
 })

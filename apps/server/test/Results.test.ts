@@ -92,6 +92,30 @@ layer(service({ env: results }), { excludeTestServices: true })("GET /batch/{bat
     )
   }
 
+  for (const [reason, spec, faults] of [
+    ["NoLink", { downloadUrl: false, downloadUrls: false }, []],
+    ["Missing", {}, [storage({ respond: { status: 404 } }, 1, 50)]],
+    ["RowCount", { resultCount: 21 }, []]
+  ] as const) {
+    it.effect(`that are not what was promised (${reason}) end what is kept: the API is asked again`, () =>
+      Effect.gen(function* () {
+        const { calls, get, logs, sandbox } = yield* Service
+        const id = yield* sandbox.createJob({ ...over, ...spec })
+        const asked = Effect.map(calls(id), ({ length }) => length)
+        yield* get(`/batch/${id}`)
+        yield* sandbox.script(...faults)
+        yield* get(`/batch/${id}/results`)
+        yield* eventually(logs, (all) =>
+          all.some(({ path, error }) => path === `/batch/${id}/results` && String(error).includes("Results"))
+        )
+        yield* sandbox.clearFaults
+        const before = yield* asked
+        yield* get(`/batch/${id}`)
+        expect(yield* asked).toBe(before + 1)
+      })
+    )
+  }
+
   it.effect("406 when nothing that is accepted can be had, before anything is asked for", () =>
     Effect.gen(function* () {
       const { calls, get, sandbox } = yield* Service

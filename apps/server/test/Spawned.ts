@@ -18,6 +18,8 @@ export interface Spawned {
   readonly printed: Effect.Effect<string>
   /** What the pattern's first group matches, once it does; dies if the process ends before. */
   readonly until: (pattern: RegExp) => Effect.Effect<string>
+  /** Closes both for good, so that whatever else it prints fails with EPIPE. */
+  readonly unread: Effect.Effect<void>
   readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
   /** Its exit code, when it has ended. */
   readonly code: Effect.Effect<number | null>
@@ -61,6 +63,10 @@ export const spawned = (
     const outcome = Effect.promise(() => closed)
     return {
       printed: Effect.sync(() => text),
+      unread: Effect.sync(() => {
+        child.stdout.destroy()
+        child.stderr.destroy()
+      }),
       kill: (signal) => Effect.sync(() => void child.kill(signal)),
       code: Effect.map(outcome, ({ code }) => code),
       outcome,

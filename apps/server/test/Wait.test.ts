@@ -53,7 +53,7 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}/wait", (i
     })
   )
 
-  it.effect("504 if nothing at all was heard of the job until then", () =>
+  it.effect("502 if nothing at all was heard of the job until then", () =>
     Effect.gen(function* () {
       const { get, sandbox } = yield* Service
       const id = yield* sandbox.createJob({ stuck: true })
@@ -62,7 +62,11 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}/wait", (i
         [{ on: { server: "api", path: id }, do: { hang: true } }],
         get(`/batch/${id}/wait?timeout=300ms`)
       )
-      expect(problem(answer)).toMatchObject({ status: 504, type: "WaitTimeout", metadata: { batchId: id } })
+      expect(problem(answer)).toMatchObject({
+        status: 502,
+        type: "ApiUnavailable",
+        metadata: { attempts: 1, reason: "Timeout" }
+      })
     })
   )
 
