@@ -56,7 +56,12 @@ it.scopedLive(
       expect(objects(stdout).map(({ batch_id }) => batch_id)).toEqual([unknown, ...ids])
       expect(objects(stdout)[0]).toEqual({
         batch_id: unknown,
-        error: { type: "BatchNotFound", message: expect.stringContaining(unknown), batchId: unknown }
+        error: {
+          type: "BatchNotFound",
+          message: expect.stringContaining(unknown),
+          batchId: unknown,
+          detail: expect.stringContaining("not found")
+        }
       })
       expect(stderr).toContain("next   batchctl list")
       expect((yield* sandbox.requests).length).toBe(4)
