@@ -16,8 +16,6 @@ export interface RowCount {
   readonly push: (bytes: Uint8Array) => void
   /** How many rows there were so far. A last one without a line end counts. */
   readonly rows: () => number
-  /** Whether the last row has no line end. */
-  readonly isUnterminated: () => boolean
 }
 
 const lineFeed = 0x0a
@@ -37,7 +35,6 @@ export const ofTable = (): RowCount => {
       }
       if (bytes.length > 0) isBegun = isQuoted || bytes.at(-1) !== lineFeed
     },
-    rows: () => Math.max(0, lineEnds + (isBegun ? 1 : 0) - 1),
-    isUnterminated: () => isBegun
+    rows: () => Math.max(0, lineEnds + (isBegun ? 1 : 0) - 1)
   }
 }
