@@ -1,6 +1,8 @@
-import { describe, expect, it } from "@effect/vitest"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { build, type BuildFailure, type Message, type Metafile } from "esbuild"
-import { readFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { createContext, runInContext } from "node:vm"
@@ -9,6 +11,16 @@ const root = fileURLToPath(new URL("..", import.meta.url))
 const manifest: {
   readonly publishConfig: { readonly exports: Readonly<Record<string, { readonly default?: string }>> }
 } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+
+/** The package as it is packed. */
+const folder = realpathSync(mkdtempSync(join(tmpdir(), "batch-core-browser-")))
+
+beforeAll(() => {
+  execFileSync("pnpm", ["pack", "--pack-destination", folder], { cwd: root })
+  execFileSync("tar", ["-xzf", join(folder, readdirSync(folder)[0] ?? ""), "-C", folder])
+}, 600_000)
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** What needs Node: whatever inflates, hashes or is on a disk. The README names the same modules. */
 const ofNode = ["Gunzip", "ResultStream", "Retrieval", "Verification"]
@@ -23,11 +35,12 @@ const modules = new Map(
 /** What other people's bundles prove every day; the last test has them in its own. */
 const others = ["effect", "@effect/platform"]
 
-/** Bundles code for a browser, from the built package, as an application's bundler would. */
+/** Bundles code for a browser, from the packed package, as an application's bundler would. */
 const bundle = (contents: string, external: Array<string> = []) =>
   build({
-    absWorkingDir: root,
-    stdin: { contents, resolveDir: root },
+    absWorkingDir: join(folder, "package"),
+    nodePaths: [join(root, "node_modules")],
+    stdin: { contents, resolveDir: join(folder, "package") },
     bundle: true,
     external,
     platform: "browser",
@@ -93,12 +106,12 @@ describe("in a bundle for a browser", () => {
 const reached = async (file: string): Promise<Metafile> =>
   (
     await build({
-      absWorkingDir: root,
+      absWorkingDir: join(folder, "package"),
+      conditions: ["browser"],
       entryPoints: [file],
       bundle: true,
       external: others,
       platform: "node",
-      mainFields: ["browser", "module", "main"],
       format: "esm",
       metafile: true,
       write: false,

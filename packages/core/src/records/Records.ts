@@ -11,12 +11,12 @@
  * const companies = <E, R>(inflated: Stream.Stream<Uint8Array, E, R>) =>
  *   Records.schemaFromBytes(inflated, Company).pipe(Stream.mapEffect((company) => company))
  */
+import { isUtf8 } from "#utf8"
 import { Chunk, Effect, Either, ParseResult, Predicate, Schema, Stream } from "effect"
 import { BatchConfig } from "../model/BatchConfig.js"
 import { RecordInvalid } from "../model/BatchError.js"
 import type { JsonObject } from "../model/Masking.js"
 import * as Lines from "../proof/Lines.js"
-import { isUtf8 } from "./Utf8.js"
 
 /** One record: any JSON object. Integers beyond 2⁵³ − 1 have lost their last digits, as they do in JavaScript. */
 export type Record = JsonObject

@@ -1,5 +1,5 @@
 /**
- * Whether bytes are UTF-8. Bundles for browsers have `Utf8Browser` in its place (`browser` of package.json), which is
+ * Whether bytes are UTF-8. Bundles for browsers have `Utf8Browser` in its place (`imports` of package.json), which is
  * slower by far.
  *
  * @example

@@ -1,6 +1,6 @@
 /**
  * How an answer may have been compressed on the way, so that a client that does not inflate gets at its text.
- * Bundles for browsers have `InflationBrowser` in its place (`browser` of package.json).
+ * Bundles for browsers have `InflationBrowser` in its place (`imports` of package.json).
  *
  * @example
  * import * as Inflation from "./Inflation.js"

@@ -7,9 +7,9 @@
  *
  * const text = (bytes: Uint8Array) => ResponseText.decode(bytes, Headers.empty, 1_000_000)
  */
+import * as Inflation from "#inflation"
 import type { Headers } from "@effect/platform"
 import { Option } from "effect"
-import * as Inflation from "./Inflation.js"
 
 /** Decodes a body. What cannot be inflated, or inflates to more than `maxBytes`, is decoded as it is. */
 export const decode = (bytes: Uint8Array, headers: Headers.Headers, maxBytes: number): string => {
