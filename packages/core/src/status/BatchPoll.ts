@@ -41,6 +41,7 @@ import {
   WaitTimeout,
   type WatchError
 } from "../model/BatchError.js"
+import * as DurationText from "../model/DurationText.js"
 import * as Telemetry from "../model/Telemetry.js"
 import * as Monotonic from "../retry/Monotonic.js"
 
@@ -366,7 +367,7 @@ export const unanswered = (wait: {
   readonly lastExcuse: Option.Option<Excuse>
 }): ApiUnavailable => {
   const { elapsed, requests: attempts } = wait
-  const waited = `no good answer in ${Math.ceil(Duration.toSeconds(elapsed))} s`
+  const waited = `no good answer in ${DurationText.format(elapsed)}`
   const server = { reason: "Server", status: Option.none<number>(), attempts } as const
   if (Option.isNone(wait.lastExcuse))
     return new ApiUnavailable({ ...server, reason: "Timeout", detail: waited })
