@@ -18,11 +18,11 @@ it.scopedLive("never answered: 6 with the last reason and the number of requests
     const { run, sandbox } = yield* world()
     const id = yield* sandbox.createJob({ stuck: true })
     yield* sandbox.script(
-      { on: { server: "api" }, times: 3, do: { respond: { status: 502 } } },
-      { on: { server: "api" }, times: 2, do: { garbage: {} } },
+      { on: { server: "api" }, times: 1, do: { respond: { status: 502 } } },
+      { on: { server: "api" }, times: 1, do: { garbage: {} } },
       forever({ respond: { status: 503 } })
     )
-    const { code, stderr, stdout } = yield* run(["wait", id, "--timeout", "4s", "--json"])
+    const { code, stderr, stdout } = yield* run(["wait", id, "--timeout", "10s", "--json"])
     const asked = (yield* sandbox.requests).length
     expect(code).toBe(6)
     expect(objects(stdout)).toMatchObject([
@@ -51,7 +51,7 @@ it.scopedLive("5 and `still running` need one good answer, however much fails be
     const { run, sandbox } = yield* world()
     const id = yield* sandbox.createJob({ stuck: true })
     yield* sandbox.script(forever({ respond: { status: 502 } }, 2))
-    const { code, stderr, stdout } = yield* run(["wait", id, "--timeout", "3s", "--json"])
+    const { code, stderr, stdout } = yield* run(["wait", id, "--timeout", "8s", "--json"])
     expect(code).toBe(5)
     expect(objects(stdout)).toMatchObject([
       { batch_id: id, error: { type: "WaitTimeout", lastStatus: expect.stringMatching(/./u), polls: 1 } }
