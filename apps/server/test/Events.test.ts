@@ -143,9 +143,9 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}/events", 
       const stream = yield* open(`/batch/${id}/events`)
       yield* stream.until(/event: status/u)
       const rules = [
-        { on: { server: "api" }, times: 9, do: { respond: { status: 503 } } },
-        { on: { server: "api" }, times: 3, do: { cut: { afterBytes: 9, by: "reset" } } },
-        { on: { server: "api" }, times: 5, do: { respond: { status: 429 } } }
+        { on: { server: "api" }, times: 3, do: { respond: { status: 503 } } },
+        { on: { server: "api" }, times: 2, do: { cut: { afterBytes: 9, by: "reset" } } },
+        { on: { server: "api" }, times: 3, do: { respond: { status: 429 } } }
       ] as const
       const { body, broken } = yield* under(
         sandbox,
