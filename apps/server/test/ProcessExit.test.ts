@@ -1,14 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Exit, type Scope } from "effect"
-import { build } from "esbuild"
+import { Duration, Effect, Exit } from "effect"
 import { readFileSync } from "node:fs"
 import { createServer } from "node:net"
-import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as ProcessExit from "../src/ProcessExit.js"
 import * as Shutdown from "../src/Shutdown.js"
 import { problem } from "./Caller.js"
-import { eventually, launch, over, start, temporary } from "./Service.js"
+import { eventually, impatient, launch, over, start } from "./Service.js"
 
 const lines = (text: string): ReadonlyArray<string> => text.split("\n").filter((line) => line !== "")
 
@@ -171,7 +168,7 @@ describe("a service whose grace is over", { timeout: 120_000 }, () => {
   it.scopedLive("cuts off whoever does not read, and ends", () =>
     Effect.gen(function* () {
       const env = { GRACE: "500", DEADLINE: "100000" }
-      const { kill, open, outcome, sandbox } = yield* start({ env, program: yield* stubborn })
+      const { kill, open, outcome, sandbox } = yield* start({ env, program: yield* impatient })
       const id = yield* sandbox.createJob({ ...over, records: 10_000 })
       const stream = yield* open(`/batch/${id}/results`)
       yield* stream.atLeast(1)
@@ -188,7 +185,7 @@ describe("a service whose grace is over", { timeout: 120_000 }, () => {
   ] as const)("ends whatever still hangs: %s, %d", ([signal, code]) =>
     Effect.gen(function* () {
       const env = { GRACE: "200", DEADLINE: "700", STUCK: "1" }
-      const { kill, open, outcome, sandbox } = yield* start({ env, program: yield* stubborn })
+      const { kill, open, outcome, sandbox } = yield* start({ env, program: yield* impatient })
       const id = yield* sandbox.createJob({ ...over, records: 10_000 })
       const stream = yield* open(`/batch/${id}/results`)
       yield* stream.atLeast(1)
@@ -207,26 +204,4 @@ describe("a service whose grace is over", { timeout: 120_000 }, () => {
     expect(Duration.toSeconds(ProcessExit.deadline)).toBe(32)
     expect(Number(seconds)).toBeGreaterThan(32)
   })
-})
-
-// ----------------------------------------------------------------------------------------------------------------
-
-/** The bundled program of `Stubborn.ts`. */
-const stubborn: Effect.Effect<string, never, Scope.Scope> = Effect.gen(function* () {
-  const outfile = join(yield* temporary, "stubborn.js")
-  yield* Effect.promise(() =>
-    build({
-      entryPoints: [fileURLToPath(new URL("Stubborn.ts", import.meta.url))],
-      outfile,
-      bundle: true,
-      platform: "node",
-      format: "esm",
-      banner: {
-        js: `import { createRequire as createRequire_ } from "node:module"; const require = createRequire_(import.meta.url);`
-      },
-      define: { BATCH_SERVER_VERSION: JSON.stringify("0.0.0") },
-      logLevel: "warning"
-    })
-  )
-  return outfile
 })
