@@ -55,71 +55,74 @@ describe.each(["packages/core", "packages/node", "packages/sandbox"])(
   "%s/README.md",
   { timeout: 600_000 },
   (path) => {
-    it.each(["npm", "pnpm"])(
+    it.concurrent.each(["npm", "pnpm"])(
       "its %s line installs what its example needs, in an empty folder",
       async (manager) => {
         const readme = await readFile(join(repository, path, "README.md"), "utf8")
         const home = await emptyFolder()
         await shell(lineOf(readme, manager), home)
-        const example = exampleOf(readme)
-        for (const format of ["esm", "cjs"] as const) {
-          const file = format === "esm" ? "example.mjs" : "example.cjs"
-          await mkdir(join(home, format))
-          await build({
-            stdin: { contents: example, resolveDir: home, loader: "ts" },
-            bundle: true,
-            packages: "external",
-            platform: "node",
-            format,
-            outfile: join(home, format, file)
-          })
-          expect(await run("node", [file], join(home, format)), file).toContain(
-            path === "packages/sandbox" ? "200" : `${rows} rows`
-          )
-        }
+        const said = expect.stringContaining(path === "packages/sandbox" ? "200" : `${rows} rows`)
+        expect(await outputs(exampleOf(readme), home)).toEqual([said, said])
       }
     )
   }
 )
 
-describe("apps/cli/README.md", { timeout: 600_000 }, () => {
-  it.each(["npm", "pnpm"])("its %s line installs a command that works as printed", async (manager) => {
-    const readme = await readFile(join(repository, "apps/cli/README.md"), "utf8")
-    const home = await globalFolder()
-    await shell(lineOf(readme, manager), home.path, home.environment)
-    const [command = ""] = /^batchctl get <batch-id>$/mu.exec(readme) ?? []
-    await shell(command.replace("<batch-id>", batchId), home.path, home.environment)
-    const verified = await shell(`gzip -dc ${batchId}.jsonl.gz | wc -l`, home.path, home.environment)
-    expect(verified.trim()).toBe(String(rows))
+describe("README.md", { timeout: 600_000 }, () => {
+  it("its npm line for the library installs what its example needs", async () => {
+    const document = await readFile(join(repository, "README.md"), "utf8")
+    const [line = ""] = /^npm install (?!--global).*$/mu.exec(document) ?? []
+    const home = await emptyFolder()
+    await shell(line, home)
+    const said = expect.stringContaining(`${rows} rows`)
+    expect(await outputs(exampleOf(document), home)).toEqual([said, said])
   })
 })
 
-describe("apps/server/README.md", { timeout: 600_000 }, () => {
-  it.each(["npm", "pnpm"])("its %s line installs a service that works as printed", async (manager) => {
-    const readme = await readFile(join(repository, "apps/server/README.md"), "utf8")
-    const home = await globalFolder()
-    await shell(lineOf(readme, manager), home.path, home.environment)
-    const [command = ""] = /^batch-server$/mu.exec(readme) ?? []
-    const service = spawn(command, {
-      cwd: home.path,
-      env: { ...home.environment, PORT: "0" },
-      stdio: ["ignore", "pipe", "inherit"]
-    })
-    try {
-      const url = await new Promise<string>((resolve, reject) => {
-        service.stdout.setEncoding("utf8").on("data", (text: string) => {
-          const [, found] = /listening on (http:\/\/[\d.]+:\d+)/u.exec(text) ?? []
-          if (found !== undefined) resolve(found)
-        })
-        service.on("close", () => reject(new Error("it did not start")))
-        service.on("error", reject)
-      })
-      const results = await (await fetch(`${url}/batch/${batchId}/results?wait=10m`)).text()
-      expect(results.trimEnd().split("\n")).toHaveLength(rows)
-    } finally {
-      service.kill("SIGKILL")
+describe("apps/cli/README.md", { timeout: 600_000 }, () => {
+  it.concurrent.each(["npm", "pnpm"])(
+    "its %s line installs a command that works as printed",
+    async (manager) => {
+      const readme = await readFile(join(repository, "apps/cli/README.md"), "utf8")
+      const home = await globalFolder()
+      await shell(lineOf(readme, manager), home.path, home.environment)
+      const [command = ""] = /^batchctl get <batch-id>$/mu.exec(readme) ?? []
+      await shell(command.replace("<batch-id>", batchId), home.path, home.environment)
+      const verified = await shell(`gzip -dc ${batchId}.jsonl.gz | wc -l`, home.path, home.environment)
+      expect(verified.trim()).toBe(String(rows))
     }
-  })
+  )
+})
+
+describe("apps/server/README.md", { timeout: 600_000 }, () => {
+  it.concurrent.each(["npm", "pnpm"])(
+    "its %s line installs a service that works as printed",
+    async (manager) => {
+      const readme = await readFile(join(repository, "apps/server/README.md"), "utf8")
+      const home = await globalFolder()
+      await shell(lineOf(readme, manager), home.path, home.environment)
+      const [command = ""] = /^batch-server$/mu.exec(readme) ?? []
+      const service = spawn(command, {
+        cwd: home.path,
+        env: { ...home.environment, PORT: "0" },
+        stdio: ["ignore", "pipe", "inherit"]
+      })
+      try {
+        const url = await new Promise<string>((resolve, reject) => {
+          service.stdout.setEncoding("utf8").on("data", (text: string) => {
+            const [, found] = /listening on (http:\/\/[\d.]+:\d+)/u.exec(text) ?? []
+            if (found !== undefined) resolve(found)
+          })
+          service.on("close", () => reject(new Error("it did not start")))
+          service.on("error", reject)
+        })
+        const results = await (await fetch(`${url}/batch/${batchId}/results?wait=10m`)).text()
+        expect(results.trimEnd().split("\n")).toHaveLength(rows)
+      } finally {
+        service.kill("SIGKILL")
+      }
+    }
+  )
 })
 
 /** The first line of a README that installs with this manager, without its comment. */
@@ -132,6 +135,27 @@ const lineOf = (readme: string, manager: string): string => {
 /** The first example of a README. */
 const exampleOf = (readme: string): string =>
   /^```ts\n(.*?)^```$/msu.exec(readme)?.[1] ?? "throw new Error('none')"
+
+/** What an example prints as an ES module, and as what a bundler makes of it for CommonJS. */
+const outputs = async (example: string, home: string): Promise<ReadonlyArray<string>> => {
+  const printed: Array<string> = []
+  for (const [format, file] of [
+    ["esm", "example.mjs"],
+    ["cjs", "example.cjs"]
+  ] as const) {
+    await mkdir(join(home, format))
+    await build({
+      stdin: { contents: example, resolveDir: home, loader: "ts" },
+      bundle: true,
+      packages: "external",
+      platform: "node",
+      format,
+      outfile: join(home, format, file)
+    })
+    printed.push(await run("node", [file], join(home, format)))
+  }
+  return printed
+}
 
 let folders = 0
 
