@@ -135,7 +135,7 @@ it.scopedLive("a line beyond the limit is one only for csv, which names the vari
     expect((yield* run(["verify", "a.jsonl"], { env })).code).toBe(0)
     const table = yield* run(["get", id, "-o", "a.csv"], { env })
     expect(table.code).toBe(7)
-    expect(table.stderr).toContain("it is longer than 1024 bytes (BATCH_TRANSFER_MAX_LINE_BYTES)")
+    expect(table.stderr).toContain("it is longer than 1,024 bytes (BATCH_TRANSFER_MAX_LINE_BYTES)")
   })
 )
 
