@@ -3,7 +3,7 @@
  */
 import { Args, Command, Options } from "@effect/cli"
 import * as Format from "@org/batch-core/Format"
-import { Receipt } from "@org/batch-core/Receipt"
+import * as Receipt from "@org/batch-core/Receipt"
 import type * as Verification from "@org/batch-core/Verification"
 import { Effect, Option, Schema } from "effect"
 import { AlreadyReported } from "../failure/CliError.js"
@@ -37,7 +37,7 @@ interface Request {
 }
 
 const text = ({ receipt, ...found }: Verification.Verification): ReadonlyArray<string> => [
-  `file       ${found.file}`,
+  `file       ${found.file}${receipt === undefined ? "" : parts(receipt)}`,
   `rows       ${count(found.records)}`,
   `bytes      ${count(found.bytes)} (${bytes(found.bytes)})`,
   `sha256     ${found.sha256}`,
@@ -53,11 +53,17 @@ const text = ({ receipt, ...found }: Verification.Verification): ReadonlyArray<s
       ])
 ]
 
+const parts = (receipt: Receipt.Receipt): string => {
+  const files = Receipt.namesOf(receipt).length
+  return files === 0 ? "" : `, ${plural(files, "part file")}`
+}
+
 const isTable = (file: string): boolean => Option.contains(Format.ofName(file), "csv")
 
 const json = ({ receipt, ...found }: Verification.Verification) =>
   Effect.gen(function* () {
-    const encoded = receipt === undefined ? null : yield* Effect.orDie(Schema.encode(Receipt)(receipt))
+    const encoded =
+      receipt === undefined ? null : yield* Effect.orDie(Schema.encode(Receipt.Receipt)(receipt))
     yield* (yield* Stdout).json({ ...found, receipt: encoded })
   })
 

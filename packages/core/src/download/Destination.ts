@@ -81,25 +81,23 @@ type Needs = FileSystem.FileSystem | Path.Path
 /** What can be said of a destination while nothing is known of the job but its id. */
 export interface Outlook extends Pick<Request, "output" | "parts" | "replace"> {
   readonly batchId: BatchId
-  /** Whether a receipt is to be written. */
-  readonly receipt: boolean
 }
 
 /**
  * Refuses a destination that could not be written in the end, before anything is asked for: one that exists (unless it
- * may be replaced) or is no plain file, in a folder where no file can be made, or whose receipt would take the place of
- * another batch's.
+ * may be replaced) or is no plain file, in a folder where no file can be made, or beside which another batch's receipt
+ * lies.
  */
 export const check = (outlook: Outlook): Effect.Effect<void, StorageError, Needs> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
+    yield* Storage.checkFolder(outlook.parts ? outlook.output : path.dirname(outlook.output))
     // A crash may have come between publication and clearing up: that is seen when the job is known.
     if (!(yield* hasJournal(outlook))) {
       const targets = outlook.parts ? yield* partsOf(outlook) : [outlook.output]
       yield* Effect.forEach(targets, (target) => Storage.checkDestination(target, outlook), { discard: true })
     }
-    yield* Storage.checkFolder(outlook.parts ? outlook.output : path.dirname(outlook.output))
-    if (outlook.receipt && !outlook.replace) yield* checkReceipt(outlook)
+    if (!outlook.replace) yield* checkReceipt(outlook)
   })
 
 /** Whether a run that did not come to its end has left a journal here. */

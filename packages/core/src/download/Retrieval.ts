@@ -151,8 +151,7 @@ const requestOf = ({ force, output, parts }: DownloadOptions) => ({
 
 const outlookOf = (batchId: BatchId, options: DownloadOptions): Destination.Outlook => ({
   ...requestOf(options),
-  batchId,
-  receipt: options.receipt ?? false
+  batchId
 })
 
 const deliver = (
@@ -178,9 +177,9 @@ const deliver = (
     yield* emit({ _tag: "Planned", batch, source: way.plan.source, files: way.plan.files.length })
     const receipt =
       way.plan.source === "none" ? yield* deliverNothing(run, way) : yield* deliverRows(run, way)
-    if (options.receipt === true) {
-      yield* Receipt.write(Receipt.placeOf({ ...receipt, parts: options.parts ?? false }), receipt)
-    }
+    const place = Receipt.placeOf({ ...receipt, parts: options.parts ?? false })
+    // A receipt that is there is of what has been replaced now.
+    if (options.receipt === true || (yield* Receipt.exists(place))) yield* Receipt.write(place, receipt)
     return receipt
   })
 

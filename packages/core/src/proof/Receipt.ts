@@ -134,13 +134,17 @@ export const write = (
     yield* Storage.replaceFile(path, `${text}\n`)
   })
 
+/** Whether there is something at the path of a receipt. */
+export const exists = (path: string): Effect.Effect<boolean, StorageError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => Effect.mapError(fs.exists(path), storageErrorAt(path)))
+
 /** The receipt at a path, if there is one. What is none, or cannot be read, is a `StorageError`, not an absence. */
 export const read = (
   path: string
 ): Effect.Effect<Option.Option<Receipt>, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    if (!(yield* Effect.mapError(fs.exists(path), storageErrorAt(path)))) return Option.none()
+    if (!(yield* exists(path))) return Option.none()
     const text = yield* Effect.mapError(fs.readFileString(path), storageErrorAt(path))
     return yield* Schema.decode(Json)(text).pipe(
       Effect.asSome,

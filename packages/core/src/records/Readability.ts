@@ -24,7 +24,7 @@ export interface Reader {
 
 type Options = Pick<Records.FramerOptions, "maxLineBytes">
 
-const cut = "it has no line end, as where a file was cut off"
+const cut = "has no line end: the file is cut off there"
 
 /** A reader of JSON lines, each of which must be an object. The last one needs no line feed, if it is whole. */
 export const ofLines = (options: Options): Reader =>
@@ -32,7 +32,7 @@ export const ofLines = (options: Options): Reader =>
     read: (line) => Either.map(Records.decode(line), () => 1),
     last: (line) =>
       Either.mapBoth(Records.decode(line), {
-        onLeft: (error) => new RecordInvalid({ ...error, detail: `${error.detail}, and ${cut}` }),
+        onLeft: (error) => new RecordInvalid({ ...error, detail: `${error.detail} and ${cut}` }),
         onRight: () => 1
       })
   })
@@ -54,7 +54,7 @@ export const ofTable = (options: Options): Reader => {
               Records.invalid(line, `it has ${plural(cells, "cell")} where the header has ${count(width)}`)
             )
       }),
-    last: (line) => Either.left(Records.invalid(line, cut))
+    last: (line) => Either.left(Records.invalid(line, `it ${cut}`))
   })
 }
 
