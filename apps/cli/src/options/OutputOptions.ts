@@ -27,7 +27,7 @@ export const options = {
   ),
   columns: Options.text("columns").pipe(
     Options.withDescription(
-      "The columns of csv and their order, as id,data.name, with a backslash before a comma or a dot in a name. Default: those of all rows, in the order of their appearance."
+      "The columns of csv and their order, as internal_id,data.basic_info.name, with a backslash before a comma or a dot in a name. Default: those of all rows, in the order of their appearance."
     ),
     Options.optional
   ),
