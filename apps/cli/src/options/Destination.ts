@@ -73,7 +73,7 @@ export const resolve = (request: Request, present: Present): Either.Either<Desti
 const noteOf = (file: string | undefined): string | undefined =>
   file === undefined || /\.gz$/iu.test(file) || Option.isSome(Format.ofName(file))
     ? undefined
-    : `${file} will hold jsonl.gz, the bytes as delivered, since its name says no format (--format jsonl or csv for another)`
+    : `${file} names no format, so it gets jsonl.gz, as delivered (see --format)`
 
 const inFolder = (folder: string, name: string): string => `${folder.replace(/\/+$/u, "") || ""}/${name}`
 

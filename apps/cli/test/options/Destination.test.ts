@@ -73,7 +73,9 @@ describe("one batch", () => {
   ])("%j goes to %s", (flags, to) => expect(resolve(flags)).toBe(to))
 
   it.each(["rows", "rows.txt", "rows.bak"])("%s says no format, so what will be in it is told", (o) =>
-    expect(resolve({ o })).toContain(`jsonl.gz ${o} note: ${o} will hold jsonl.gz, the bytes as delivered`)
+    expect(resolve({ o })).toContain(
+      `jsonl.gz ${o} note: ${o} names no format, so it gets jsonl.gz, as delivered`
+    )
   )
 
   it("a folder that exists needs no slash", () =>

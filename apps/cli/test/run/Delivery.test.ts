@@ -157,7 +157,9 @@ it.scopedLive("-oFILE is -o FILE; a name that says no format is told what it wil
     const id = yield* sandbox.createJob({ ...over, records: 3 })
     const glued = yield* run(["get", id, "-orows.txt"])
     expect(glued.code).toBe(0)
-    expect(glued.stderr).toContain("note: rows.txt will hold jsonl.gz, the bytes as delivered")
+    expect(glued.stderr).toContain(
+      "note: rows.txt names no format, so it gets jsonl.gz, as delivered (see --format)"
+    )
     expect([...readFileSync(join(folder, "rows.txt")).subarray(0, 2)]).toEqual([0x1f, 0x8b])
     const taken = yield* run(["get", id, "-orows.txt"])
     expect(taken.stderr).toContain(`batchctl get ${id} -o rows.txt --force\n`)
