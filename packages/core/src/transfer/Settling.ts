@@ -76,7 +76,7 @@ export const links = (
       const detail = `it announces ${plural(latest.resultCount, "row")}, but no link to them yet`
       yield* options.onPause({ cause: "NoLink", detail, delay: delay.value })
       yield* Effect.sleep(delay.value)
-      latest = yield* options.client.status(batch.batchId)
+      latest = yield* options.client.status(batch.batchId, { known: latest })
     }
     return latest
   })
