@@ -12,7 +12,7 @@ import * as Report from "../failure/Report.js"
 import * as BatchIds from "../options/BatchIds.js"
 import * as Settings from "../settings/Settings.js"
 import { bytes, count, plural } from "../terminal/Humanize.js"
-import { Stdout } from "../terminal/Stdout.js"
+import { Stdout, type StdoutError } from "../terminal/Stdout.js"
 
 const options = {
   files: Args.text({ name: "file" }).pipe(
@@ -60,40 +60,51 @@ const parts = (receipt: Receipt.Receipt): string => {
 
 const isTable = (file: string): boolean => Option.contains(Format.ofName(file), "csv")
 
-const json = ({ receipt, ...found }: Verification.Verification) =>
+const json = (
+  { receipt, ...found }: Verification.Verification,
+  stdout: Stdout["Type"]
+): Effect.Effect<void, StdoutError> =>
   Effect.gen(function* () {
     const encoded =
       receipt === undefined ? null : yield* Effect.orDie(Schema.encode(Receipt.Receipt)(receipt))
-    yield* (yield* Stdout).json({ ...found, receipt: encoded })
+    yield* stdout.json({ ...found, receipt: encoded })
+  })
+
+type Print = (found: Verification.Verification) => Effect.Effect<void, StdoutError>
+
+/** Prints results in the order they come: as JSON, or as blocks with a blank line between them. */
+const printer = ({ json: asJson, quiet }: Omit<Request, "files">, stdout: Stdout["Type"]): Print => {
+  let blocks = 0
+  return (found) => {
+    if (asJson) return json(found, stdout)
+    if (quiet) return Effect.void
+    blocks += 1
+    return stdout.line([...(blocks > 1 ? [""] : []), ...text(found)].join("\n"))
+  }
+}
+
+/** Checks all results at a path, prints what was found of each, and gives the exit code of each. */
+const checkAll = (file: string, print: Print) =>
+  Effect.gen(function* () {
+    const { check, find } = yield* Effect.promise(() => import("@org/batch-core/Verification"))
+    const checkOne = (one: Verification.Delivered) =>
+      Effect.matchEffect(check(one), {
+        onFailure: (error) => Report.failure(error, one),
+        onSuccess: (found) => Effect.as(print(found), ExitCode.ok)
+      })
+    return yield* Effect.matchEffect(find(file), {
+      onFailure: (error) => Effect.map(Report.failure(error, { file }), (code) => [code]),
+      onSuccess: (all) => Effect.forEach(all, checkOne)
+    })
   })
 
 const run = Effect.fn("VerifyCommand.run")(function* ({ files, ...how }: Request) {
   const flag = files.find((file) => file.startsWith("-"))
   if (flag !== undefined) return yield* BatchIds.unknownFlag(flag)
-  const { check, find } = yield* Effect.promise(() => import("@org/batch-core/Verification"))
-  const stdout = yield* Stdout
-  let blocks = 0
-  const print = (found: Verification.Verification) => {
-    if (how.json) return json(found)
-    if (how.quiet) return Effect.void
-    blocks += 1
-    return stdout.line([...(blocks > 1 ? [""] : []), ...text(found)].join("\n"))
-  }
-  const checkOne = (one: Verification.Delivered) =>
-    check(one).pipe(
-      Effect.matchEffect({
-        onFailure: (error) => Report.failure(error, one),
-        onSuccess: (found) => Effect.as(print(found), ExitCode.ok)
-      })
-    )
-  const checkAll = (file: string) =>
-    find(file).pipe(
-      Effect.matchEffect({
-        onFailure: (error) => Effect.map(Report.failure(error, { file }), (code) => [code]),
-        onSuccess: (all) => Effect.forEach(all, checkOne)
-      })
-    )
-  const codes = yield* Effect.provide(Effect.forEach(files, checkAll), Settings.layer)
+  const print = printer(how, yield* Stdout)
+  const codes = yield* Effect.forEach(files, (file) => checkAll(file, print)).pipe(
+    Effect.provide(Settings.layer)
+  )
   const exitCode = codes.flat().find((code) => code !== ExitCode.ok)
   if (exitCode !== undefined) return yield* new AlreadyReported({ exitCode })
 })

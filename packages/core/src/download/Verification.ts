@@ -50,7 +50,7 @@ export const verify = Effect.fn("Verification.verify")(function* (
 })
 
 /**
- * The results at a path: a file, or in a folder those that its receipts tell of, and what else is a result by its name.
+ * The results at a path: a file, or what a receipt is of, or in a folder those that its receipts tell of, and what else is a result by its name.
  * Fails with `StorageError` where there are none.
  */
 export const find = Effect.fn("Verification.find")(function* (
@@ -59,8 +59,12 @@ export const find = Effect.fn("Verification.find")(function* (
   const fs = yield* FileSystem.FileSystem
   const { type } = yield* Effect.mapError(fs.stat(path), storageErrorAt(path))
   if (type === "Directory") return yield* inFolder(path)
-  const receipt = yield* Receipt.read(Receipt.pathOf(path))
-  return [{ file: path, paths: [path], receipt: Option.getOrUndefined(receipt) }]
+  const paths = yield* Path.Path
+  const isReceipt = Receipt.isName(path)
+  const receipt = Option.getOrUndefined(yield* Receipt.read(isReceipt ? path : Receipt.pathOf(path)))
+  return isReceipt && receipt !== undefined
+    ? [ofReceipt(paths.dirname(path), paths.basename(path), receipt, paths)]
+    : [{ file: path, paths: [path], receipt }]
 }, asReading)
 
 /**

@@ -94,6 +94,10 @@ layer(Bench.upstream, { excludeTestServices: true })("What is at a destination a
         "all/rows.jsonl 30 true",
         "all/rows.csv 30 false"
       ])
+      expect(brief(yield* Verification.verify(`${folder}/all/${id}.receipt.json`))).toEqual(["all 30 true"])
+      expect(brief(yield* Verification.verify(`${folder}/all/rows.jsonl.receipt.json`))).toEqual([
+        "all/rows.jsonl 30 true"
+      ])
       expect(brief(yield* Verification.verify(parts))).toEqual([`parts/${id}.part-*.jsonl.gz 30 false`])
       yield* fs.remove(`${parts}/${id}.part-001.jsonl.gz`)
       expect(yield* Effect.flip(Verification.verify(parts))).toMatchObject({
