@@ -23,7 +23,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** What needs Node: whatever inflates, hashes or is on a disk. The README names the same modules. */
-const ofNode = ["Gunzip", "ResultStream", "Retrieval", "Verification"]
+const ofNode = ["Existing", "Gunzip", "ResultStream", "Retrieval", "Verification"]
 
 const modules = new Map(
   Object.entries(manifest.publishConfig.exports).flatMap(

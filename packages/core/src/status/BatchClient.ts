@@ -19,7 +19,7 @@ import {
 } from "@effect/platform"
 import { Array, Context, Duration, Effect, HashSet, Layer, Option, Redacted, Schema, Stream } from "effect"
 import * as ApiResponse from "./ApiResponse.js"
-import { type Batch, type BatchId, FromJson, unreadable } from "../model/Batch.js"
+import { type Batch, type BatchId, FromJson, isSameId, unreadable } from "../model/Batch.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import {
   type ApiError,
@@ -86,7 +86,10 @@ export class BatchClient extends Context.Tag("@org/batch-core/BatchClient")<Batc
 export const status = (batchId: BatchId): Effect.Effect<Batch, StatusError, BatchClient> =>
   Effect.flatMap(BatchClient, (client) => client.status(batchId))
 
-/** All jobs of the account, newest first; pages are asked for as the stream is read. `limit` is the size of a page. */
+/**
+ * All jobs of the account, newest first; pages are asked for as the stream is read. `limit` is the size of a page. A job
+ * that new ones have pushed to the next page meanwhile comes once.
+ */
 export const list = (options: ListOptions = {}): Stream.Stream<Batch, ApiError, BatchClient> =>
   Stream.paginateEffect(
     { current: options, known: HashSet.make(options.cursor ?? "") },
@@ -105,7 +108,12 @@ export const list = (options: ListOptions = {}): Stream.Stream<Batch, ApiError, 
         ])
       )
   ).pipe(
-    Stream.flatMap((page) => Stream.concat(Stream.fromIterable(page.jobs), page.isCut ? cut : Stream.empty))
+    Stream.flatMap((page) => Stream.concat(Stream.fromIterable(page.jobs), page.isCut ? cut : Stream.empty)),
+    Stream.mapAccum(HashSet.empty<BatchId>(), (listed, batch) => [
+      HashSet.add(listed, batch.batchId),
+      Option.liftPredicate(batch, ({ batchId }) => !HashSet.has(listed, batchId))
+    ]),
+    Stream.filterMap((batch) => batch)
   )
 
 const unlistable = (detail: string): MalformedResponse =>
@@ -264,8 +272,7 @@ const ofBatch = (batchId: BatchId): Schema.Schema<Batch, JsonObject> =>
   FromJson.pipe(
     Schema.filter(
       (batch) =>
-        batch.batchId.toLowerCase() === batchId.toLowerCase() ||
-        `the answer is about batch ${batch.batchId}, not ${batchId}`
+        isSameId(batch.batchId, batchId) || `the answer is about batch ${batch.batchId}, not ${batchId}`
     )
   )
 
