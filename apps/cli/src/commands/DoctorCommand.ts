@@ -1,14 +1,11 @@
 /**
  * `batchctl doctor`: checks what is set, reachable and writable; prints no secrets.
  */
-import { Command, Options } from "@effect/cli"
 import { Effect } from "effect"
 import { AlreadyReported } from "../failure/CliError.js"
+import * as Commands from "../syntax/Commands.js"
 import { Stdout } from "../terminal/Stdout.js"
-
-const options = {
-  json: Options.boolean("json").pipe(Options.withDescription("Print the findings as one JSON object."))
-}
+import * as Command from "./Command.js"
 
 const run = Effect.fn("DoctorCommand.run")(function* ({ json }: { readonly json: boolean }) {
   const doctor = yield* Effect.promise(() => import("./Doctor.js"))
@@ -20,6 +17,4 @@ const run = Effect.fn("DoctorCommand.run")(function* ({ json }: { readonly json:
 })
 
 /** `batchctl doctor` */
-export const command = Command.make("doctor", options, run).pipe(
-  Command.withDescription("Check settings, network, disk and clock; shows no secrets.")
-)
+export const command = Command.make(Commands.doctor, ({ values }) => run({ json: values.json === true }))

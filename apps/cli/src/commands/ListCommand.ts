@@ -1,32 +1,20 @@
 /**
  * `batchctl list`: the account's jobs, newest first.
  */
-import { Command, Options } from "@effect/cli"
 import { type Batch, toJson } from "@org/batch-core/Batch"
 import * as BatchClient from "@org/batch-core/BatchClient"
 import { Chunk, Clock, Effect, Option, Stream } from "effect"
 import { UsageError } from "../failure/CliError.js"
 import * as JobText from "../run/JobText.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
+import * as Commands from "../syntax/Commands.js"
 import { ago, count, table } from "../terminal/Humanize.js"
 import { Stderr } from "../terminal/Stderr.js"
 import { Stdout } from "../terminal/Stdout.js"
+import * as Command from "./Command.js"
 
 const defaultLimit = 20
 const largestPage = 100
-
-const options = {
-  status: Options.text("status").pipe(
-    Options.withDescription("Only jobs in this state: pending, processing, completed or failed."),
-    Options.optional
-  ),
-  limit: Options.integer("limit").pipe(
-    Options.withDescription(`Jobs at most; ${defaultLimit} unless told otherwise.`),
-    Options.optional
-  ),
-  all: Options.boolean("all").pipe(Options.withDescription("All jobs of the account.")),
-  json: Options.boolean("json").pipe(Options.withDescription("Print the API's own JSON, one job per line."))
-}
 
 /** The parsed flags. */
 interface Request {
@@ -96,6 +84,11 @@ const printTable = (jobs: ReadonlyArray<Batch>) =>
   })
 
 /** `batchctl list` */
-export const command = Command.make("list", options, run).pipe(
-  Command.withDescription("List the account's batch jobs, newest first.")
+export const command = Command.make(Commands.list, ({ values }) =>
+  run({
+    status: Option.fromNullable(values.status),
+    limit: Option.map(Option.fromNullable(values.limit), Number),
+    all: values.all === true,
+    json: values.json === true
+  })
 )

@@ -1,27 +1,13 @@
 /**
  * `batchctl sandbox`: a local batch API with storage, to try everything without a key and without credits.
  */
-import { Command, Options } from "@effect/cli"
 import * as Network from "@org/batch-node/Network"
 import { Effect, Option } from "effect"
 import type { Example } from "../run/LocalSandbox.js"
 import { Environment } from "../settings/Settings.js"
+import * as Commands from "../syntax/Commands.js"
 import { Stdout } from "../terminal/Stdout.js"
-
-const options = {
-  port: Options.integer("port").pipe(
-    Options.withDescription("Port of the API; 0 takes any free one. Default: 8788"),
-    Options.withDefault(8788)
-  ),
-  host: Options.text("host").pipe(
-    Options.withDescription("Address to listen on. Default: 127.0.0.1"),
-    Options.withDefault("127.0.0.1")
-  ),
-  storagePort: Options.integer("storage-port").pipe(
-    Options.withDescription("Port of the file storage; any free one unless told otherwise."),
-    Options.optional
-  )
-}
+import * as Command from "./Command.js"
 
 /** The parsed flags. */
 interface Request {
@@ -56,6 +42,10 @@ const run = Effect.fn("SandboxCommand.run")(function* ({ storagePort, ...where }
 }, Effect.scoped)
 
 /** `batchctl sandbox` */
-export const command = Command.make("sandbox", options, run).pipe(
-  Command.withDescription("Run a local batch API with storage and a few jobs to try, until Ctrl-C.")
+export const command = Command.make(Commands.sandbox, ({ values }) =>
+  run({
+    port: Number(values.port ?? 8788),
+    host: values.host ?? "127.0.0.1",
+    storagePort: Option.map(Option.fromNullable(values["storage-port"]), Number)
+  })
 )

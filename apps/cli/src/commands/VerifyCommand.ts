@@ -1,18 +1,14 @@
 /**
  * `batchctl verify`: reads a delivered file again and compares it with its receipt, offline.
  */
-import { Args, Command, Options } from "@effect/cli"
 import { Receipt } from "@org/batch-core/Receipt"
 import type { Verification } from "@org/batch-core/Verification"
 import { Effect, Schema } from "effect"
 import * as Settings from "../settings/Settings.js"
+import * as Commands from "../syntax/Commands.js"
 import { bytes, count } from "../terminal/Humanize.js"
 import { Stdout } from "../terminal/Stdout.js"
-
-const options = {
-  file: Args.text({ name: "file" }).pipe(Args.withDescription("A results file, or a folder of part files.")),
-  json: Options.boolean("json").pipe(Options.withDescription("Print what was found as one JSON object."))
-}
+import * as Command from "./Command.js"
 
 const print = ({ receipt, ...found }: Verification, json: boolean) =>
   Effect.gen(function* () {
@@ -48,8 +44,6 @@ const run = Effect.fn("VerifyCommand.run")(function* (request: {
 })
 
 /** `batchctl verify <file>` */
-export const command = Command.make("verify", options, run).pipe(
-  Command.withDescription(
-    "Check a delivered file again, offline: against the receipt beside it, or in itself."
-  )
+export const command = Command.make(Commands.verify, ({ positionals: [file = ""], values }) =>
+  run({ file, json: values.json === true })
 )
