@@ -11,7 +11,7 @@ const run = Effect.fn("DoctorCommand.run")(function* ({ json }: { readonly json:
   const doctor = yield* Effect.promise(() => import("./Doctor.js"))
   const stdout = yield* Stdout
   const findings = yield* doctor.examine
-  yield* json ? stdout.json(doctor.json(findings)) : stdout.line(doctor.text(findings).join("\n"))
+  yield* json ? stdout.json(doctor.json(findings)) : stdout.text(doctor.text(findings), 8)
   const exitCode = doctor.exitCode(findings)
   if (exitCode !== 0) return yield* new AlreadyReported({ exitCode })
 })

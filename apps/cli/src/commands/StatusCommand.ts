@@ -28,7 +28,7 @@ const print = (batch: Batch, request: Request, first: boolean) =>
     const block = JobText.block(batch, { now, showUrls: request.showUrls })
     yield* request.json
       ? stdout.json(toJson(batch, request))
-      : stdout.line([...(first ? [] : [""]), ...block].join("\n"))
+      : stdout.text([...(first ? [] : [""]), ...block], 11)
     return request.exitStatus ? ExitCode.ofStatus(batch.status) : ExitCode.ok
   })
 

@@ -43,7 +43,7 @@ const untilEnd = (id: BatchId, left: Timeout.Left, reporter: ProgressReporter.Pr
 const print = (batch: Batch, json: boolean) =>
   Effect.gen(function* () {
     const stdout = yield* Stdout
-    yield* json ? stdout.json(toJson(batch)) : stdout.line(JobText.line(batch))
+    yield* json ? stdout.json(toJson(batch)) : stdout.text([JobText.line(batch)])
     return ExitCode.ok
   })
 
@@ -55,7 +55,7 @@ const printFailed = (batch: Batch, json: boolean) =>
     const { batchId } = batch
     yield* json
       ? stdout.json(Object.assign({}, toJson(batch), FailureText.json(error, { batchId })))
-      : stdout.line(JobText.line(batch))
+      : stdout.text([JobText.line(batch)])
     return yield* Report.aside(error, { batchId })
   })
 

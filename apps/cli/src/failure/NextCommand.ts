@@ -3,11 +3,18 @@
  */
 import type { StorageError } from "@org/batch-core/BatchError"
 import { Duration, Option } from "effect"
-import { again, command } from "../terminal/CommandLine.js"
+import { listed, open } from "../syntax/Reading.js"
+import { nearest } from "../syntax/Suggestion.js"
+import * as CommandLine from "../terminal/CommandLine.js"
 import { duration } from "../terminal/Humanize.js"
+import { unbroken } from "../terminal/Wrap.js"
 import type { Circumstances, Failure } from "./CliError.js"
 
-/** The text behind `next`, its command quoted so that it can be pasted into a shell. */
+const command = (...words: ReadonlyArray<string>): string => unbroken(CommandLine.command(...words))
+
+const again: typeof CommandLine.again = (...of) => unbroken(CommandLine.again(...of))
+
+/** The text behind `next`, its command quoted so that it can be pasted into a shell, and unbroken (see `Wrap`). */
 export const of = (failure: Failure, { batchId, commandLine }: Circumstances): string => {
   const ids = batchId === undefined ? undefined : [batchId]
   const same = (add: ReadonlyArray<string> = []) => again(commandLine, { ids, add })
@@ -17,7 +24,7 @@ export const of = (failure: Failure, { batchId, commandLine }: Circumstances): s
         ? `set CRUSTDATA_API_KEY to a valid key (${command("doctor")} shows what is set), then ${same()}`
         : `${command("doctor")} tells what the API says of the key; then ${same()}`
     case "RequestRejected":
-      return command("doctor")
+      return openValue(commandLine) ?? command("doctor")
     case "BatchNotFound":
       return `${command("list")} shows the batches of this key`
     case "RateLimited":
@@ -57,6 +64,16 @@ export const of = (failure: Failure, { batchId, commandLine }: Circumstances): s
     case "RecordInvalid":
       return `take the rows as they are: ${again(commandLine, { ids, without: ["--format", "--columns"], add: ["--format", "jsonl"] })}`
   }
+}
+
+/** What a flag takes whose values are the vendor's, when the vendor has refused the one that was typed. */
+const openValue = (commandLine: Circumstances["commandLine"]): string | undefined => {
+  const typed = open(commandLine.argv)
+  if (typed === undefined) return undefined
+  const { flag, known, value } = typed
+  const instead = nearest(value, known) ?? known[0] ?? ""
+  const line = again(commandLine, { without: [flag], add: [flag, instead] })
+  return `${flag} takes ${listed(known, "or")}, such as ${line}`
 }
 
 const storage = (failure: StorageError, same: (add?: ReadonlyArray<string>) => string): string => {

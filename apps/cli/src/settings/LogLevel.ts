@@ -10,7 +10,7 @@ import { Environment } from "./Settings.js"
 export interface Chosen {
   readonly level: LogLevel.LogLevel
   readonly name: string
-  readonly source: string
+  readonly source: "flag" | "environment" | "default"
 }
 
 const levels: Readonly<Record<string, LogLevel.LogLevel>> = {

@@ -6,7 +6,7 @@ import { parseArgs } from "node:util"
 import * as Commands from "./Commands.js"
 import { everywhere } from "./Flags.js"
 import { nearest } from "./Suggestion.js"
-import type { Command, Flag, Flags } from "./Syntax.js"
+import type { Command, Flags } from "./Syntax.js"
 
 /** What a command line asks for. */
 export type Reading =
@@ -203,8 +203,18 @@ const asking = (instead: string | undefined): string =>
 export const listed = (words: ReadonlyArray<string>, conjunction: "and" | "or"): string =>
   words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} ${conjunction} ${words.at(-1)}`
 
-/** The flag of a command as it is typed, or `undefined`. */
-export const flagOf = (command: string, name: string): Flag | undefined => {
-  const flags: Flags = Commands.isName(command) ? Commands.all[command].flags : {}
-  return Object.hasOwn(flags, name) ? flags[name] : undefined
+/** The flag of a command line whose values are open and of which the value is none that is known. */
+export const open = (
+  argv: ReadonlyArray<string>
+): { readonly flag: string; readonly value: string; readonly known: ReadonlyArray<string> } | undefined => {
+  const reading = read(argv)
+  if (reading._tag !== "Run") return undefined
+  const { flags }: Command = Commands.all[reading.command]
+  return Object.entries(flags).flatMap(([name, flag]) => {
+    const [, value] = reading.args.find((word) => word.startsWith(`--${name}=`))?.split("=") ?? []
+    const known = flag.type === "string" && flag.open === true ? Object.keys(flag.values ?? {}) : []
+    return value === undefined || known.length === 0 || known.includes(value)
+      ? []
+      : [{ flag: `--${name}`, value, known }]
+  })[0]
 }

@@ -5,6 +5,7 @@
  * import { DurationText } from "@org/batch-core"
  *
  * DurationText.parse("1m30s") // Either.right(Duration.seconds(90))
+ * DurationText.format("90 seconds") // "1 min 30 s"
  * DurationText.parse("soon")  // Either.left("\"soon\" is no duration: write it as 500ms, 30s, 1m30s or 2h")
  */
 import { Duration, Either } from "effect"
@@ -24,6 +25,23 @@ export const parse = (text: string): Either.Either<Duration.Duration, string> =>
   return read > 0 && read === written.length && Number.isFinite(millis)
     ? Either.right(Duration.millis(millis))
     : Either.left(`${JSON.stringify(text)} is no duration: write it as 500ms, 30s, 1m30s or 2h`)
+}
+
+/** Writes a duration as all texts tell it: `40 ms`, `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`, `5 d 3 h`. */
+export const format = (duration: Duration.DurationInput): string => {
+  const millis = Math.max(0, Duration.toMillis(duration))
+  if (millis > 0 && millis < 100) return `${Math.max(1, Math.round(millis))} ms`
+  // From here on one decimal would round to 10.0 s.
+  if (millis < 9_950) return `${(millis / 1000).toFixed(1).replace(/\.0$/u, "")} s`
+  const seconds = Math.round(millis / 1000)
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3_600) return two(seconds, 60, "min", 1, "s")
+  return seconds < 86_400 ? two(seconds, 3_600, "h", 60, "min") : two(seconds, 86_400, "d", 3_600, "h")
+}
+
+const two = (seconds: number, major: number, majorUnit: string, minor: number, minorUnit: string): string => {
+  const rest = Math.floor((seconds % major) / minor)
+  return `${Math.floor(seconds / major)} ${majorUnit}${rest === 0 ? "" : ` ${rest} ${minorUnit}`}`
 }
 
 const millisOf = ([, amount, ms, s, m, h]: RegExpExecArray): number =>

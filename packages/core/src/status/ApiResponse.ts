@@ -45,6 +45,7 @@ import {
 } from "../model/BatchError.js"
 import * as BatchHttp from "./BatchHttp.js"
 import * as RetryPolicy from "../retry/RetryPolicy.js"
+import * as DurationText from "../model/DurationText.js"
 import { JsonObject, maskJson, maskText } from "../model/Masking.js"
 
 /** An answer with its whole body. */
@@ -169,7 +170,7 @@ export const timedOut = (limit: Duration.Duration): Failure => ({
       reason: "Timeout",
       status: Option.none(),
       attempts,
-      detail: `no complete answer within ${Duration.format(limit)}`
+      detail: `no complete answer within ${DurationText.format(limit)}`
     })
 })
 

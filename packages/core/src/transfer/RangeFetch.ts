@@ -19,6 +19,7 @@ import {
   HttpIncomingMessage
 } from "@effect/platform"
 import { Clock, type Data, Duration, Effect, Metric, Option, Redacted, type Scope } from "effect"
+import * as DurationText from "../model/DurationText.js"
 import { BatchConfig, type Settings } from "../model/BatchConfig.js"
 import { ResultsCorrupt, ResultsUnavailable, type StatusError, TransferFailed } from "../model/BatchError.js"
 import * as PresignedLink from "../model/PresignedLink.js"
@@ -176,7 +177,7 @@ const request = <E>(
       Effect.mapError((error) => unreachable(run, BatchHttp.explain(error))),
       Effect.timeoutFail({
         duration: idleTimeout,
-        onTimeout: () => trouble(run, "Stalled", `no answer for ${Duration.format(idleTimeout)}`)
+        onTimeout: () => trouble(run, "Stalled", `no answer for ${DurationText.format(idleTimeout)}`)
       })
     )
     const location = FileResponse.isRedirect(response.status) ? response.headers["location"] : undefined
@@ -275,7 +276,7 @@ const nextBlock = <E>(
 ): Effect.Effect<Option.Option<Uint8Array>, Failure<E>> =>
   Effect.mapError(blocks.next, (failure) =>
     failure._tag === "Stalled"
-      ? trouble(run, "Stalled", `no byte for ${Duration.format(idle)}`)
+      ? trouble(run, "Stalled", `no byte for ${DurationText.format(idle)}`)
       : trouble(run, "Transport", "the connection broke off")
   )
 

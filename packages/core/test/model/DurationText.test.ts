@@ -71,3 +71,16 @@ describe("parse", () => {
     expect(Either.isLeft(read) || (read.right >= 0 && Number.isFinite(read.right))).toBe(true)
   })
 })
+
+it.each([
+  [0, "0 s"],
+  [40, "40 ms"],
+  [400, "0.4 s"],
+  [1_000, "1 s"],
+  [9_949, "9.9 s"],
+  [12_400, "12 s"],
+  [59_600, "1 min"],
+  [185_000, "3 min 5 s"],
+  [7_800_000, "2 h 10 min"],
+  [93_600_000, "1 d 2 h"]
+])("%d ms is written %s", (millis, text) => expect(DurationText.format(millis)).toBe(text))
