@@ -37,7 +37,7 @@ const look = () => {
   const width = isTTY ? columns : Number(process.env["COLUMNS"])
   return {
     columns: Math.min(widest, Math.max(20, width || 80)),
-    color: isTTY && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb"
+    color: isTTY && !process.env["NO_COLOR"] && !process.env["CI"] && process.env["TERM"] !== "dumb"
   }
 }
 

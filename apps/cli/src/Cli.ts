@@ -41,7 +41,8 @@ export const run = Effect.gen(function* () {
   if (reading._tag !== "Run") return yield* Effect.dieMessage("this question is answered elsewhere")
   const { level } = yield* LogLevel.chosen
   const work: Work = commands[reading.command](reading.args)
-  yield* Logger.withMinimumLogLevel(work, level)
+  // A failure is printed by `Report`; the log need not tell of it once more.
+  yield* work.pipe(Logger.withMinimumLogLevel(level), Effect.withUnhandledErrorLogLevel(Option.none()))
 })
 
 const misused = ({ command: verb, detail, meant }: Misuse, argv: ReadonlyArray<string>): UsageError =>

@@ -31,14 +31,14 @@ export const onTerminal = (
     }
   })
 
-/** The lines that stand on the screen when all is written, with colours as they are; none is longer than was allowed. */
+/** The lines that stand on the screen when all is written, with ␛ before the codes of colours; none is longer than was allowed. */
 export const screen = (text: string, columns: number): ReadonlyArray<string> => {
   const lines = [""]
   let row = 0
-  for (const [part] of text.matchAll(/\r|\n|\u001b\[2K|\u001b\[1A|\u001b\[[\d;]*m|[^\r\n\u001b]+/gu)) {
+  for (const [part] of visible(text).matchAll(/\r|\n|␛\[2K|␛\[1A|␛\[[\d;]*m|[^\r\n␛]+/gu)) {
     if (part === "\n") row += 1
-    else if (part === "\u001b[1A") row = Math.max(0, row - 1)
-    else if (part === "\u001b[2K") lines[row] = ""
+    else if (part === "␛[1A") row = Math.max(0, row - 1)
+    else if (part === "␛[2K") lines[row] = ""
     else if (part !== "\r") lines[row] = `${lines[row] ?? ""}${part}`
     lines[row] ??= ""
   }
@@ -48,4 +48,6 @@ export const screen = (text: string, columns: number): ReadonlyArray<string> => 
 }
 
 /** A line without its colours. */
-export const bare = (line: string): string => line.replaceAll(/\u001b\[[\d;]*m/gu, "")
+export const bare = (line: string): string => visible(line).replaceAll(/␛\[[\d;]*m/gu, "")
+
+const visible = (text: string): string => text.replaceAll("\u001b", "␛")

@@ -7,6 +7,7 @@ import type { Example } from "../run/LocalSandbox.js"
 import { Environment } from "../settings/Settings.js"
 import * as Commands from "../syntax/Commands.js"
 import { Stdout } from "../terminal/Stdout.js"
+import { unbroken } from "../terminal/Wrap.js"
 import * as Command from "./Command.js"
 
 /** The parsed flags. */
@@ -27,7 +28,10 @@ const setup = (
   ...(proxied ? [`export NO_PROXY="\${NO_PROXY:+$NO_PROXY,}${new URL(sandbox.baseUrl).hostname}"`] : [])
 ]
 
-const attempt = ({ id, verb, what }: Example): string => `batchctl ${verb.padEnd(4)} ${id}  # ${what}`
+const attempt = ({ id, verb, what }: Example): ReadonlyArray<string> => [
+  `# ${what}`,
+  unbroken(`batchctl ${verb.padEnd(4)} ${id}`)
+]
 
 const run = Effect.fn("SandboxCommand.run")(function* ({ storagePort, ...where }: Request) {
   const { examples, start } = yield* Effect.promise(() => import("../run/LocalSandbox.js"))
@@ -35,9 +39,13 @@ const run = Effect.fn("SandboxCommand.run")(function* ({ storagePort, ...where }
   const proxied = Network.proxiesSet((yield* Environment).variables).length > 0
   const sandbox = yield* start({ ...where, storagePort: Option.getOrUndefined(storagePort) })
   const jobs = yield* examples(sandbox)
-  yield* stdout.line(
-    [...setup(sandbox, proxied), "", "# Jobs to try:", "batchctl list", ...jobs.map(attempt)].join("\n")
-  )
+  yield* stdout.text([
+    ...setup(sandbox, proxied).map(unbroken),
+    "",
+    "# Jobs to try:",
+    "batchctl list",
+    ...jobs.flatMap(attempt)
+  ])
   return yield* Effect.never
 }, Effect.scoped)
 

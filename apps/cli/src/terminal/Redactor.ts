@@ -18,10 +18,9 @@ export class Redactor extends Context.Tag("@org/batch-cli/Redactor")<Redactor, S
 /** Characters. A shorter secret is no key, and masking it would garble ordinary words. */
 const shortest = 6
 
-/** A redactor of the key of the environment, if there is one: the settings add what else they read. */
+/** A redactor without secrets: the settings add the key once it is read. */
 export const layer: Layer.Layer<Redactor> = Layer.sync(Redactor, () => {
-  const key = process.env["CRUSTDATA_API_KEY"]?.trim() ?? ""
-  const secrets: Array<Redacted.Redacted<string>> = key.length < shortest ? [] : [Redacted.make(key)]
+  const secrets: Array<Redacted.Redacted<string>> = []
   return {
     add: (secret) =>
       Effect.sync(() => {

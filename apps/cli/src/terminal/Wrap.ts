@@ -27,7 +27,7 @@ export const wrap = (line: string, columns: number, hang = 0): ReadonlyArray<str
     else lines.push(indent.length + word.length <= columns ? `${indent}${word}` : word)
     isEmpty = false
   }
-  return lines.map(restored)
+  return lines.map((one) => restored(one).trimEnd())
 }
 
 /** Terms and their meanings in two columns; on a narrow terminal each meaning stands below its term. */
