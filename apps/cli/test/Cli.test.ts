@@ -94,7 +94,7 @@ it.scopedLive.each([
   [["list", "more"], "batchctl list takes no argument, but there is more"],
   [["list", "--json=yes"], "--json takes no value"],
   [["list", "--limit"], "--limit needs a value: --limit N"],
-  [["list", "--status", "--json"], "--status needs a value before --json"],
+  [["list", "--status", "--all"], "--status needs a value before --all"],
   [
     ["get", "x", "--format", "parquet"],
     "--format parquet is not available: there are jsonl.gz, jsonl and csv"

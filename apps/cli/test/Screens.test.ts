@@ -62,6 +62,7 @@ const steady = (text: string, folder: string): string =>
     .replace(/127\.0\.0\.1:\d{4,5}/gu, "127.0.0.1:8788")
     .replace(/after \d+(?:\.\d)? m?s/gu, "after 1 s")
     .replace(/\d+ polls?\b/gu, "1 poll")
+    .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ/gu, "2025-11-20 10:00:00Z")
 
 const scenes = {
   list: "$B list",

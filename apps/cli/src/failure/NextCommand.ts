@@ -54,7 +54,11 @@ export const of = (failure: Failure, { batchId, commandLine }: Circumstances): s
     case "StorageError":
       return storage(failure, same)
     case "UsageError":
-      return Option.getOrElse(failure.hint, () => `${command(...commandLine.argv.slice(0, 1), "--help")}`)
+      return Option.match(failure.hint, {
+        onNone: () => command(...commandLine.argv.slice(0, 1), "--help"),
+        // A hint ends with its command.
+        onSome: (hint) => hint.replace(/batchctl .*$/su, unbroken)
+      })
     case "SettingsError":
       return `correct or unset ${failure.setting}, then ${again(commandLine)}`
     case "SandboxUnavailable":

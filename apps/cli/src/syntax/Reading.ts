@@ -88,7 +88,9 @@ const verbAt = (argv: ReadonlyArray<string>): number =>
 /** The same command line with its command in front. */
 export const verbFirst = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
   const at = verbAt(argv)
-  return at < 1 ? argv : [...argv.slice(at, at + 1), ...argv.filter((_, index) => index !== at)]
+  return at < 1 || !Commands.isName(argv[at] ?? "")
+    ? argv
+    : [...argv.slice(at, at + 1), ...argv.filter((_, index) => index !== at)]
 }
 
 /** The flags that are followed by a value, as they are typed. */
