@@ -33,7 +33,7 @@ const after = (...events: ReadonlyArray<readonly [at: number, event: Event]>): P
 
 describe("while waiting", () => {
   it("shows the state, the rows so far and the time", () => {
-    expect(ProgressLine.live([after()], plain, 1_000)).toEqual(["- 01234567 asking   1 s"])
+    expect(ProgressLine.live([after()], plain, 1_000)).toEqual(["- 01234567 asking   1.0 s"])
     const job = after([0, status("processing", 240)])
     expect(ProgressLine.live([job], plain, 65_000)[0]).toMatch(
       /^[|/\\-] 01234567 processing, 240 of 1,000 rows {3}1 min 5 s$/
@@ -58,9 +58,9 @@ describe("while waiting", () => {
     expect(lines).toEqual([
       `${id} pending`,
       undefined,
-      `${id} processing, 5 of 1,000 rows after 2 s`,
+      `${id} processing, 5 of 1,000 rows after 2.0 s`,
       undefined,
-      `${id} completed, 1,000 rows after 4 s`
+      `${id} completed, 1,000 rows after 4.0 s`
     ])
   })
 })
@@ -74,7 +74,7 @@ describe("while downloading", () => {
 
   it("shows a bar with percent, bytes, rows, rate and time left", () => {
     expect(ProgressLine.live([job], plain, 3_000)).toEqual([
-      "01234567 ###############...............   50%  2.0 MB of 4.0 MB  480 rows  1.0 MB/s  eta 2 s"
+      "01234567 ###############...............   50%  2.0 MB of 4.0 MB  480 rows  1.0 MB/s  eta 2.0 s"
     ])
   })
 

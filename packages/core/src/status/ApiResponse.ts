@@ -43,9 +43,9 @@ import {
   RateLimited,
   RequestRejected
 } from "../model/BatchError.js"
+import * as DurationText from "../model/DurationText.js"
 import * as BatchHttp from "./BatchHttp.js"
 import * as RetryPolicy from "../retry/RetryPolicy.js"
-import * as DurationText from "../model/DurationText.js"
 import { JsonObject, maskJson, maskText } from "../model/Masking.js"
 
 /** An answer with its whole body. */

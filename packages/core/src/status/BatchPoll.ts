@@ -202,9 +202,6 @@ const pause = (wait: Wait): Effect.Effect<void, WaitTimeout | ApiUnavailable> =>
 const why = (hint: number, asked: number): string =>
   hint >= asked ? "the server asked for it" : `${mostFailures} requests failed within a minute`
 
-/** How late a timer may be before the process must have been asleep. */
-const tolerance = 1000
-
 const sleep = (wait: Wait, millis: number, reason: string): Effect.Effect<void> =>
   Effect.gen(function* () {
     yield* Telemetry.debug(() => `batch ${wait.batchId}: pause of ${DurationText.format(millis)} (${reason})`)
@@ -215,8 +212,8 @@ const sleep = (wait: Wait, millis: number, reason: string): Effect.Effect<void> 
 
 /** Notes when the process slept past the deadline, since it did not come to this point when it should have. */
 const wake = (wait: Wait, expectedAt: number): Effect.Effect<void> =>
-  Effect.flatMap(Monotonic.now, (now) =>
-    now > expectedAt + tolerance && now > wait.deadlineAt
+  Effect.flatMap(Effect.all([Monotonic.sleptPast(expectedAt), Monotonic.now]), ([slept, now]) =>
+    slept && now > wait.deadlineAt
       ? Ref.update(wait.state, (state) => ({ ...state, overslept: true }))
       : Effect.void
   )
@@ -239,7 +236,7 @@ const jittered = (poll: Settings["poll"], step: number, elapsed: number): Effect
 }
 
 /** How long the one request may take that is made after the process slept past the deadline. */
-const lastChance = 10_000
+export const lastChance = Duration.seconds(10)
 
 /** One request, that may end at most one shortest pause after the deadline. */
 const ask = (
@@ -253,7 +250,7 @@ const ask = (
       askedAt: now,
       overslept: false
     }))
-    const shortest = overslept ? lastChance : Duration.toMillis(wait.poll.minDelay)
+    const shortest = Duration.toMillis(overslept ? lastChance : wait.poll.minDelay)
     const patience = Math.max(wait.deadlineAt - now, shortest)
     const answer = yield* wait.client.status(wait.batchId, { once: true }).pipe(
       Effect.map((batch): Either.Either<Batch, Excuse | undefined> => Either.right(batch)),

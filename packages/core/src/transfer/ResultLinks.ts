@@ -67,6 +67,8 @@ export interface Renewal {
 interface Generation {
   readonly number: number
   readonly batch: Batch
+  /** The last answer, links or no. */
+  readonly seen: Batch
   readonly obtainedAt: number
 }
 
@@ -86,7 +88,7 @@ export const make = (
   Effect.gen(function* () {
     const { settings } = options
     const { now } = Monotonic
-    const current = yield* Ref.make<Generation>({ number: 0, batch, obtainedAt: yield* now })
+    const current = yield* Ref.make<Generation>({ number: 0, batch, seen: batch, obtainedAt: yield* now })
     // How far the storage's clock is ahead of the monotonic one: until it has told its date, it is taken to be ours.
     const clockLead = yield* Ref.make((yield* Clock.currentTimeMillis) - (yield* now))
     const turn = yield* Effect.makeSemaphore(1)
@@ -97,16 +99,21 @@ export const make = (
         Ref.update(current, (held) => ({
           number: held.number + 1,
           batch: fresh.status === "completed" && Settling.hasLinks(fresh) ? fresh : held.batch,
+          seen: fresh,
           obtainedAt
         }))
       )
+
+    const ask = Effect.flatMap(Ref.get(current), ({ seen }) =>
+      options.client.status(batch.batchId, { known: seen })
+    )
 
     const refresh = (stale: number, { detail, first }: Renewal = {}) =>
       Effect.gen(function* () {
         const held = yield* Ref.get(current)
         if (held.number !== stale) return
         yield* first ?? Effect.void
-        const fresh = yield* options.client.status(batch.batchId)
+        const fresh = yield* ask
         yield* adopt(fresh)
         yield* sameFiles(held.batch, fresh)
         yield* Metric.increment(Telemetry.linkRefreshes)
@@ -140,7 +147,7 @@ export const make = (
       get,
       renew: (stale, how) => refresh(stale.generation, how),
       batch: Effect.map(Ref.get(current), (held) => held.batch),
-      ask: options.client.status(batch.batchId).pipe(Effect.tap(adopt), turn.withPermits(1)),
+      ask: ask.pipe(Effect.tap(adopt), turn.withPermits(1)),
       observeDate: (date) =>
         Effect.flatMap(now, (local) => {
           const server = Date.parse(date ?? "")
