@@ -64,6 +64,9 @@ const steady = (text: string, folder: string): string =>
     .replace(/\d+ polls?\b/gu, "1 poll")
     .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ/gu, "2025-11-20 10:00:00Z")
 
+/** One poll, so that no figure has more digits on a slower machine. */
+const frugal = { BATCH_POLL_MIN_DELAY: "1s", BATCH_POLL_MAX_DELAY: "1s" }
+
 const scenes = {
   list: "$B list",
   status: `$B status ${completed}`,
@@ -79,7 +82,7 @@ it.scopedLive.skipIf(!available)("stand on a terminal as in the golden files, at
     const made = yield* still
     for (const [name, line] of Object.entries(scenes)) {
       for (const columns of widths) {
-        const { stdout } = yield* onTerminal(made, line, { columns, rows: 200 })
+        const { stdout } = yield* onTerminal(made, line, { columns, rows: 200, env: frugal })
         const seen = steady(screen(stdout, columns).join("\n"), made.folder)
         yield* Effect.promise(() => expect(seen).toMatchFileSnapshot(`screens/${name}.${columns}.txt`))
       }
