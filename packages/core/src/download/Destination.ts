@@ -14,8 +14,7 @@ import { FileSystem, Path } from "@effect/platform"
 import { Effect, Option } from "effect"
 import * as GrowingFile from "../disk/GrowingFile.js"
 import * as Storage from "../disk/Storage.js"
-import type { Batch } from "../model/Batch.js"
-import { type StorageError, storageErrorAt } from "../model/BatchError.js"
+import { type StorageError, storageErrorAt, type TableError } from "../model/BatchError.js"
 import type { Format } from "../model/Format.js"
 import * as Proof from "../proof/Proof.js"
 import type { PlannedFile, ResultPlan } from "../transfer/ResultPlan.js"
@@ -27,7 +26,9 @@ import * as RowWriter from "./RowWriter.js"
 
 /** What to deliver, and where. */
 export interface Request {
-  readonly batch: Batch
+  readonly subject: Journal.Subject
+  /** What the job or the file is called. */
+  readonly name: string
   readonly plan: ResultPlan
   /** The file, or with `parts` the folder. */
   readonly output: string
@@ -47,14 +48,17 @@ export interface Request {
   readonly aside?: boolean | undefined
 }
 
-/** The destination of one result: what lies beside the output, and how it is published and cleared up. */
-export interface Destination {
+/**
+ * The destination of one result: what lies beside the output, and how it is published and cleared up. `E` is what becoming
+ * its format can fail with.
+ */
+export interface Destination<E = TableError> {
   /** Where the bytes lie until they are published, and which run may go on with them. */
   readonly layout: PartialFiles.Layout
   /** The path of the lock. */
   readonly lock: string
   /** Takes the decompressed rows until they are published, if they are wanted. */
-  readonly writer: RowWriter.Open | undefined
+  readonly writer: RowWriter.Open<E> | undefined
   /** Makes the folder of the output. */
   readonly makeFolder: Effect.Effect<void, StorageError, FileSystem.FileSystem>
   /** Ends a publication that a crash has interrupted, and gives what was published; none if there is no such thing. */
@@ -92,10 +96,15 @@ export const check = (
   })
 
 /** The destination of a request. Looks at no file yet. */
-export const make = (request: Request): Effect.Effect<Destination, never, Path.Path> =>
-  Effect.map(Path.Path, (path) => {
-    const { batch, bom = false, columns, emit, format, output, parts, plan, replace } = request
-    const place = parts ? path.join(output, batch.batchId) : output
+export function make(
+  request: Request & { readonly format: Exclude<Format, "csv"> }
+): Effect.Effect<Destination<never>, never, Path.Path>
+export function make(request: Request): Effect.Effect<Destination, never, Path.Path>
+export function make(request: Request): Effect.Effect<Destination, never, Path.Path> {
+  return Effect.map(Path.Path, (path): Destination => {
+    const { bom = false, columns, emit, format, name, output, parts, plan, replace, subject } = request
+    const announced = subject.result_count
+    const place = parts ? path.join(output, name) : output
     const beside = request.aside === true ? `${place}.parts` : place
     const inflated = format !== "jsonl.gz"
     const spool = partialOf(inflated ? `${beside}.gz` : beside)
@@ -106,8 +115,7 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
       pathOf,
       journal: `${beside}.journal`,
       purpose: {
-        batch_id: batch.batchId,
-        result_count: batch.resultCount,
+        ...subject,
         source: plan.source,
         files: plan.files.length,
         joined: !parts
@@ -132,7 +140,9 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
         Option.filter(
           (note) => note.format === format && note.bom === bom && sameColumns(note.columns, columns)
         ),
-        Option.filter((note) => Proof.isComplete(note, batch.resultCount) || request.allowIncomplete),
+        Option.filter(
+          (note) => announced === null || Proof.isComplete(note, announced) || request.allowIncomplete
+        ),
         Option.map((note) => assembledOf(note, plan.files.map(pathOf)))
       )
     )
@@ -195,6 +205,7 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
       forget
     }
   })
+}
 
 const partialOf = (path: string): string => `${path}.partial`
 

@@ -212,7 +212,7 @@ export class BatchConfig extends Context.Tag("@org/batch-core/BatchConfig")<Batc
 
 /** Reads and checks settings given in code. `ConfigError` names the setting, as its variable, and the reason. */
 export const make = (options: Options = {}): Effect.Effect<Settings, ConfigError.ConfigError> =>
-  ConfigProvider.fromMap(new Map(variables(options)), { pathDelim: "_" }).load(settings)
+  inCode(options).load(settings)
 
 /** The settings from code. */
 export const layer = (options: Options = {}): Layer.Layer<BatchConfig, ConfigError.ConfigError> =>
@@ -224,6 +224,20 @@ export const layer = (options: Options = {}): Layer.Layer<BatchConfig, ConfigErr
  */
 export const layerConfig = (): Layer.Layer<BatchConfig, ConfigError.ConfigError> =>
   Layer.effect(BatchConfig, settings)
+
+/** The settings from code, and from the environment what the code does not say. */
+export const layerWith = (options: Options): Layer.Layer<BatchConfig, ConfigError.ConfigError> =>
+  Layer.effect(
+    BatchConfig,
+    Effect.configProviderWith((environment) =>
+      inCode(options)
+        .pipe(ConfigProvider.orElse(() => environment))
+        .load(settings)
+    )
+  )
+
+const inCode = (options: Options): ConfigProvider.ConfigProvider =>
+  ConfigProvider.fromMap(new Map(variables(options)), { pathDelim: "_" })
 
 /** The first setting that is wrong, and why, for a message of one line. */
 export const explain = (
