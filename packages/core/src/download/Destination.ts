@@ -27,6 +27,8 @@ import * as RowWriter from "./RowWriter.js"
 /** What to deliver, and where. */
 export interface Request {
   readonly subject: Journal.Subject
+  /** How many rows there must be, if that is known. */
+  readonly announced: number | undefined
   /** What the job or the file is called. */
   readonly name: string
   readonly plan: ResultPlan
@@ -102,8 +104,19 @@ export function make(
 export function make(request: Request): Effect.Effect<Destination, never, Path.Path>
 export function make(request: Request): Effect.Effect<Destination, never, Path.Path> {
   return Effect.map(Path.Path, (path): Destination => {
-    const { bom = false, columns, emit, format, name, output, parts, plan, replace, subject } = request
-    const announced = subject.result_count
+    const {
+      announced,
+      bom = false,
+      columns,
+      emit,
+      format,
+      name,
+      output,
+      parts,
+      plan,
+      replace,
+      subject
+    } = request
     const place = parts ? path.join(output, name) : output
     const beside = request.aside === true ? `${place}.parts` : place
     const inflated = format !== "jsonl.gz"
@@ -141,7 +154,7 @@ export function make(request: Request): Effect.Effect<Destination, never, Path.P
           (note) => note.format === format && note.bom === bom && sameColumns(note.columns, columns)
         ),
         Option.filter(
-          (note) => announced === null || Proof.isComplete(note, announced) || request.allowIncomplete
+          (note) => announced === undefined || Proof.isComplete(note, announced) || request.allowIncomplete
         ),
         Option.map((note) => assembledOf(note, plan.files.map(pathOf)))
       )

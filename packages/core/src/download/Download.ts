@@ -91,7 +91,8 @@ export const fetch = Effect.fn("Download.fetch")(function* <E = never, R = never
   const name = path.basename(output)
   const plan: ResultPlan = { source: "merged", files: [{ index: 0, target: "merged", name }] }
   const destination = yield* Destination.make({
-    subject: { link: yield* placeOf(first), result_count: options.expectedRows ?? null },
+    subject: { link: yield* placeOf(first) },
+    announced: options.expectedRows,
     name,
     plan,
     output,

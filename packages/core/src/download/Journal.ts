@@ -46,13 +46,13 @@ export const Entry = Schema.Struct({
 /** One file: which version of it, and which bytes of it are here. */
 export type Entry = typeof Entry.Type
 
-/** Whose rows they are, and how many: those of a job, or those behind a link, which is kept without its query. */
+/** Whose rows they are: those of a job, or those behind a link, which is kept without its query. */
 export const Subject = Schema.Union(
   Schema.Struct({ batch_id: BatchId, result_count: Count }),
-  Schema.Struct({ link: Schema.String, result_count: Schema.NullOr(Count) })
+  Schema.Struct({ link: Schema.String })
 )
 
-/** Whose rows they are, and how many. */
+/** Whose rows they are. */
 export type Subject = typeof Subject.Type
 
 /** What the bytes are for: they are of use to no other plan. */

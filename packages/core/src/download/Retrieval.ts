@@ -195,6 +195,7 @@ const wayOf = (
     Destination.make({
       ...requestOf(options),
       subject: { batch_id: batch.batchId, result_count: batch.resultCount },
+      announced: batch.resultCount,
       name: batch.batchId,
       plan,
       format,

@@ -197,7 +197,7 @@ export class ResultsUnavailable extends Schema.TaggedError<ResultsUnavailable>()
     const what = {
       NoLink: "there is no download link that can be used",
       Missing: "the results file is not there",
-      Expired: "the download link has expired and a fresh one did not help",
+      Expired: "the download link has expired",
       Changed: "the results file was replaced during the download"
     }[this.reason]
     return shown`${what}: ${this.detail}`

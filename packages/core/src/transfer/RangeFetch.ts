@@ -441,7 +441,7 @@ const dead = <E>(
           attempts: shared.links.isRenewable ? 2 : 1,
           detail
         })
-      : unavailable(run, why, detail)
+      : unavailable(run, why, shared.links.isRenewable ? `${detail}; a fresh link did not help` : detail)
   return {
     ...RetryPolicy.final(end(reason)),
     remedy: Effect.suspend((): Effect.Effect<void, FetchError | E> => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { Chunk, Effect, Either, FastCheck as fc, Predicate, Schema, Stream } from "effect"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -171,6 +171,68 @@ describe("streams", () => {
       ])
     })
   )
+})
+
+describe("decoder", () => {
+  const Envelope = Schema.Struct({
+    original_identifier: Schema.String,
+    internal_id: Schema.NullOr(Schema.Number),
+    match_status: Schema.optional(Schema.Literal("matched", "unmatched"))
+  })
+  const read = RecordLines.decoder(Envelope)
+  const line = (text: string) => ({ bytes: bytesOf(text), line: 1, offset: 0 })
+
+  it("reads an envelope as it reads whole records", () => {
+    const whole = Schema.decodeUnknownEither(Envelope)
+    fc.assert(
+      fc.property(
+        fc.record(
+          {
+            original_identifier: fc.oneof(fc.string({ unit: "grapheme" }), fc.integer()),
+            internal_id: fc.oneof(
+              fc.constant(null),
+              fc.integer(),
+              fc.double({ noNaN: true, noDefaultInfinity: true })
+            ),
+            match_status: fc.constantFrom("matched", "unmatched", "lost"),
+            data: fc.jsonValue(),
+            "a.b": fc.jsonValue()
+          },
+          { requiredKeys: [] }
+        ),
+        (record) => {
+          const text = JSON.stringify(record)
+          expect(Either.getRight(read(line(text)))).toEqual(Either.getRight(whole(JSON.parse(text))))
+        }
+      ),
+      { seed: 12 }
+    )
+  })
+
+  it("skips what is not asked for: nothing but the values of the envelope is parsed", () => {
+    const parse = vi.spyOn(JSON, "parse")
+    const text = '{"original_identifier":"a","data":{"n":[1,2,3]},"internal_id":7}'
+    expect(read(line(text))).toEqual(Either.right({ original_identifier: "a", internal_id: 7 }))
+    const parsed = parse.mock.calls.map(([json]) => json)
+    parse.mockRestore()
+    expect(parsed.filter((json) => json.includes("[1,2,3]"))).toEqual([])
+    expect(parsed).toEqual(expect.arrayContaining(['"a"', "7"]))
+  })
+
+  it.each([
+    ["no", "it is no JSON"],
+    ["[]", "it is JSON, but no object"],
+    ['{"original_identifier":"a","internal_id":7', "it is no JSON"],
+    ['{"original_identifier":7,"internal_id":7}', "original_identifier: Expected string, actual 7"],
+    ['{"internal_id":7}', "original_identifier: is missing"]
+  ])("%s is invalid for its own reason", (text, detail) => {
+    expect(read(line(text))).toMatchObject({ left: { detail } })
+  })
+
+  it("of a name that is twice in a record the last value counts", () => {
+    const twice = '{"original_identifier":"a","internal_id":1,"internal_id":2}'
+    expect(read(line(twice))).toEqual(Either.right({ original_identifier: "a", internal_id: 2 }))
+  })
 })
 
 setFlagsFromString("--expose-gc")
