@@ -55,8 +55,8 @@ const withBatch =
     )
 
 /**
- * The job from the cache, if its state is final; else its state after `wait`, which the timeout or a shutdown ends. A
- * timeout of zero asks once.
+ * The job from the cache, if its state is final; else its state after `wait`, which a shutdown ends with 503. A timeout of
+ * zero asks once.
  */
 const waiting = (
   { cache }: Account,
@@ -66,17 +66,11 @@ const waiting = (
   isFresh: boolean
 ): Effect.Effect<Batch, Problem, Shutdown> =>
   Effect.gen(function* () {
-    const { isStarted, started } = yield* Shutdown
     const known = isFresh ? Option.none() : yield* cache.kept(id)
     if (Option.isSome(known)) return known.value
     if (Duration.isZero(timeout)) return yield* told((isFresh ? cache.client : cache).status(id))
-    return yield* wait(id, Effect.race(Effect.sleep(timeout), started)).pipe(
-      Effect.mapError((error) =>
-        isStarted() && (error._tag === "WaitTimeout" || error._tag === "ApiUnavailable")
-          ? draining
-          : fromError(error)
-      )
-    )
+    const { started } = yield* Shutdown
+    return yield* Effect.raceFirst(told(wait(id, timeout)), Effect.zipRight(started, draining))
   })
 
 /** Whether a caller wants no kept answer. */

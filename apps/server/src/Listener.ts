@@ -10,11 +10,14 @@ import type { Service } from "./Shutdown.js"
 
 const millis = (duration: Duration.DurationInput): number => Duration.toMillis(duration)
 
-/** Node's server. Headers of at most 16 KiB within 10 s, whole requests within 30 s; idle connections end after 75 s. */
-export const make = (): Http.Server =>
+/** How long the headers of a request may take. */
+export const headersTimeout = Duration.seconds(10)
+
+/** Node's server. Headers of at most 16 KiB, whole requests within 30 s; idle connections end after 75 s. */
+export const make = (options: { readonly headersTimeout: Duration.DurationInput }): Http.Server =>
   Http.createServer({
     maxHeaderSize: 16_384,
-    headersTimeout: millis("10 seconds"),
+    headersTimeout: millis(options.headersTimeout),
     requestTimeout: millis("30 seconds"),
     connectionsCheckingInterval: millis("1 second"),
     keepAliveTimeout: millis("75 seconds")

@@ -5,6 +5,7 @@
 import { type HttpApp, HttpServerError, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { maskText } from "@org/batch-core/Masking"
+import * as Monotonic from "@org/batch-core/Monotonic"
 import { Cause, Context, Effect, Exit, Option } from "effect"
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"
@@ -105,12 +106,12 @@ export const middleware = <E, R>(
       const shutdown = Context.get(context, Shutdown)
       const entry = begin(
         Context.get(context, HttpServerRequest.HttpServerRequest),
-        clock.unsafeCurrentTimeMillis()
+        Monotonic.unsafeNow(clock)
       )
       shutdown.requestStarted()
       return Effect.flatMap(Effect.exit(app), (exit) => {
         shutdown.requestEnded()
-        return Effect.zipRight(end(entry, exit, clock.unsafeCurrentTimeMillis()), exit)
+        return Effect.zipRight(end(entry, exit, Monotonic.unsafeNow(clock)), exit)
       })
     })
   )

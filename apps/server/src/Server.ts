@@ -55,16 +55,18 @@ const middlewares = HttpApiBuilder.middleware(
 export interface Options {
   /** How long requests under way may go on once the layer is closed; 30 s by default. */
   readonly grace?: Duration.DurationInput | undefined
+  /** How long the headers of a request may take; 10 s by default. */
+  readonly headersTimeout?: Duration.DurationInput | undefined
 }
 
 /** The service, listening until the layer is closed. */
 export const layer = (
   variables: Readonly<Record<string, string | undefined>>,
-  { grace = Shutdown.grace }: Options = {}
+  { grace = Shutdown.grace, headersTimeout = Listener.headersTimeout }: Options = {}
 ) =>
   Layer.unwrapEffect(
     Effect.map(ServerSettings, ({ host, port }) => {
-      const server = Listener.make()
+      const server = Listener.make({ headersTimeout })
       const serve = HttpApiBuilder.serve(RequestLog.middleware).pipe(
         Layer.provide(DocsPage.layer),
         Layer.provide(middlewares),

@@ -30,21 +30,26 @@ for (const [name, env, key] of [
       const rows = yield* get(`/batch/${id}/results`, { authorization: `Bearer ${key}` })
       expect(gunzipSync(readFileSync(file)).equals(rows.body)).toBe(true)
 
-      expect((yield* batchctl("status", id)).stdout).toContain("300 found of 300 requested")
-      expect((yield* batchctl("list", "--json")).stdout).toContain(id)
       const failed = yield* sandbox.createJob({ ...over, outcome: "failed", errorMessage: "no provider" })
-      expect(yield* batchctl("get", failed, "-o", join(folder, "failed"))).toMatchObject({
-        code: 4,
-        stderr: expect.stringContaining("no provider")
-      })
-      expect((yield* batchctl("get", nobody, "-o", join(folder, "nobody"))).code).toBe(8)
-      expect(
-        (yield* run(["status", id], {
-          HOME: folder,
-          CRUSTDATA_BASE_URL: `http://127.0.0.1:${port}`,
-          CRUSTDATA_API_KEY: "wrong-key"
-        })).code
-      ).toBe(3)
+      const wrong = {
+        HOME: folder,
+        CRUSTDATA_BASE_URL: `http://127.0.0.1:${port}`,
+        CRUSTDATA_API_KEY: "wrong-key"
+      }
+      const [status, list, ofFailed, ofNobody, ofStranger] = yield* Effect.all(
+        [
+          batchctl("status", id),
+          batchctl("list", "--json"),
+          batchctl("get", failed, "-o", join(folder, "failed")),
+          batchctl("get", nobody, "-o", join(folder, "nobody")),
+          run(["status", id], wrong)
+        ],
+        { concurrency: 3 }
+      )
+      expect(status.stdout).toContain("300 found of 300 requested")
+      expect(list.stdout).toContain(id)
+      expect(ofFailed).toMatchObject({ code: 4, stderr: expect.stringContaining("no provider") })
+      expect([ofNobody.code, ofStranger.code]).toEqual([8, 3])
     })
   )
 }

@@ -143,9 +143,9 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}/events", 
       const stream = yield* open(`/batch/${id}/events`)
       yield* stream.until(/event: status/u)
       const rules = [
-        { on: { server: "api" }, times: 9, do: { respond: { status: 503 } } },
-        { on: { server: "api" }, times: 3, do: { cut: { afterBytes: 9, by: "reset" } } },
-        { on: { server: "api" }, times: 5, do: { respond: { status: 429 } } }
+        { on: { server: "api" }, times: 3, do: { respond: { status: 503 } } },
+        { on: { server: "api" }, times: 2, do: { cut: { afterBytes: 9, by: "reset" } } },
+        { on: { server: "api" }, times: 3, do: { respond: { status: 429 } } }
       ] as const
       const { body, broken } = yield* under(
         sandbox,
@@ -196,8 +196,8 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}/events", 
         const openStreams = metric(`batch_server_open_streams{kind="events"}`)
         const polls = metric("batch_polls_total")
         const before = yield* polls
-        const streams = yield* Effect.replicateEffect(open(`/batch/${id}/events`), 100, { concurrency: 100 })
-        expect(yield* openStreams).toBe(100)
+        const streams = yield* Effect.replicateEffect(open(`/batch/${id}/events`), 40, { concurrency: 40 })
+        expect(yield* openStreams).toBe(40)
         yield* eventually(polls, (now) => now >= before + 5)
         yield* Effect.forEach(streams, ({ leave }) => leave)
         yield* eventually(openStreams, (now) => now === 0)

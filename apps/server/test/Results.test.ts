@@ -351,8 +351,8 @@ layer(service({ env: results }), { excludeTestServices: true })("GET /batch/{bat
   }
 })
 
-/** Some 200 MB of rows, 27 MB on the wire. */
-const large: JobSpec.JobSpec = { ...over, records: 40_000, recordBytes: 5000, parts: 1 }
+/** Some 150 MB of rows, 20 MB on the wire. */
+const large: JobSpec.JobSpec = { ...over, records: 30_000, recordBytes: 5000, parts: 1 }
 
 layer(service(), { excludeTestServices: true })("a large result", (it) => {
   it.scoped("comes as slowly as it is read, and takes no more memory than a short one", () =>
@@ -459,7 +459,7 @@ const settled = (figure: Effect.Effect<number>): Effect.Effect<number> =>
   Effect.iterate(
     { value: Number.NaN, same: 0 },
     {
-      while: ({ same }) => same < 8,
+      while: ({ same }) => same < 5,
       body: ({ same, value }) =>
         Effect.map(Effect.delay(figure, "50 millis"), (now) => ({
           value: now,

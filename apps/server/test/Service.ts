@@ -2,9 +2,11 @@
 import { expect } from "@effect/vitest"
 import { type Fault, type JobSpec, Sandbox } from "@org/batch-sandbox"
 import { Context, Effect, Layer, Schema, type Scope } from "effect"
+import { build } from "esbuild"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import * as Caller from "./Caller.js"
 import { type Environment, type Spawned, spawned } from "./Spawned.js"
 
@@ -149,6 +151,26 @@ export const temporary: Effect.Effect<string, never, Scope.Scope> = Effect.acqui
   Effect.sync(() => mkdtempSync(join(tmpdir(), "batch-server-test-"))),
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
 )
+
+/** The bundled program of `Impatient.ts`. */
+export const impatient: Effect.Effect<string, never, Scope.Scope> = Effect.gen(function* () {
+  const outfile = join(yield* temporary, "impatient.js")
+  yield* Effect.promise(() =>
+    build({
+      entryPoints: [fileURLToPath(new URL("Impatient.ts", import.meta.url))],
+      outfile,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      banner: {
+        js: `import { createRequire as createRequire_ } from "node:module"; const require = createRequire_(import.meta.url);`
+      },
+      define: { BATCH_SERVER_VERSION: JSON.stringify("0.0.0") },
+      logLevel: "warning"
+    })
+  )
+  return outfile
+})
 
 // ----------------------------------------------------------------------------------------------------------------
 

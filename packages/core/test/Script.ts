@@ -205,3 +205,27 @@ export const errorOf = <A, E>({ exit }: Played<A, E>): E => {
   const error = Option.flatMap(Exit.causeOption(exit), Cause.failureOption)
   return Option.getOrThrowWith(error, () => new Error(`it did not fail: ${String(exit)}`))
 }
+
+/** Suspended for a minute, some milliseconds after it began: timers that end meanwhile fire when it is woken. */
+export const suspended = <A, E, R>(effect: Effect.Effect<A, E, R>, after: number) =>
+  Effect.flatMap(Clock.clockWith(Effect.succeed), (clock) => {
+    const from = clock.unsafeCurrentTimeMillis() + after
+    return Effect.withClock(effect, {
+      ...asClock(clock),
+      sleep: (duration) => {
+        const now = clock.unsafeCurrentTimeMillis()
+        const end = now + Duration.toMillis(duration)
+        return clock.sleep(Duration.millis((end > from && end < from + 60_000 ? from + 60_000 : end) - now))
+      }
+    })
+  })
+
+/** A clock with these methods and no others, of which some may then be replaced. */
+export const asClock = (clock: Clock.Clock): Clock.Clock => ({
+  [Clock.ClockTypeId]: Clock.ClockTypeId,
+  unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis(),
+  unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
+  currentTimeMillis: clock.currentTimeMillis,
+  currentTimeNanos: clock.currentTimeNanos,
+  sleep: (duration) => clock.sleep(duration)
+})

@@ -1,7 +1,8 @@
 /**
  * Figures and tables as people read them. No `Intl`: it costs more at start-up than everything else that is printed.
  */
-import { DateTime, Option } from "effect"
+import * as DurationText from "@org/batch-core/DurationText"
+import { DateTime, Duration, Option } from "effect"
 
 /** `1,234,567`. */
 export const count = (value: number): string => String(value).replace(/\B(?=(?:\d{3})+$)/gu, ",")
@@ -20,19 +21,7 @@ export const bytes = (value: number): string => {
 }
 
 /** `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`, `5 d 3 h`. */
-export const duration = (millis: number): string => {
-  // From here on one decimal would round to 10.0 s.
-  if (millis < 9_950) return `${(Math.max(0, millis) / 1000).toFixed(1)} s`
-  const seconds = Math.round(millis / 1000)
-  if (seconds < 60) return `${seconds} s`
-  if (seconds < 3_600) return two(seconds, 60, "min", 1, "s")
-  return seconds < 86_400 ? two(seconds, 3_600, "h", 60, "min") : two(seconds, 86_400, "d", 3_600, "h")
-}
-
-const two = (seconds: number, major: number, majorUnit: string, minor: number, minorUnit: string): string => {
-  const rest = Math.floor((seconds % major) / minor)
-  return `${Math.floor(seconds / major)} ${majorUnit}${rest === 0 ? "" : ` ${rest} ${minorUnit}`}`
-}
+export const duration = (millis: number): string => DurationText.format(Duration.millis(millis))
 
 /** `2025-11-20 10:00:00Z`. */
 export const instant = (at: DateTime.Utc): string =>

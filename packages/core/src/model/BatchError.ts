@@ -15,6 +15,7 @@
 import type { Error as PlatformErrors } from "@effect/platform"
 import { Duration, Option, Predicate, Schema } from "effect"
 import { Batch, BatchId, BatchStatus } from "./Batch.js"
+import * as DurationText from "./DurationText.js"
 import { MaskedJson, MaskedText, maskText } from "./Masking.js"
 
 const OptionalInt = Schema.optionalWith(Schema.Int, { as: "Option" })
@@ -28,8 +29,6 @@ const shown = (parts: TemplateStringsArray, ...words: ReadonlyArray<unknown>): s
   maskText(String.raw({ raw: parts }, ...words))
 
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
-
-const seconds = (duration: Duration.Duration): string => `${Math.ceil(Duration.toSeconds(duration))} s`
 
 /** 401, 402 or 403 of the API, or no key at all. Another key, more credits or another plan is needed. */
 export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", {
@@ -85,7 +84,7 @@ export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited"
   attempts: Schema.Int
 }) {
   override get message(): string {
-    return shown`the API is limiting this account's requests (${plural(this.attempts, "attempt")}): try again in ${seconds(this.retryAfter)}`
+    return shown`the API is limiting this account's requests (${plural(this.attempts, "attempt")}): try again in ${DurationText.format(this.retryAfter)}`
   }
 }
 
@@ -110,7 +109,7 @@ export class ApiUnavailable extends Schema.TaggedError<ApiUnavailable>()("ApiUna
     const remedy = Option.match(this.remedy, { onNone: () => "", onSome: (advice) => `; ${advice}` })
     const pause = Option.match(this.retryAfter, {
       onNone: () => "",
-      onSome: (asked) => `; it asks to be tried again in ${seconds(asked)}`
+      onSome: (asked) => `; it asks to be tried again in ${DurationText.format(asked)}`
     })
     return shown`the API could not be asked (${plural(this.attempts, "attempt")}): ${this.detail}${remedy}${pause}`
   }
@@ -182,7 +181,7 @@ export class WaitTimeout extends Schema.TaggedError<WaitTimeout>()("WaitTimeout"
       onNone: () => "its state is not known",
       onSome: (status) => `last seen ${status} with ${plural(this.counts.resultCount, "result")}`
     })
-    return shown`batch ${this.batchId} was still running after ${seconds(this.elapsed)} and ${plural(this.polls, "poll")} (${last}); the job itself goes on`
+    return shown`batch ${this.batchId} was still running after ${DurationText.format(this.elapsed)} and ${plural(this.polls, "poll")} (${last}); the job itself goes on`
   }
 }
 

@@ -20,3 +20,10 @@ export const unsafeNow = (clock: Clock.Clock): number =>
 export const now: Effect.Effect<number> = Effect.clockWith((clock) =>
   Effect.map(clock.currentTimeNanos, (nanos) => Number(nanos / nanosPerMilli))
 )
+
+/** How late a timer may be before the process must have been asleep, in milliseconds. */
+const tolerance = 1000
+
+/** Whether the process must have been asleep at a moment at which it should have gone on. */
+export const sleptPast = (moment: number): Effect.Effect<boolean> =>
+  Effect.map(now, (reached) => reached > moment + tolerance)

@@ -56,6 +56,11 @@ export interface StatusOptions {
    * `BatchPoll` does. Default: retries as the settings say.
    */
   readonly once?: boolean | undefined
+  /**
+   * The last answer that the caller knows: where answers are shared (`StatusCache`), a newer one that somebody else got
+   * a moment ago will do. Default: it is asked now.
+   */
+  readonly known?: Batch | undefined
 }
 
 /** One page of the account's jobs, newest first; items carry no links. */

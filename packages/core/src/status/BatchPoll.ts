@@ -41,6 +41,7 @@ import {
   WaitTimeout,
   type WatchError
 } from "../model/BatchError.js"
+import * as DurationText from "../model/DurationText.js"
 import * as Telemetry from "../model/Telemetry.js"
 import * as Monotonic from "../retry/Monotonic.js"
 
@@ -204,9 +205,6 @@ const pause = (wait: Wait): Effect.Effect<void, WaitTimeout | ApiUnavailable> =>
     if (!(yield* Ref.get(wait.state)).overslept) return yield* timeout(wait)
   })
 
-/** How late a timer may be before the process must have been asleep. */
-const tolerance = 1000
-
 const sleep = (wait: Wait, millis: number): Effect.Effect<void> =>
   Effect.gen(function* () {
     const until = (yield* Monotonic.now) + millis
@@ -216,8 +214,8 @@ const sleep = (wait: Wait, millis: number): Effect.Effect<void> =>
 
 /** Notes when the process slept past the deadline, since it did not come to this point when it should have. */
 const wake = (wait: Wait, expectedAt: number): Effect.Effect<void> =>
-  Effect.flatMap(Monotonic.now, (now) =>
-    now > expectedAt + tolerance && now > wait.deadlineAt
+  Effect.flatMap(Effect.all([Monotonic.sleptPast(expectedAt), Monotonic.now]), ([slept, now]) =>
+    slept && now > wait.deadlineAt
       ? Ref.update(wait.state, (state) => ({ ...state, overslept: true }))
       : Effect.void
   )
@@ -240,7 +238,7 @@ const jittered = (poll: Settings["poll"], step: number, elapsed: number): Effect
 }
 
 /** How long the one request may take that is made after the process slept past the deadline. */
-const lastChance = 10_000
+export const lastChance = Duration.seconds(10)
 
 /** One request, that may end at most one shortest pause after the deadline. */
 const ask = (
@@ -254,7 +252,7 @@ const ask = (
       askedAt: now,
       overslept: false
     }))
-    const shortest = overslept ? lastChance : Duration.toMillis(wait.poll.minDelay)
+    const shortest = Duration.toMillis(overslept ? lastChance : wait.poll.minDelay)
     const patience = Math.max(wait.deadlineAt - now, shortest)
     const answer = yield* wait.client.status(wait.batchId, { once: true }).pipe(
       Effect.map((batch): Either.Either<Batch, Excuse | undefined> => Either.right(batch)),
@@ -373,7 +371,7 @@ export const unanswered = (wait: {
   readonly lastExcuse: Option.Option<Excuse>
 }): ApiUnavailable => {
   const { elapsed, requests: attempts } = wait
-  const waited = `no good answer in ${Math.ceil(Duration.toSeconds(elapsed))} s`
+  const waited = `no good answer in ${DurationText.format(elapsed)}`
   const server = { reason: "Server", status: Option.none<number>(), attempts } as const
   if (Option.isNone(wait.lastExcuse))
     return new ApiUnavailable({ ...server, reason: "Timeout", detail: waited })

@@ -9,7 +9,7 @@
  * const program = (id: Batch.BatchId) =>
  *   Effect.gen(function* () {
  *     const watches = yield* SharedWatch.SharedWatch
- *     const wait = watches.wait(id, Effect.sleep("1 minute"))
+ *     const wait = watches.wait(id, "1 minute")
  *     return yield* Effect.all([wait, Stream.runCount(watches.follow(id))], { concurrency: 2 })
  *   }).pipe(Effect.provide(SharedWatch.layer))
  */
@@ -20,18 +20,19 @@ import type { BatchConfig } from "../model/BatchConfig.js"
 import { type ApiUnavailable, type WatchError, WaitTimeout } from "../model/BatchError.js"
 import * as BatchPoll from "./BatchPoll.js"
 import * as Condition from "../disk/Condition.js"
+import * as Monotonic from "../retry/Monotonic.js"
 
 /** Shared waits over the calls of one account. */
 export interface Service {
   /** The answers to polls, the last known one first; those that nobody had time to look at are passed over. */
   readonly follow: (batchId: BatchId) => Stream.Stream<Batch, WatchError>
   /**
-   * The job when it has ended, or as it was last seen when `patience` does, such as `Effect.sleep("1 minute")`;
-   * `ApiUnavailable` if it was never seen. A job that has failed is an answer, too.
+   * The job when it has ended, or as it was last seen when the deadline passes; `ApiUnavailable` if it was never seen. A
+   * job that has failed is an answer, too. Who slept past the deadline, as on a machine that was suspended, asks once more.
    */
-  readonly wait: (batchId: BatchId, patience: Effect.Effect<void>) => Effect.Effect<Batch, WatchError>
+  readonly wait: (batchId: BatchId, deadline: BatchPoll.Deadline) => Effect.Effect<Batch, WatchError>
   /** As `wait`, but a job that is still running is `WaitTimeout`. */
-  readonly end: (batchId: BatchId, patience: Effect.Effect<void>) => Effect.Effect<Batch, WatchError>
+  readonly end: (batchId: BatchId, deadline: BatchPoll.Deadline) => Effect.Effect<Batch, WatchError>
 }
 
 /** Shared waits over the calls of one account. */
@@ -50,28 +51,30 @@ interface Watch {
 }
 
 /** Shared waits over the calls of one account: make one for each key. */
-export const make: Effect.Effect<Service, never, BatchClient | BatchConfig | Scope.Scope> = Effect.map(
-  RcMap.make({ lookup: begin }),
-  (watches) => {
-    const follow = (batchId: BatchId) => Stream.unwrapScoped(Effect.map(RcMap.get(watches, batchId), answers))
-    const wait = (batchId: BatchId, patience: Effect.Effect<void>, isEnough: (batch: Batch) => boolean) =>
+export const make: Effect.Effect<Service, never, BatchClient | BatchConfig | Scope.Scope> = Effect.gen(
+  function* () {
+    const watches = yield* RcMap.make({ lookup: begin })
+    const looks = yield* RcMap.make({ lookup: look })
+    const wait = (batchId: BatchId, deadline: BatchPoll.Deadline, isEnough: (batch: Batch) => boolean) =>
       Effect.scoped(
         Effect.gen(function* () {
           const watch = yield* RcMap.get(watches, batchId)
-          const lastKnown = Effect.zipRight(
-            patience,
-            Effect.sync(() => watch.last)
+          const [begun, patience] = [yield* Monotonic.now, BatchPoll.durationOf(deadline)]
+          const ended = yield* Effect.timeoutOption(Stream.runLast(answers(watch)), patience)
+          const slept = yield* Monotonic.sleptPast(begun + Duration.toMillis(patience))
+          const last = Option.isNone(ended)
+            ? yield* slept ? lookAgain(watch, RcMap.get(looks, batchId)) : Effect.succeed(watch.last)
+            : ended.value
+          const elapsed = Duration.millis((yield* Monotonic.now) - begun)
+          return yield* Effect.mapError(Option.filter(last, isEnough), () =>
+            timeout(batchId, { ...watch, last }, elapsed)
           )
-          const [elapsed, last] = yield* Effect.timed(
-            Effect.raceFirst(Stream.runLast(answers(watch)), lastKnown)
-          )
-          return yield* Effect.mapError(Option.filter(last, isEnough), () => timeout(batchId, watch, elapsed))
         })
       )
     return {
-      follow,
-      wait: (batchId, patience) => wait(batchId, patience, () => true),
-      end: (batchId, patience) => wait(batchId, patience, ({ status }) => isTerminal(status))
+      follow: (batchId) => Stream.unwrapScoped(Effect.map(RcMap.get(watches, batchId), answers)),
+      wait: (batchId, deadline) => wait(batchId, deadline, () => true),
+      end: (batchId, deadline) => wait(batchId, deadline, ({ status }) => isTerminal(status))
     }
   }
 )
@@ -122,6 +125,21 @@ function begin(batchId: BatchId): Effect.Effect<Watch, never, BatchClient | Batc
     return watch
   })
 }
+
+/** One look at a job, by whoever slept past a deadline. */
+function look(batchId: BatchId): Effect.Effect<Option.Option<Batch>, WatchError, BatchClient | BatchConfig> {
+  const options = { deadline: BatchPoll.lastChance, onNotice: () => Effect.void }
+  return Stream.runHead(BatchPoll.watch(batchId, options))
+}
+
+/** The job as it is after all; as it was last seen, if it was and the look has failed. */
+const lookAgain = <R>(
+  watch: Watch,
+  look: Effect.Effect<Option.Option<Batch>, WatchError, R>
+): Effect.Effect<Option.Option<Batch>, WatchError, R> =>
+  Effect.catchAll(look, (error) =>
+    Option.isSome(watch.last) ? Effect.succeed(watch.last) : Effect.fail(error)
+  )
 
 /** The last known answer, and every newer one that there is when we look. */
 const answers = (watch: Watch): Stream.Stream<Batch, WatchError> =>

@@ -26,7 +26,10 @@ export interface Service {
   readonly status: (batchId: BatchId) => Effect.Effect<Batch, StatusError>
   /** Drops the kept answer, because what it promised is not there. */
   readonly forget: (batchId: BatchId) => Effect.Effect<void>
-  /** The calls of the API, for polling and fresh links: always asked now, but together, and the answer is kept. */
+  /**
+   * The calls of the API, for polling and fresh links: asked now, but together, and the answer is kept. Those who ask
+   * again and again, with the answer that they know, are also given a newer one of the last 5 seconds.
+   */
   readonly client: BatchClient["Type"]
 }
 
@@ -44,7 +47,7 @@ export const make: Effect.Effect<Service, never, BatchClient | BatchConfig | Sco
     const answers = makeKept()
     const keep = (batchId: BatchId) => (batch: Batch) =>
       Effect.zipWith(Monotonic.now, Clock.currentTimeMillis, (now, date) =>
-        answers.put(batchId, batch, now + keptFor(batch, transfer, date))
+        answers.put(batchId, { batch, at: now, until: now + keptFor(batch, transfer, date) })
       )
     const shared = (options?: StatusOptions) =>
       RcMap.make({
@@ -62,7 +65,16 @@ export const make: Effect.Effect<Service, never, BatchClient | BatchConfig | Sco
       forget: (batchId) => Effect.sync(() => answers.remove(batchId)),
       status: (batchId) =>
         Effect.flatMap(kept(batchId), Option.match({ onNone: () => ask(batchId), onSome: Effect.succeed })),
-      client: { ...client, status: ask }
+      client: {
+        ...client,
+        status: (batchId, options) =>
+          Effect.flatMap(Monotonic.now, (now) =>
+            Option.match(answers.newer(batchId, options?.known, now - recent), {
+              onNone: () => ask(batchId, options),
+              onSome: Effect.succeed
+            })
+          )
+      }
     }
   }
 )
@@ -94,18 +106,27 @@ export const keptFor = (batch: Batch, transfer: Settings["transfer"], now: numbe
   return Math.max(0, Math.min(...ends))
 }
 
+/** How old a newer answer may be for those who know one, in milliseconds: together they ask 12 times a minute. */
+const recent = Duration.toMillis("5 seconds")
+
+interface Answer {
+  readonly batch: Batch
+  /** When it came, and how long it holds. */
+  readonly at: number
+  readonly until: number
+}
+
 interface Kept {
   readonly get: (batchId: BatchId, now: number) => Option.Option<Batch>
-  readonly put: (batchId: BatchId, batch: Batch, until: number) => void
+  /** An answer other than the known one that came after a moment, whether it holds or not. */
+  readonly newer: (batchId: BatchId, known: Batch | undefined, since: number) => Option.Option<Batch>
+  readonly put: (batchId: BatchId, answer: Answer) => void
   readonly remove: (batchId: BatchId) => void
 }
 
 /** Answers by their id, the one that was used last at the end; the first ones go when there are too many. */
 const makeKept = (): Kept => {
-  const entries = new Map<
-    BatchId,
-    { readonly batch: Batch; readonly until: number; readonly weight: number }
-  >()
+  const entries = new Map<BatchId, Answer & { readonly weight: number }>()
   let weight = 0
   const remove = (batchId: BatchId): void => {
     weight -= entries.get(batchId)?.weight ?? 0
@@ -115,16 +136,20 @@ const makeKept = (): Kept => {
     remove,
     get: (batchId, now) => {
       const entry = entries.get(batchId)
-      if (entry === undefined) return Option.none()
+      if (entry === undefined || entry.until <= now) return Option.none()
       entries.delete(batchId)
-      if (entry.until > now) entries.set(batchId, entry)
-      else weight -= entry.weight
-      return entry.until > now ? Option.some(entry.batch) : Option.none()
+      entries.set(batchId, entry)
+      return Option.some(entry.batch)
     },
-    put: (batchId, batch, until) => {
+    newer: (batchId, known, since) =>
+      Option.fromNullable(entries.get(batchId)).pipe(
+        Option.filter(({ at, batch }) => known !== undefined && batch !== known && at > since),
+        Option.map(({ batch }) => batch)
+      ),
+    put: (batchId, answer) => {
       remove(batchId)
-      if (!isTerminal(batch.status)) return
-      const entry = { batch, until, weight: 2 + batch.downloadUrls.length }
+      if (!isTerminal(answer.batch.status)) return
+      const entry = { ...answer, weight: 2 + answer.batch.downloadUrls.length }
       entries.set(batchId, entry)
       weight += entry.weight
       for (const [oldest] of entries) {

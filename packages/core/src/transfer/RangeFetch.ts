@@ -21,6 +21,7 @@ import {
 import { Clock, type Data, Duration, Effect, Metric, Option, Redacted, type Scope } from "effect"
 import { BatchConfig, type Settings } from "../model/BatchConfig.js"
 import { ResultsCorrupt, type ResultsUnavailable, TransferFailed } from "../model/BatchError.js"
+import * as DurationText from "../model/DurationText.js"
 import * as PresignedLink from "../model/PresignedLink.js"
 import * as Telemetry from "../model/Telemetry.js"
 import * as Digest from "../disk/Digest.js"
@@ -175,7 +176,7 @@ const request = <E>(
       Effect.mapError((error) => unreachable(run, BatchHttp.explain(error))),
       Effect.timeoutFail({
         duration: idleTimeout,
-        onTimeout: () => trouble(run, "Stalled", `no answer for ${Duration.format(idleTimeout)}`)
+        onTimeout: () => trouble(run, "Stalled", `no answer for ${DurationText.format(idleTimeout)}`)
       })
     )
     const location = FileResponse.isRedirect(response.status) ? response.headers["location"] : undefined
@@ -274,7 +275,7 @@ const nextBlock = <E>(
 ): Effect.Effect<Option.Option<Uint8Array>, Failure<E>> =>
   Effect.mapError(blocks.next, (failure) =>
     failure._tag === "Stalled"
-      ? trouble(run, "Stalled", `no byte for ${Duration.format(idle)}`)
+      ? trouble(run, "Stalled", `no byte for ${DurationText.format(idle)}`)
       : trouble(run, "Transport", "the connection broke off")
   )
 

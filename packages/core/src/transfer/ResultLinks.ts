@@ -92,7 +92,7 @@ export const make = (
     new ResultsUnavailable({ reason, batchId, detail })
   const renewing = renewable(batch, {
     ...options,
-    ask: Option.some(options.client.status(batchId)),
+    ask: Option.some((known: Batch) => options.client.status(batchId, { known })),
     unavailable,
     // An answer without links, which is older than the one that had them, changes nothing about them.
     next: (held, fresh) => (fresh.status === "completed" && Settling.hasLinks(fresh) ? fresh : held),
@@ -104,11 +104,15 @@ export const make = (
       )
     }
   })
-  return Effect.map(renewing, ({ adopt, held, links, turn }) => ({
+  return Effect.map(renewing, ({ adopt, held, links, seen, turn }) => ({
     ...links,
     batchId,
     batch: held,
-    ask: options.client.status(batchId).pipe(Effect.tap(adopt), turn)
+    ask: seen.pipe(
+      Effect.flatMap((known) => options.client.status(batchId, { known })),
+      Effect.tap(adopt),
+      turn
+    )
   }))
 }
 
@@ -131,7 +135,7 @@ export const ofLink = <E = never>(
   Effect.map(
     renewable(first, {
       ...options,
-      ask: options.fresh,
+      ask: Option.map(options.fresh, (fresh) => () => fresh),
       unavailable: (reason, detail) => new ResultsUnavailable({ reason, detail }),
       next: (_, fresh) => fresh,
       changes: () => undefined,
@@ -142,7 +146,8 @@ export const ofLink = <E = never>(
 
 /** What links are taken from, and how it is asked for anew. */
 interface Source<A, E> extends Options {
-  readonly ask: Option.Option<Effect.Effect<A, E>>
+  /** Takes the last answer. */
+  readonly ask: Option.Option<(seen: A) => Effect.Effect<A, E>>
   /** What to go on with after a fresh answer. */
   readonly next: (held: A, fresh: A) => A
   /** Why a fresh answer is not about the same files. */
@@ -155,6 +160,8 @@ interface Source<A, E> extends Options {
 interface Generation<A> {
   readonly number: number
   readonly answer: A
+  /** The last answer, links or no. */
+  readonly seen: A
   readonly obtainedAt: number
 }
 
@@ -162,6 +169,8 @@ interface Renewing<A, E> {
   readonly links: FileLinks<E>
   /** The answer that the links are taken from. */
   readonly held: Effect.Effect<A>
+  /** The last answer, links or no. */
+  readonly seen: Effect.Effect<A>
   readonly adopt: (fresh: A) => Effect.Effect<void>
   /** One question at a time. */
   readonly turn: <B, E2>(question: Effect.Effect<B, E2>) => Effect.Effect<B, E2>
@@ -171,7 +180,12 @@ const renewable = <A, E>(answer: A, source: Source<A, E>): Effect.Effect<Renewin
   Effect.gen(function* () {
     const { settings, unavailable } = source
     const { now } = Monotonic
-    const current = yield* Ref.make<Generation<A>>({ number: 0, answer, obtainedAt: yield* now })
+    const current = yield* Ref.make<Generation<A>>({
+      number: 0,
+      answer,
+      seen: answer,
+      obtainedAt: yield* now
+    })
     // How far the storage's clock is ahead of the monotonic one: until it has told its date, it is taken to be ours.
     const clockLead = yield* Ref.make((yield* Clock.currentTimeMillis) - (yield* now))
     const turn = (yield* Effect.makeSemaphore(1)).withPermits(1)
@@ -181,6 +195,7 @@ const renewable = <A, E>(answer: A, source: Source<A, E>): Effect.Effect<Renewin
         Ref.update(current, (held) => ({
           number: held.number + 1,
           answer: source.next(held.answer, fresh),
+          seen: fresh,
           obtainedAt
         }))
       )
@@ -191,7 +206,7 @@ const renewable = <A, E>(answer: A, source: Source<A, E>): Effect.Effect<Renewin
         if (held.number !== stale) return
         yield* first ?? Effect.void
         if (Option.isNone(source.ask)) return
-        const fresh = yield* source.ask.value
+        const fresh = yield* source.ask.value(held.seen)
         yield* adopt(fresh)
         const change = source.changes(held.answer, fresh)
         if (change !== undefined) return yield* unavailable("Changed", change)
@@ -230,6 +245,7 @@ const renewable = <A, E>(answer: A, source: Source<A, E>): Effect.Effect<Renewin
 
     return {
       held: Effect.map(Ref.get(current), (held) => held.answer),
+      seen: Effect.map(Ref.get(current), (held) => held.seen),
       adopt,
       turn,
       links: {

@@ -75,7 +75,7 @@ export const links = (
       const detail = `it announces ${latest.resultCount} rows, but no link to them yet`
       yield* options.onPause({ cause: "NoLink", detail, delay: delay.value })
       yield* Effect.sleep(delay.value)
-      latest = yield* options.client.status(batch.batchId)
+      latest = yield* options.client.status(batch.batchId, { known: latest })
     }
     return latest
   })

@@ -276,7 +276,7 @@ describe("time", () => {
           reason: "Timeout",
           status: Option.none(),
           attempts: 4,
-          detail: "no complete answer within 30s"
+          detail: "no complete answer within 30 s"
         })
       )
     })

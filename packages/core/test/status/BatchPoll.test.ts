@@ -20,6 +20,7 @@ import * as BatchError from "../../src/model/BatchError.js"
 import * as BatchPoll from "../../src/status/BatchPoll.js"
 import {
   advance,
+  asClock,
   batchId,
   completed,
   errorOf,
@@ -28,6 +29,7 @@ import {
   type Script,
   script,
   type Step,
+  suspended,
   systemError,
   upstream,
   valueOf
@@ -706,7 +708,7 @@ describe("WaitTimeout", () => {
   it.effect.each([
     [
       { status: 502 },
-      "the API could not be asked (3 attempts): no good answer in 4 s; the last time it answered HTTP 502"
+      "the API could not be asked (3 attempts): no good answer in 4.0 s; the last time it answered HTTP 502"
     ],
     [{ status: 200, body: "<html>" }, "the last time the answer is not the batch API's"],
     [{ status: 200, body: { error: { message: "come later" } } }, "come later"],
@@ -902,29 +904,6 @@ const withSteppedClock = <A, E, R>(effect: Effect.Effect<A, E, R>, at: number, s
       currentTimeMillis: Effect.sync(shifted)
     })
   })
-
-/** Suspended for a minute, some milliseconds after it began: timers that end meanwhile fire when it is woken. */
-const suspended = <A, E, R>(effect: Effect.Effect<A, E, R>, after: number) =>
-  Effect.flatMap(Clock.clockWith(Effect.succeed), (clock) => {
-    const from = clock.unsafeCurrentTimeMillis() + after
-    return Effect.withClock(effect, {
-      ...asClock(clock),
-      sleep: (duration) => {
-        const now = clock.unsafeCurrentTimeMillis()
-        const end = now + Duration.toMillis(duration)
-        return clock.sleep(Duration.millis((end > from && end < from + 60_000 ? from + 60_000 : end) - now))
-      }
-    })
-  })
-
-const asClock = (clock: Clock.Clock): Clock.Clock => ({
-  [Clock.ClockTypeId]: Clock.ClockTypeId,
-  unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis(),
-  unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
-  currentTimeMillis: clock.currentTimeMillis,
-  currentTimeNanos: clock.currentTimeNanos,
-  sleep: (duration) => clock.sleep(duration)
-})
 
 const mostInAMinute = (times: ReadonlyArray<number>): number =>
   Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + 60_000).length))

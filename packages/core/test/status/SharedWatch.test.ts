@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Effect, Either, Fiber, Option, Stream } from "effect"
+import { Array as Arrays, Chunk, Effect, Either, Fiber, Option, Stream } from "effect"
 import * as SharedWatch from "../../src/status/SharedWatch.js"
 import * as Script from "../Script.js"
 
@@ -20,7 +20,7 @@ describe("SharedWatch", () => {
       Effect.gen(function* () {
         const waiting = yield* Effect.fork(
           Effect.all(
-            Array.from({ length: 1000 }, () => wait(Script.batchId, Effect.sleep("10 minutes"))),
+            Array.from({ length: 1000 }, () => wait(Script.batchId, "10 minutes")),
             { concurrency: "unbounded" }
           )
         )
@@ -89,8 +89,8 @@ describe("SharedWatch", () => {
       return withWatch(script, ({ wait }) =>
         Effect.gen(function* () {
           const [short, long] = [
-            yield* Effect.fork(wait(Script.batchId, Effect.sleep("5 seconds"))),
-            yield* Effect.fork(wait(Script.batchId, Effect.sleep("1 minute")))
+            yield* Effect.fork(wait(Script.batchId, "5 seconds")),
+            yield* Effect.fork(wait(Script.batchId, "1 minute"))
           ]
           yield* Script.advance("5 seconds")
           expect(yield* Fiber.join(short)).toMatchObject({ status: "processing", resultCount: 3 })
@@ -112,11 +112,11 @@ describe("SharedWatch", () => {
       const script = Script.script([{ status: 503 }])
       return withWatch(script, ({ wait }) =>
         Effect.gen(function* () {
-          const waiting = yield* Effect.fork(Effect.flip(wait(Script.batchId, Effect.sleep("2 minutes"))))
+          const waiting = yield* Effect.fork(Effect.flip(wait(Script.batchId, "2 minutes")))
           yield* Script.advance("2 minutes")
           expect(yield* Fiber.join(waiting)).toMatchObject({
             _tag: "ApiUnavailable",
-            detail: "no good answer in 120 s; the last time it answered HTTP 503",
+            detail: "no good answer in 2 min; the last time it answered HTTP 503",
             attempts: script.seen.length
           })
         })
@@ -130,7 +130,7 @@ describe("SharedWatch", () => {
       const script = Script.script([counted(3)])
       return withWatch(script, ({ end }) =>
         Effect.gen(function* () {
-          const waiting = yield* Effect.fork(Effect.flip(end(Script.batchId, Effect.sleep("5 seconds"))))
+          const waiting = yield* Effect.fork(Effect.flip(end(Script.batchId, "5 seconds")))
           yield* Script.advance("5 seconds")
           expect(yield* Fiber.join(waiting)).toMatchObject({
             _tag: "WaitTimeout",
@@ -143,13 +143,57 @@ describe("SharedWatch", () => {
     }
   )
 
+  for (const [name, steps, expected, requests] of [
+    [
+      "get the job as it is now",
+      [counted(3), { ...Script.completed, after: "100 millis" }],
+      ["completed", "completed"],
+      2
+    ],
+    [
+      "get it as it was last seen if nobody answers, which is still running",
+      [counted(3), { status: 503 }],
+      ["processing", "WaitTimeout"],
+      3
+    ],
+    [
+      "learn that nobody answers if nobody ever did",
+      [{ status: 503 }],
+      ["ApiUnavailable", "ApiUnavailable"],
+      3
+    ]
+  ] as const) {
+    it.effect(`all who slept past their deadlines ask once more, together, and ${name}`, () => {
+      const script = Script.script(steps)
+      const poll = { initialDelay: "5 minutes", maxDelay: "5 minutes" }
+      return withWatch(
+        script,
+        ({ end, wait }) =>
+          Effect.gen(function* () {
+            const waits = [wait, end].flatMap((use) =>
+              Array.from({ length: 10 }, () => use(Script.batchId, "10 seconds"))
+            )
+            const told = Effect.map(
+              Effect.all(waits.map(Effect.either), { concurrency: "unbounded" }),
+              Arrays.map(Either.match({ onLeft: ({ _tag }) => _tag, onRight: ({ status }) => status }))
+            )
+            const waiting = yield* Effect.fork(Script.suspended(told, 3000))
+            yield* Script.advance("80 seconds")
+            expect(Arrays.dedupe(yield* Fiber.join(waiting))).toEqual(Arrays.dedupe(expected))
+            expect(script.seen).toHaveLength(requests)
+          }),
+        { poll }
+      )
+    })
+  }
+
   it.effect("what ends a wait ends everybody's, and the next one begins anew", () => {
     const script = Script.script([{ status: 404, after: "1 second" }, Script.completed])
     return withWatch(script, ({ wait }) =>
       Effect.gen(function* () {
         const waiting = yield* Effect.fork(
           Effect.all(
-            Array.from({ length: 10 }, () => Effect.either(wait(Script.batchId, Effect.sleep("1 minute")))),
+            Array.from({ length: 10 }, () => Effect.either(wait(Script.batchId, "1 minute"))),
             { concurrency: "unbounded" }
           )
         )
@@ -159,7 +203,7 @@ describe("SharedWatch", () => {
           Array.from({ length: 10 }, () => Option.some("BatchNotFound"))
         )
         expect(script.seen).toHaveLength(1)
-        expect((yield* wait(Script.batchId, Effect.sleep("1 minute"))).status).toBe("completed")
+        expect((yield* wait(Script.batchId, "1 minute")).status).toBe("completed")
       })
     )
   })
@@ -167,5 +211,9 @@ describe("SharedWatch", () => {
 
 // ----------------------------------------------------------------------------------------------------------------
 
-const withWatch = <A, E>(script: Script.Script, use: (watches: SharedWatch.Service) => Effect.Effect<A, E>) =>
-  Effect.flatMap(SharedWatch.make, use).pipe(Effect.scoped, Effect.provide(Script.upstream(script)))
+const withWatch = <A, E>(
+  script: Script.Script,
+  use: (watches: SharedWatch.Service) => Effect.Effect<A, E>,
+  options?: Parameters<typeof Script.upstream>[1]
+) =>
+  Effect.flatMap(SharedWatch.make, use).pipe(Effect.scoped, Effect.provide(Script.upstream(script, options)))

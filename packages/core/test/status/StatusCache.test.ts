@@ -1,8 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber } from "effect"
+import { Duration, Effect, Fiber, Option } from "effect"
 import * as Batch from "../../src/model/Batch.js"
-import type * as BatchConfig from "../../src/model/BatchConfig.js"
+import * as BatchConfig from "../../src/model/BatchConfig.js"
 import * as StatusCache from "../../src/status/StatusCache.js"
+import * as Settling from "../../src/transfer/Settling.js"
 import * as Script from "../Script.js"
 
 const signed = (lifetime: number, name = "merged") =>
@@ -127,6 +128,39 @@ describe("StatusCache", () => {
       })
     )
   })
+
+  it.effect(
+    "twenty who wait for the same links, each by a pace of its own, cost the API what one may",
+    () => {
+      const isThere = ({ at }: Script.Seen) => at >= 80_000
+      const script = Script.script((seen) => done(isThere(seen) ? { download_url: signed(86_400) } : {}))
+      return withCache(script, ({ client, status }) =>
+        Effect.gen(function* () {
+          const settings = yield* BatchConfig.make()
+          const one = (index: number) =>
+            Effect.gen(function* () {
+              yield* Effect.sleep(Duration.millis(index * 337))
+              const first = yield* status(Script.batchId)
+              return yield* Settling.links(first, { client, settings, onPause: () => Effect.void })
+            })
+          const settled = yield* Effect.fork(
+            Effect.all(
+              Array.from({ length: 20 }, (_, n) => one(n)),
+              { concurrency: 20 }
+            )
+          )
+          yield* Script.advance("3 minutes")
+          expect((yield* Fiber.join(settled)).every(({ downloadUrl }) => Option.isSome(downloadUrl))).toBe(
+            true
+          )
+          // Each looks once when it comes.
+          const again = script.times().length - 20
+          expect(again).toBeGreaterThan(5)
+          expect(again).toBeLessThanOrEqual(24)
+        })
+      )
+    }
+  )
 
   it.effect("an answer that was dropped is asked for again", () => {
     const script = Script.script([done({ download_url: signed(86_400) })])
