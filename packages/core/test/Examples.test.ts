@@ -52,6 +52,7 @@ describe("examples", () => {
       noEmit: true,
       composite: false,
       incremental: false,
+      rootDir: join(root, ".."),
       // The README uses it, and core does not know it.
       paths: { "@org/batch-node": [join(node, "index.ts")], "@org/batch-node/*": [join(node, "*.ts")] },
       noUnusedLocals: false

@@ -4,7 +4,7 @@ import { describe, expectTypeOf, it } from "@effect/vitest"
 import {
   type ConfigError,
   type Duration,
-  type Effect,
+  Effect,
   type Either,
   type Layer,
   type Option,
@@ -362,6 +362,13 @@ describe("ResultStream, Records and Download", () => {
     const typed = () => Records.ofBatch(id, { deadline: 60, schema: Row, onInvalid: "skip" })
     const told = (tell: (invalid: RecordInvalid) => Effect.Effect<void, "told", "teller">) =>
       Records.ofFile("rows.jsonl", { onInvalid: tell })
+    const inline = () =>
+      Records.ofBatch(id, {
+        deadline: 60,
+        schema: Row,
+        onInvalid: ({ line }) => (line > 3 ? Effect.fail("enough" as const) : Effect.void)
+      })
+    expectTypeOf<ErrorOf<ReturnType<typeof inline>>>().toEqualTypeOf<ResultStream.GetError | "enough">()
     const either = (onInvalid: "fail" | "skip") => Records.ofFile("rows.jsonl", { schema: Row, onInvalid })
     expectTypeOf<ReturnType<typeof plain>>().toEqualTypeOf<
       Stream.Stream<Records.Record, ResultStream.GetError | RecordInvalid, ResultStream.Needs>

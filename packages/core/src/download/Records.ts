@@ -45,19 +45,21 @@ export * from "../records/RecordLines.js"
 export type OnInvalid =
   "fail" | "skip" | ((invalid: RecordInvalid) => Effect.Effect<unknown, unknown, unknown>)
 
-/** What a stream may fail with because of invalid lines. */
-export type InvalidError<On extends OnInvalid> = On extends "skip"
-  ? never
-  : On extends (invalid: RecordInvalid) => Effect.Effect<unknown, infer E, unknown>
-    ? E
-    : RecordInvalid
+/** What a stream may fail with because of invalid lines; where nothing is said of them, On is all that could be. */
+export type InvalidError<On extends OnInvalid> = [OnInvalid] extends [On]
+  ? RecordInvalid
+  : On extends "skip"
+    ? never
+    : On extends (invalid: RecordInvalid) => Effect.Effect<unknown, infer E, unknown>
+      ? E
+      : RecordInvalid
 
 /** What a stream needs because of invalid lines. */
-export type InvalidNeeds<On extends OnInvalid> = On extends (
-  invalid: RecordInvalid
-) => Effect.Effect<unknown, unknown, infer R>
-  ? R
-  : never
+export type InvalidNeeds<On extends OnInvalid> = [OnInvalid] extends [On]
+  ? never
+  : On extends (invalid: RecordInvalid) => Effect.Effect<unknown, unknown, infer R>
+    ? R
+    : never
 
 /** How to read records. */
 export interface ReadOptions<A = Record, I = unknown, On extends OnInvalid = "fail"> {
@@ -83,7 +85,7 @@ export interface BatchOptions<A = Record, I = unknown, On extends OnInvalid = "f
 }
 
 /** The records of a job, once it is completed. A reader that stops ends the transfer; one that pauses pauses it. */
-export const ofBatch = <A = Record, I = unknown, const On extends OnInvalid = "fail">(
+export const ofBatch = <const On extends OnInvalid, A = Record, I = unknown>(
   batchId: BatchId,
   options: BatchOptions<A, I, On>
 ): Stream.Stream<A, ResultStream.GetError | InvalidError<On>, ResultStream.Needs | InvalidNeeds<On>> =>
@@ -104,7 +106,7 @@ export const ofBatch = <A = Record, I = unknown, const On extends OnInvalid = "f
  * The records of a file of JSON lines, gzip or not: its content says which. It is proven down to the last gzip trailer
  * while it is read; whether it is still what was delivered is for `Verification.verify` to say.
  */
-export const ofFile = <A = Record, I = unknown, const On extends OnInvalid = "fail">(
+export const ofFile = <const On extends OnInvalid, A = Record, I = unknown>(
   path: string,
   options: ReadOptions<A, I, On> = {}
 ): Stream.Stream<
