@@ -75,7 +75,7 @@ const usage: Readonly<Record<string, string>> = {
   wait: "<batch-id>... [flags]",
   download: "<batch-id>... [flags]",
   get: "<batch-id>... [flags]",
-  verify: "<file> [flags]"
+  verify: "<file>... [flags]"
 }
 
 const id = "01234567-89ab-4cde-8f01-23456789abcd"
@@ -97,7 +97,7 @@ const examples: Readonly<Record<string, ReadonlyArray<string>>> = {
   ],
   wait: [`batchctl wait ${id} --timeout 2h && echo done`],
   list: ["batchctl list --status processing", "batchctl list --all --json | jq -r .batch_id"],
-  verify: ["batchctl verify rows.jsonl.gz"],
+  verify: ["batchctl verify rows.jsonl.gz", "batchctl verify out/ --quiet && echo sound"],
   sandbox: ["batchctl sandbox", "batchctl sandbox --port 0"],
   demo: ["batchctl demo", "batchctl demo --records 50"]
 }

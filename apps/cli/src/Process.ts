@@ -8,7 +8,7 @@ import * as LocalMachine from "@org/batch-node/LocalMachine"
 import { Effect, Layer } from "effect"
 import * as Cli from "./Cli.js"
 import { Environment } from "./settings/Settings.js"
-import { CommandLine } from "./terminal/CommandLine.js"
+import { CommandLine, spelledOut } from "./terminal/CommandLine.js"
 import * as Redactor from "./terminal/Redactor.js"
 import * as Stderr from "./terminal/Stderr.js"
 import * as StderrLogger from "./terminal/StderrLogger.js"
@@ -32,7 +32,7 @@ const layerNoPrompt: Layer.Layer<Terminal.Terminal> = Layer.succeed(Terminal.Ter
 /** The layer of the services that any command may require. */
 export const layer = Layer.mergeAll(
   Layer.succeed(CommandLine, {
-    argv: process.argv.slice(2),
+    argv: spelledOut(process.argv.slice(2), Cli.valued),
     debug: Boolean(process.env["BATCH_DEBUG"]),
     valued: Cli.valued
   }),

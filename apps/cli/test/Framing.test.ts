@@ -1,5 +1,6 @@
 /** Results as others write them: blank lines, byte order marks, missing line ends, and bytes behind the end. */
 import { expect, it } from "@effect/vitest"
+import { count } from "@org/batch-core/CountText"
 import type { Fault } from "@org/batch-sandbox"
 import { Effect } from "effect"
 import { existsSync, readFileSync } from "node:fs"
@@ -124,7 +125,7 @@ it.scopedLive("behind the last member zeros are accepted, and other bytes refuse
     const { code, stderr, stdout } = yield* here.run(["get", id, "-o", "junk.jsonl.gz", "--json"])
     expect(code).toBe(7)
     expect(objects(stdout)).toMatchObject([{ error: { type: "ResultsCorrupt", reason: "Gzip" } }])
-    expect(stderr).toContain(`other bytes from byte ${String(clean.receipt?.["bytes"])} on`)
+    expect(stderr).toContain(`other bytes from byte ${count(Number(clean.receipt?.["bytes"]))} on`)
     expect(existsSync(join(here.folder, "junk.jsonl.gz"))).toBe(false)
   })
 )

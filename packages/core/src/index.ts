@@ -8,6 +8,7 @@
 export * as Batch from "./model/Batch.js"
 export * as BatchConfig from "./model/BatchConfig.js"
 export * as BatchError from "./model/BatchError.js"
+export * as CountText from "./model/CountText.js"
 export * as DurationText from "./model/DurationText.js"
 export * as Format from "./model/Format.js"
 export * as Masking from "./model/Masking.js"
@@ -37,7 +38,6 @@ export * as ResultPlan from "./transfer/ResultPlan.js"
 // proof: what a file holds, and the receipt that says so
 export * as Gunzip from "./proof/Gunzip.js"
 export * as Receipt from "./proof/Receipt.js"
-export * as Verification from "./proof/Verification.js"
 
 // records: bytes, records, tables
 export * as Csv from "./records/Csv.js"
@@ -45,6 +45,8 @@ export * as Csv from "./records/Csv.js"
 // download: the whole story
 export * as Download from "./download/Download.js"
 export * as Event from "./download/Event.js"
+export * as Existing from "./download/Existing.js"
 export * as Records from "./download/Records.js"
 export * as ResultStream from "./download/ResultStream.js"
 export * as Retrieval from "./download/Retrieval.js"
+export * as Verification from "./download/Verification.js"

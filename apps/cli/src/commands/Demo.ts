@@ -41,7 +41,7 @@ const story = (records: number, baseUrl: string, folder: string) =>
     yield* line(`2. Wait and download\n   ${command("get", id, "-o", output, "--receipt")}`)
     yield* GetCommand.deliver({ ...asTyped, ids: [id], output: Option.some(output) })
     yield* line(`\n3. Verify, offline, against the receipt beside it\n   ${command("verify", output)}`)
-    const found = yield* verify(output)
+    const [found] = yield* verify(output)
     yield* line(receipt(found).join("\n"))
     yield* line("\n4. The first records")
     yield* line((yield* firstRecords(output)).join("\n"))
@@ -57,6 +57,7 @@ const asTyped = {
   parts: false,
   concurrency: Option.none(),
   force: false,
+  skipExisting: false,
   allowIncomplete: false,
   receipt: true,
   json: false,

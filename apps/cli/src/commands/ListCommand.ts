@@ -4,7 +4,7 @@
 import { Command, Options } from "@effect/cli"
 import { type Batch, toJson } from "@org/batch-core/Batch"
 import * as BatchClient from "@org/batch-core/BatchClient"
-import { Chunk, Clock, Effect, Option, Stream } from "effect"
+import { Clock, Effect, Option, Stream } from "effect"
 import { UsageError } from "../failure/CliError.js"
 import * as JobText from "../run/JobText.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
@@ -79,7 +79,12 @@ const run = Effect.fn("ListCommand.run")(function* (request: Request) {
     Stream.tap(([batch, index]) => (request.json && index < limit ? print(batch) : Effect.void)),
     Stream.map(([batch]) => batch)
   )
-  const all = Chunk.toReadonlyArray(yield* Stream.runCollect(shown).pipe(Effect.provide(CoreLayer.layer)))
+  const all: Array<Batch> = []
+  yield* Stream.runForEach(shown, (batch) => Effect.sync(() => all.push(batch))).pipe(
+    Effect.provide(CoreLayer.layer),
+    // What came is shown, too, where the rest of the list cannot be had.
+    Effect.tapError(() => Effect.when(printTable(all), () => !request.json && all.length > 0))
+  )
   if (!request.json) yield* printTable(all.slice(0, limit))
   if (all.length > limit) yield* (yield* Stderr).line(more(limit))
 })

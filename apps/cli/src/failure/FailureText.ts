@@ -34,6 +34,7 @@ export const json = (
 ): Readonly<Record<string, unknown>> => {
   const fields = Either.getOrElse(Schema.encodeEither(AnyFailure)(failure), () => ({}))
   return {
+    ...(context.file === undefined ? {} : { file: context.file }),
     ...(subject(failure, context) === undefined ? {} : { batch_id: subject(failure, context) }),
     error: {
       type: failure._tag,
@@ -45,7 +46,9 @@ export const json = (
 }
 
 const subject = (failure: Failure, context: Omit<Circumstances, "commandLine">): string | undefined =>
-  context.batchId ?? (failure._tag === "UsageError" ? Option.getOrUndefined(failure.batchId) : undefined)
+  context.batchId ??
+  context.receipt?.batchId ??
+  (failure._tag === "UsageError" ? Option.getOrUndefined(failure.batchId) : undefined)
 
 /** The lines for a bug in batchctl, with the stack only if debugging was asked for. */
 export const bug = (

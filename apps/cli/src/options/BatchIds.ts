@@ -29,15 +29,17 @@ export const parse = (words: ReadonlyArray<string>): Effect.Effect<Ids, UsageErr
         })
   })
 
+/** The parser takes a flag that it does not know for an argument. */
+export const unknownFlag = (word: string): UsageError =>
+  new UsageError({
+    detail: `${word} is no flag of this command, or its value is missing`,
+    hint: Option.none(),
+    batchId: Option.none()
+  })
+
 const parseOne = (word: string): Either.Either<BatchId, UsageError> =>
   word.startsWith("-")
-    ? Either.left(
-        new UsageError({
-          detail: `${word} is no flag of this command, or its value is missing`,
-          hint: Option.none(),
-          batchId: Option.none()
-        })
-      )
+    ? Either.left(unknownFlag(word))
     : Schema.decodeEither(BatchId)(word).pipe(
         Either.mapLeft(
           (error) =>

@@ -27,7 +27,7 @@ export const options = {
   ),
   columns: Options.text("columns").pipe(
     Options.withDescription(
-      "The columns of csv and their order, as id,data.name, with a backslash before a comma or a dot in a name. Default: those of all rows, in the order of their appearance."
+      "The columns of csv and their order, as internal_id,data.basic_info.name, with a backslash before a comma or a dot in a name. Default: those of all rows, in the order of their appearance."
     ),
     Options.optional
   ),
@@ -42,11 +42,18 @@ export const options = {
     Options.optional
   ),
   force: Options.boolean("force").pipe(Options.withDescription("Replace an existing destination.")),
+  skipExisting: Options.boolean("skip-existing").pipe(
+    Options.withDescription(
+      "An existing destination that its receipt proves to be this batch's, read again, counts as done. Writes a receipt, as --receipt; with --force whatever else is there is replaced."
+    )
+  ),
   allowIncomplete: Options.boolean("allow-incomplete").pipe(
     Options.withDescription("Keep a result whose row count disagrees with result_count, with a warning.")
   ),
   receipt: Options.boolean("receipt").pipe(
-    Options.withDescription("Write <output>.receipt.json beside the output.")
+    Options.withDescription(
+      "Write <output>.receipt.json beside the output; with --parts <batch-id>.receipt.json in the folder."
+    )
   ),
   json: Options.boolean("json").pipe(
     Options.withDescription("Print the receipt, one JSON object per batch and line.")
@@ -65,6 +72,7 @@ export interface OutputRequest {
   readonly parts: boolean
   readonly concurrency: Option.Option<number>
   readonly force: boolean
+  readonly skipExisting: boolean
   readonly allowIncomplete: boolean
   readonly receipt: boolean
   readonly json: boolean

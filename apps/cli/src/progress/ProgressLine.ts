@@ -138,6 +138,8 @@ export const notice = (job: Job, event: Event): string | undefined => {
       return event.source === "none" ? `${job.id} the result is empty: 0 rows, nothing to fetch` : undefined
     case "Retrying":
       return `${job.id} ${event.file}: ${event.detail}; trying again in ${duration(Duration.toMillis(event.delay))}`
+    case "NotDurable":
+      return `warning: ${job.id} the file system of ${event.path} cannot sync (${event.code}): what is not on the disk yet is lost when the power fails`
     case "LinkRefreshed":
       return event.detail === undefined
         ? `${job.id} the download link had expired; a fresh one is in use`

@@ -4,12 +4,7 @@
 import * as DurationText from "@org/batch-core/DurationText"
 import { DateTime, Duration, Option } from "effect"
 
-/** `1,234,567`. */
-export const count = (value: number): string => String(value).replace(/\B(?=(?:\d{3})+$)/gu, ",")
-
-/** `1 row`, `1,234 rows`, `2 retries`. */
-export const plural = (value: number, noun: string): string =>
-  `${count(value)} ${value === 1 ? noun : noun.replace(/y$/u, "ie").concat("s")}`
+export { count, plural } from "@org/batch-core/CountText"
 
 const units = ["B", "kB", "MB", "GB", "TB"] as const
 

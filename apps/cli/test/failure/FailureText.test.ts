@@ -138,7 +138,7 @@ it("a wait that timed out tells all that is needed to go on", () => {
   // One figure for the time in one message.
   expect(lines.filter((line) => /\d (?:s|min)\b/u.test(line))).toEqual([
     expect.stringMatching(
-      /^error: .* was still running after 1 min 30 s and 12 polls \(last seen processing with 3 results\)/u
+      /^error: .* was still running after 1 min 30 s and 12 polls \(last seen processing with 3 rows\)/u
     )
   ])
 })

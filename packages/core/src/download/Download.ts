@@ -79,8 +79,9 @@ export const fetch = Effect.fn("Download.fetch")(function* <E = never, R = never
   options: FetchOptions
 ): Effect.fn.Return<Fetched, FetchError | E, Delivery.Needs | R> {
   const { force: replace = false, onEvent: emit = Event.silent, to: output } = options
-  yield* Destination.check({ output, parts: false, replace })
   const path = yield* Path.Path
+  const name = path.basename(output)
+  yield* Destination.check({ batchId: name, output, parts: false, replace })
   const sign = yield* signing(link)
   const first = yield* sign.first
   const links = yield* ResultLinks.ofLink(first, {
@@ -88,7 +89,6 @@ export const fetch = Effect.fn("Download.fetch")(function* <E = never, R = never
     fresh: sign.fresh,
     onRefresh: (detail) => emit({ _tag: "LinkRefreshed", detail })
   })
-  const name = path.basename(output)
   const plan: ResultPlan = { source: "merged", files: [{ index: 0, target: "merged", name }] }
   const destination = yield* Destination.make({
     subject: { link: yield* placeOf(first) },
@@ -116,6 +116,7 @@ export const fetch = Effect.fn("Download.fetch")(function* <E = never, R = never
       anew: Effect.succeed(way)
     }).pipe(Effect.tap(({ assembled }) => expect(way, name, assembled, options.expectedRows)))
   })
+  yield* destination.discard
   return {
     output,
     bytes: assembled.bytes,

@@ -25,6 +25,7 @@ import type {
   StatusError,
   TransferFailed
 } from "../model/BatchError.js"
+import * as CountText from "../model/CountText.js"
 import type { BatchHttp } from "../status/BatchHttp.js"
 import * as BatchPoll from "../status/BatchPoll.js"
 import * as Digest from "../disk/Digest.js"
@@ -245,7 +246,7 @@ const pump = (run: Run): Effect.Effect<void, ResultsError, BatchHttp> =>
     })
     while (!isComplete()) {
       const told = counts.map(inWords).join(" and ")
-      const fresh = yield* recount.next(`${told}, of ${latest.resultCount} announced`)
+      const fresh = yield* recount.next(`${told}, of ${CountText.count(latest.resultCount)} announced`)
       if (Option.isNone(fresh)) return yield* wrongCount(latest, told)
       latest = fresh.value
       run.versions.clear()
@@ -280,7 +281,7 @@ const ignored: FileTransfer.Target = { write: () => Effect.void, sync: Effect.vo
 type Counts = Array<{ readonly count: Proof.Count; readonly plan: ResultPlan.ResultPlan }>
 
 const inWords = ({ count, plan }: Counts[number]): string =>
-  `${count.records} rows in the ${plan.source === "merged" ? "merged file" : "part files"}`
+  `${CountText.plural(count.records, "row")} in ${ResultPlan.inWords(plan)}`
 
 /** Hands on what follows the bytes that were read already, if these are the same. */
 const behind = (

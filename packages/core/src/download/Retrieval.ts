@@ -12,6 +12,7 @@ import { DateTime, Effect, Either, Option } from "effect"
 import type * as Assembly from "./Assembly.js"
 import type { Batch, BatchId } from "../model/Batch.js"
 import { BatchClient, status } from "../status/BatchClient.js"
+import { count, plural } from "../model/CountText.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import {
   type AwaitError,
@@ -63,7 +64,7 @@ export interface DownloadOptions {
   readonly force?: boolean | undefined
   /** Accept a result whose row count disagrees with `result_count`. */
   readonly allowIncomplete?: boolean | undefined
-  /** Write `<output>.receipt.json` beside the output as well. */
+  /** Write the receipt as well: `<output>.receipt.json`; with `parts` `<batch-id>.receipt.json` in the folder. */
   readonly receipt?: boolean | undefined
   /** Told of everything worth showing, in order. */
   readonly onEvent?: ((event: Event.Event) => Effect.Effect<void>) | undefined
@@ -104,7 +105,7 @@ export function download(
 }
 
 const downloadAny = Effect.fn("Retrieval.download")(function* (batchId: BatchId, options: DownloadOptions) {
-  yield* Destination.check(requestOf(options))
+  yield* Destination.check(outlookOf(batchId, options))
   return yield* deliver(yield* ResultPlan.completed(yield* status(batchId)), options)
 })
 
@@ -125,7 +126,7 @@ export function get(
 }
 
 const getAny = Effect.fn("Retrieval.get")(function* (batchId: BatchId, options: GetOptions) {
-  yield* Destination.check(requestOf(options))
+  yield* Destination.check(outlookOf(batchId, options))
   const { deadline, onEvent = Event.silent } = options
   return yield* deliver(yield* BatchPoll.await(batchId, { deadline, ...Event.ofWait(onEvent) }), options)
 })
@@ -159,6 +160,11 @@ const requestOf = ({ force, output, parts }: DownloadOptions) => ({
   replace: force ?? false
 })
 
+const outlookOf = (batchId: BatchId, options: DownloadOptions): Destination.Outlook => ({
+  ...requestOf(options),
+  batchId
+})
+
 const deliver = (
   answered: Batch,
   options: DownloadOptions
@@ -182,7 +188,9 @@ const deliver = (
     yield* emit({ _tag: "Planned", batch, source: way.plan.source, files: way.plan.files.length })
     const receipt =
       way.plan.source === "none" ? yield* deliverNothing(run, way) : yield* deliverRows(run, way)
-    if (options.receipt === true) yield* Receipt.write(receipt)
+    const place = Receipt.placeOf({ ...receipt, parts: options.parts ?? false })
+    // A receipt that is there is of what has been replaced now.
+    if (options.receipt === true || (yield* Receipt.exists(place))) yield* Receipt.write(place, receipt)
     return receipt
   })
 
@@ -242,16 +250,16 @@ const deliverRows = (run: Run, way: Way): Effect.Effect<Receipt.Receipt, RowsErr
       takeUp: takeUp(run, way),
       find: findRows(run, links, way)
     })
+    yield* Effect.forEach(yield* waysOf(run, way), ({ destination }) => destination.discard, {
+      discard: true
+    })
     return yield* makeReceipt(run, found, yield* links.refreshes)
   })
 
 /** What an earlier run had proven, and a crash kept from being published or cleared up, either way. */
 const takeUp = (run: Run, way: Way): Effect.Effect<Option.Option<Found>, StorageError, Delivery.Needs> =>
   Effect.gen(function* () {
-    const aside = yield* Effect.transposeMapOption(ResultPlan.alternative(run.batch, way.plan), (plan) =>
-      wayOf(run, plan, true)
-    )
-    for (const one of [way, ...Option.toArray(aside)]) {
+    for (const one of yield* waysOf(run, way)) {
       const assembled = yield* one.destination.takeUp
       if (Option.isSome(assembled)) {
         return Option.some({ ...one, assembled: assembled.value, batch: run.batch })
@@ -259,6 +267,13 @@ const takeUp = (run: Run, way: Way): Effect.Effect<Option.Option<Found>, Storage
     }
     return Option.none()
   })
+
+/** A way, and the other one to the same rows, if there is one. */
+const waysOf = (run: Run, way: Way): Effect.Effect<ReadonlyArray<Way>, never, Path.Path> =>
+  Effect.map(
+    Effect.transposeMapOption(ResultPlan.alternative(run.batch, way.plan), (plan) => wayOf(run, plan, true)),
+    (aside) => [way, ...Option.toArray(aside)]
+  )
 
 type RowsError = TableError | TransferError
 
@@ -282,7 +297,7 @@ const findRows = (
     })
     while (!isComplete(found[0])) {
       const [best] = found
-      const told = `${inWords(best)}, of ${best.batch.resultCount} announced`
+      const told = `${inWords(best)}, of ${count(best.batch.resultCount)} announced`
       const fresh = yield* recount.next(told)
       if (Option.isNone(fresh)) return yield* settleFor(run, found)
       const caughtUp = yield* retold(run, { ...best, batch: fresh.value })
@@ -313,7 +328,7 @@ const tryBothWays = (
     if (Option.isNone(other)) return [first]
     yield* run.emit({
       _tag: "Restarted",
-      detail: `${inWords(first)}, of ${first.batch.resultCount} announced`
+      detail: `${inWords(first)}, of ${count(first.batch.resultCount)} announced`
     })
     const aside = yield* wayOf(run, other.value, true)
     const second = yield* fetchRows(run, links, aside).pipe(
@@ -383,7 +398,7 @@ const renewed = (run: Run, links: ResultLinks.Links, way: Way): Effect.Effect<Wa
 const isComplete = ({ assembled, batch }: Found): boolean => Proof.isComplete(assembled, batch.resultCount)
 
 const inWords = ({ assembled, plan }: Found): string =>
-  `${assembled.records} rows in the ${plan.source === "merged" ? "merged file" : `${plan.files.length} part files`}`
+  `${plural(assembled.records, "row")} in ${ResultPlan.inWords(plan)}`
 
 /** Rows that are not those announced are accepted only if that was asked for. The first is the one to settle for. */
 const settleFor = (
@@ -411,6 +426,7 @@ const makeReceipt = (
         status: batch.status,
         output: run.options.output,
         format: run.format,
+        columns: run.format === "csv" ? Option.fromNullable(run.options.columns) : Option.none(),
         resultCount: batch.resultCount,
         entitiesRequested: batch.entitiesRequested,
         entitiesFulfilled: batch.entitiesFulfilled,

@@ -22,7 +22,7 @@ import {
 } from "@effect/platform"
 import { Array, Context, Duration, Effect, HashSet, Layer, Option, Redacted, Schema, Stream } from "effect"
 import * as ApiResponse from "./ApiResponse.js"
-import { type Batch, type BatchId, FromJson, unreadable } from "../model/Batch.js"
+import { type Batch, type BatchId, FromJson, isSameId, unreadable } from "../model/Batch.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import {
   type ApiError,
@@ -121,7 +121,10 @@ const unlessRefused = <A, E, R>(
     return yield* call
   })
 
-/** All jobs of the account, newest first; pages are asked for as the stream is read. `limit` is the size of a page. */
+/**
+ * All jobs of the account, newest first; pages are asked for as the stream is read. `limit` is the size of a page. A job
+ * that new ones have pushed to the next page meanwhile comes once.
+ */
 export const list = (options: ListOptions = {}): Stream.Stream<Batch, ApiError, BatchClient> =>
   Stream.paginateEffect(
     { current: options, known: HashSet.make(options.cursor ?? "") },
@@ -140,7 +143,12 @@ export const list = (options: ListOptions = {}): Stream.Stream<Batch, ApiError, 
         ])
       )
   ).pipe(
-    Stream.flatMap((page) => Stream.concat(Stream.fromIterable(page.jobs), page.isCut ? cut : Stream.empty))
+    Stream.flatMap((page) => Stream.concat(Stream.fromIterable(page.jobs), page.isCut ? cut : Stream.empty)),
+    Stream.mapAccum(HashSet.empty<BatchId>(), (listed, batch) => [
+      HashSet.add(listed, batch.batchId),
+      Option.liftPredicate(batch, ({ batchId }) => !HashSet.has(listed, batchId))
+    ]),
+    Stream.filterMap((batch) => batch)
   )
 
 const unlistable = (detail: string): MalformedResponse =>
@@ -298,8 +306,7 @@ const ofBatch = (batchId: BatchId): Schema.Schema<Batch, JsonObject> =>
   FromJson.pipe(
     Schema.filter(
       (batch) =>
-        batch.batchId.toLowerCase() === batchId.toLowerCase() ||
-        `the answer is about batch ${batch.batchId}, not ${batchId}`
+        isSameId(batch.batchId, batchId) || `the answer is about batch ${batch.batchId}, not ${batchId}`
     )
   )
 

@@ -26,6 +26,7 @@ import * as PresignedLink from "../model/PresignedLink.js"
 import * as Telemetry from "../model/Telemetry.js"
 import * as Digest from "../disk/Digest.js"
 import * as RetryPolicy from "../retry/RetryPolicy.js"
+import { count } from "../model/CountText.js"
 import * as BatchHttp from "../status/BatchHttp.js"
 import * as Blocks from "./Blocks.js"
 import type * as Cells from "./Cells.js"
@@ -247,7 +248,7 @@ interface Repetition<E> {
 const repetition = <E>(run: Run<E>, { isSame, skip }: Body): Effect.Effect<Repetition<E>, Failure<E>> => {
   const before = run.file.crcBefore(run.position)
   if (!isSame && Option.isNone(before)) {
-    const detail = `asked for the bytes from ${run.position} on, got those from 0 on`
+    const detail = `asked for the bytes from ${count(run.position)} on, got those from 0 on`
     return Effect.fail(trouble(run, "Protocol", detail))
   }
   let [rest, crc] = [skip, 0]

@@ -140,11 +140,11 @@ describe("messages", () => {
     [
       "WaitTimeout",
       [
-        `batch ${batchId} was still running after 30 min and 60 polls (last seen TEXT with 1 result); the job itself goes on`,
+        `batch ${batchId} was still running after 30 min and 60 polls (last seen TEXT with 1 row); the job itself goes on`,
         `batch ${batchId} was still running after 1.5 s and 0 polls (its state is not known); the job itself goes on`
       ]
     ],
-    ["RecordInvalid", ["line 7 (byte 4096) is no record, since TEXT: TEXT"]]
+    ["RecordInvalid", ["line 7 (byte 4,096) is no record, since TEXT: TEXT"]]
   ])("%s", (tag, messages) => {
     expect(messageOf(tag)).toEqual(messages)
   })

@@ -663,6 +663,14 @@ describe("list", () => {
     })
   )
 
+  it.effect("a job that has been pushed to the next page meanwhile comes once", () =>
+    Effect.gen(function* () {
+      const api = pages({ "": ["a", "b"], b: ["b", "a", "c"] })
+      expect(valueOf(yield* play(list(api)))).toEqual(["a", "b", "c"].map(idOf))
+      expect(cursors(api)).toEqual([null, idOf("b")])
+    })
+  )
+
   it.effect("asks for a page only when it is read", () =>
     Effect.gen(function* () {
       const api = pages({ "": ["a", "b"], b: ["c", "d"], d: ["e"] })

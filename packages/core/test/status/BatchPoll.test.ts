@@ -700,7 +700,7 @@ describe("WaitTimeout", () => {
         ]
       })
       expect(error.message).toBe(
-        `batch ${batchId} was still running after 10 s and 2 polls (last seen processing with 4 results); the job itself goes on`
+        `batch ${batchId} was still running after 10 s and 2 polls (last seen processing with 4 rows); the job itself goes on`
       )
     })
   )
