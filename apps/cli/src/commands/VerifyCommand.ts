@@ -1,7 +1,6 @@
 /**
  * `batchctl verify`: reads results again, offline, and compares them with their receipts.
  */
-import { Args, Command, Options } from "@effect/cli"
 import * as Format from "@org/batch-core/Format"
 import * as Receipt from "@org/batch-core/Receipt"
 import type * as Verification from "@org/batch-core/Verification"
@@ -9,25 +8,11 @@ import { Effect, Option, Schema } from "effect"
 import { AlreadyReported } from "../failure/CliError.js"
 import * as ExitCode from "../failure/ExitCode.js"
 import * as Report from "../failure/Report.js"
-import * as BatchIds from "../options/BatchIds.js"
 import * as Settings from "../settings/Settings.js"
+import * as Commands from "../syntax/Commands.js"
 import { bytes, count, plural } from "../terminal/Humanize.js"
 import { Stdout, type StdoutError } from "../terminal/Stdout.js"
-
-const options = {
-  files: Args.text({ name: "file" }).pipe(
-    Args.withDescription(
-      "A results file, or a folder with results; all are checked, whatever is wrong with one."
-    ),
-    Args.atLeast(1)
-  ),
-  json: Options.boolean("json").pipe(
-    Options.withDescription("Print what was found as JSON, one object per result and line.")
-  ),
-  quiet: Options.boolean("quiet").pipe(
-    Options.withDescription("Print nothing of results that are as they should be, unless --json asks for it.")
-  )
-}
+import * as Command from "./Command.js"
 
 /** The parsed flags and arguments. */
 interface Request {
@@ -99,8 +84,6 @@ const checkAll = (file: string, print: Print) =>
   })
 
 const run = Effect.fn("VerifyCommand.run")(function* ({ files, ...how }: Request) {
-  const flag = files.find((file) => file.startsWith("-"))
-  if (flag !== undefined) return yield* BatchIds.unknownFlag(flag)
   const print = printer(how, yield* Stdout)
   const codes = yield* Effect.forEach(files, (file) => checkAll(file, print)).pipe(
     Effect.provide(Settings.layer)
@@ -110,8 +93,6 @@ const run = Effect.fn("VerifyCommand.run")(function* ({ files, ...how }: Request
 })
 
 /** `batchctl verify <file>...` */
-export const command = Command.make("verify", options, run).pipe(
-  Command.withDescription(
-    "Check delivered results again, offline: against their receipts; without one, that all of it can be read."
-  )
+export const command = Command.make(Commands.verify, ({ positionals: files, values }) =>
+  run({ files, json: values.json === true, quiet: values.quiet === true })
 )

@@ -12,17 +12,22 @@ import { eta, type Job, rate } from "./Progress.js"
 export interface Look {
   /** Width in characters; a line stays below it. */
   readonly columns: number
+  /** Height in lines. */
+  readonly rows: number
   readonly unicode: boolean
   readonly color: boolean
 }
 
-/** The live line: one batch in detail, or a summary of several. */
-export const live = (jobs: ReadonlyArray<Job>, look: Look, now: number): string => {
-  const [job] = jobs
-  if (job === undefined) return ""
-  if (jobs.length > 1) return fit(summary(jobs, now), look)
-  return job.phase === "downloading" ? downloading(job, look, now) : fit(waiting(job, look, now), look)
+/** The live lines: one for each batch while there is room, else a summary of all of them. */
+export const live = (jobs: ReadonlyArray<Job>, look: Look, now: number): ReadonlyArray<string> => {
+  const running = jobs.filter(({ phase }) => phase === "waiting" || phase === "downloading")
+  if (jobs.length === 1) return jobs.map((job) => one(job, look, now))
+  const head = fit(summary(jobs, now), look)
+  return running.length + 2 > look.rows ? [head] : [...running.map((job) => one(job, look, now)), head]
 }
+
+const one = (job: Job, look: Look, now: number): string =>
+  job.phase === "downloading" ? downloading(job, look, now) : fit(waiting(job, look, now), look)
 
 const fit = (text: string, { columns }: Look): string => text.slice(0, Math.max(1, columns - 1))
 

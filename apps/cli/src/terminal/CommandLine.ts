@@ -84,5 +84,6 @@ export const again = (
 export const command = (...words: ReadonlyArray<string>): string =>
   ["batchctl", ...words].map(quoted).join(" ")
 
-const quoted = (word: string): string =>
+/** A word as a shell takes it for one. */
+export const quoted = (word: string): string =>
   /^[\w@%+=:,./-]+$/u.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`

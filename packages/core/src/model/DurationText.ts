@@ -14,6 +14,8 @@ import { Duration, Either } from "effect"
 /** Tells a duration as people read it: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`, `5 d 3 h`. */
 export const format = (duration: Duration.DurationInput): string => {
   const millis = Duration.toMillis(duration)
+  // What one decimal would make nothing of.
+  if (millis > 0 && millis < 50) return `${Math.max(1, Math.round(millis))} ms`
   // From here on one decimal would round to 10.0 s.
   if (millis < 9_950) return `${(millis / 1000).toFixed(1)} s`
   const seconds = Math.round(millis / 1000)

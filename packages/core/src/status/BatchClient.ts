@@ -35,7 +35,7 @@ import {
 import { BatchHttp, explain, layer as httpLayer } from "./BatchHttp.js"
 import * as ResponseText from "./ResponseText.js"
 import * as RetryPolicy from "../retry/RetryPolicy.js"
-import { JsonObject, scrub, SecretJson } from "../model/Masking.js"
+import { JsonObject, maskText, scrub, SecretJson } from "../model/Masking.js"
 import * as Telemetry from "../model/Telemetry.js"
 import * as Throttle from "../retry/Throttle.js"
 
@@ -165,6 +165,9 @@ const shortestSecret = 16
 /** An answer with a thousand links is about a megabyte. */
 const maxBodyBytes = 64 * 1024 * 1024
 
+/** Characters of a body that are logged. */
+const longestShown = 4096
+
 /** How long an account is shut, at most, before it is tried whether the API means it. */
 const longestRefusal = Duration.minutes(15)
 
@@ -200,6 +203,7 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
           }
         })
       ),
+      Effect.tap(({ text }) => Telemetry.debug(() => `  ${maskText(clean(text).slice(0, longestShown))}`)),
       HttpIncomingMessage.withMaxBodySize(Option.some(maxBodyBytes))
     )
 

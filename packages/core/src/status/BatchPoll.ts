@@ -197,16 +197,21 @@ const pause = (wait: Wait): Effect.Effect<void, WaitTimeout | ApiUnavailable> =>
     const left = wait.deadlineAt - now
     const shortest = Duration.toMillis(wait.poll.minDelay)
     const asked = Math.max(state.hint, frugal(state.failedAt, now))
-    if (left > shortest && asked >= left) yield* sleep(wait, left)
+    if (left > shortest && asked >= left) yield* sleep(wait, left, "as much as is left")
     else if (left > shortest) {
       const planned = yield* jittered(wait.poll, step, now - wait.startedAt)
-      return yield* sleep(wait, Math.max(shortest, asked, Math.min(planned, left - shortest)))
+      const millis = Math.max(shortest, asked, Math.min(planned, left - shortest))
+      return yield* sleep(wait, millis, asked < millis ? "the cadence" : why(state.hint, asked))
     }
     if (!(yield* Ref.get(wait.state)).overslept) return yield* timeout(wait)
   })
 
-const sleep = (wait: Wait, millis: number): Effect.Effect<void> =>
+const why = (hint: number, asked: number): string =>
+  hint >= asked ? "the server asked for it" : `${mostFailures} requests failed within a minute`
+
+const sleep = (wait: Wait, millis: number, reason: string): Effect.Effect<void> =>
   Effect.gen(function* () {
+    yield* Telemetry.debug(() => `batch ${wait.batchId}: pause of ${DurationText.format(millis)} (${reason})`)
     const until = (yield* Monotonic.now) + millis
     yield* Effect.sleep(Duration.min(Duration.millis(millis), longestTimer))
     yield* wake(wait, until)

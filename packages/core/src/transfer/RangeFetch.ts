@@ -19,9 +19,9 @@ import {
   HttpIncomingMessage
 } from "@effect/platform"
 import { Clock, type Data, Duration, Effect, Metric, Option, Redacted, type Scope } from "effect"
+import * as DurationText from "../model/DurationText.js"
 import { BatchConfig, type Settings } from "../model/BatchConfig.js"
 import { ResultsCorrupt, type ResultsUnavailable, TransferFailed } from "../model/BatchError.js"
-import * as DurationText from "../model/DurationText.js"
 import * as PresignedLink from "../model/PresignedLink.js"
 import * as Telemetry from "../model/Telemetry.js"
 import * as Digest from "../disk/Digest.js"
