@@ -17,6 +17,17 @@ const packages = ["packages/core", "packages/node", "packages/sandbox", "apps/cl
 const batchId = "96faf844-e303-4ba5-a622-56965e684878"
 const rows = 12
 
+/** What managers of packages need to reach the registry that they are set up with, and not for what is on loopback. */
+const network = Object.fromEntries([
+  ...Object.entries(process.env).filter(([name]) =>
+    /^(?:NODE_EXTRA_CA_CERTS|(?:HTTPS?|ALL|NO)_PROXY)$/iu.test(name)
+  ),
+  [
+    "NO_PROXY",
+    [process.env["NO_PROXY"] ?? process.env["no_proxy"] ?? "", "127.0.0.1"].filter(Boolean).join(",")
+  ]
+])
+
 const scope = Effect.runSync(Scope.make())
 let folder = ""
 let registry: Registry.Registry
@@ -36,6 +47,7 @@ beforeAll(async () => {
   environment = {
     PATH: process.env["PATH"],
     HOME: process.env["HOME"],
+    ...network,
     npm_config_audit: "false",
     npm_config_fund: "false",
     npm_config_registry: registry.url,
