@@ -14,10 +14,8 @@ import * as RouteName from "./RouteName.js"
 import { Shutdown } from "./Shutdown.js"
 
 /** The id of a request: its `X-Request-Id` header, if that is fit to be printed, else a random one. */
-const idOf = ({ headers }: HttpServerRequest.HttpServerRequest): string => {
-  const given = headers["x-request-id"] ?? ""
-  return /^[\w.:+/=-]{1,128}$/u.test(given) ? given : randomUUID()
-}
+export const idOf = (given: string | ReadonlyArray<string> | undefined): string =>
+  typeof given === "string" && /^[\w.:+/=-]{1,128}$/u.test(given) ? given : randomUUID()
 
 /** The status of a response; 499, as nginx logs it, if the caller went away before. */
 const statusOf = (exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>): number =>
@@ -45,6 +43,48 @@ const leftEarly = ({ errored }: IncomingMessage): Option.Option<string> =>
 
 const gone = "the caller went away"
 
+/** A request that has been answered. */
+export interface Line {
+  readonly id: string
+  readonly method: string
+  /** Masked, without a query string. */
+  readonly path: string
+  /** The name of its route, or `other`. */
+  readonly route: string
+  readonly status: number
+  readonly millis: number
+  readonly bytes: number
+  /** Why it was not answered as it should, if so. */
+  readonly trouble: Option.Option<string>
+  /** Whether that is the service's own trouble. */
+  readonly isBroken: boolean
+}
+
+/** Counts a request and logs it. */
+export const write = ({
+  bytes,
+  id,
+  isBroken,
+  method,
+  millis,
+  path,
+  route,
+  status,
+  trouble
+}: Line): Effect.Effect<void> => {
+  Metrics.count({ route, method, status, seconds: millis / 1000 })
+  const log = status >= 500 || isBroken ? Effect.logError : Effect.logInfo
+  return log(`${method} ${path} ${status}`, {
+    request_id: id,
+    method,
+    path,
+    status,
+    duration_ms: millis,
+    bytes,
+    ...Option.match(trouble, { onNone: () => ({}), onSome: (error) => ({ error }) })
+  })
+}
+
 /** What is known of a request when it comes in. */
 interface Entry {
   readonly id: string
@@ -60,7 +100,7 @@ const begin = (request: HttpServerRequest.HttpServerRequest, begun: number): Ent
   const source = NodeHttpServerRequest.toIncomingMessage(request)
   const path = RouteName.pathOf(request)
   const entry: Entry = {
-    id: idOf(request),
+    id: idOf(request.headers["x-request-id"]),
     method: request.method,
     path: maskText(path),
     route: RouteName.fromPath(path) ?? "other",
@@ -78,22 +118,20 @@ const end = (
   ended: number
 ): Effect.Effect<void> => {
   const { begun, id, method, path, route, sentBefore, source } = entry
-  const status = statusOf(exit)
-  Metrics.count({ route, method, status, seconds: (ended - begun) / 1000 })
   const trouble = Option.fromNullable(explanations.get(source)).pipe(
     Option.orElse(() => troubleOf(exit)),
     Option.orElse(() => leftEarly(source))
   )
-  const isBroken = Exit.isFailure(exit) && !Option.contains(trouble, gone)
-  const log = status >= 500 || isBroken ? Effect.logError : Effect.logInfo
-  return log(`${method} ${path} ${status}`, {
-    request_id: id,
+  return write({
+    id,
     method,
     path,
-    status,
-    duration_ms: ended - begun,
+    route,
+    status: statusOf(exit),
+    millis: ended - begun,
     bytes: source.socket.bytesWritten - sentBefore,
-    ...Option.match(trouble, { onNone: () => ({}), onSome: (error) => ({ error }) })
+    trouble,
+    isBroken: Exit.isFailure(exit) && !Option.contains(trouble, gone)
   })
 }
 

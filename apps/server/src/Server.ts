@@ -12,6 +12,7 @@ import { type Duration, Effect, flow, Layer, Option } from "effect"
 import * as Account from "./Account.js"
 import { Api } from "./Api.js"
 import * as AuthMiddleware from "./AuthMiddleware.js"
+import * as ClientErrors from "./ClientErrors.js"
 import * as DocsPage from "./DocsPage.js"
 import * as ErrorMiddleware from "./ErrorMiddleware.js"
 import * as Handlers from "./Handlers.js"
@@ -74,6 +75,7 @@ export const layer = (
       )
       return Shutdown.layerServer(server, { grace }).pipe(
         Layer.provide(Layer.provideMerge(announce, serve)),
+        Layer.provide(ClientErrors.layer(server)),
         // Only now does it listen: a request that nobody handles yet would be left without an answer.
         Layer.provide(Listener.layer(server, { host, port })),
         Layer.provide(Readiness.layer),
