@@ -14,9 +14,7 @@ import {
 import { Schema } from "effect"
 import * as ApiDocument from "./ApiDocument.js"
 import * as ResponseSchemas from "./ResponseSchemas.js"
-
-/** The version of this package, which the bundler puts in. */
-declare const BATCH_SERVER_VERSION: string
+import { version } from "./Version.js"
 
 const bearer = HttpApiSecurity.bearer.pipe(
   HttpApiSecurity.annotate(
@@ -233,7 +231,7 @@ export class Api extends HttpApi.make("batch-server")
   .annotateContext(
     OpenApi.annotations({
       title: "Batch retriever",
-      version: BATCH_SERVER_VERSION,
+      version,
       description:
         "The Crustdata Batch API, with the polling, retrying and downloading done. Every answer has an `x-request-id`, the caller's own if it sent one; every failure has the shape of `Error`.",
       license: { name: "MIT" },

@@ -6,7 +6,7 @@ import { type HttpApp, HttpServerError, HttpServerRequest, HttpServerResponse } 
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { maskText } from "@org/batch-core/Masking"
 import * as Monotonic from "@org/batch-core/Monotonic"
-import { Cause, Context, Effect, Exit, Option } from "effect"
+import { Cause, Context, Effect, Exit, Option, type Tracer } from "effect"
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import * as Metrics from "./Metrics.js"
@@ -85,6 +85,23 @@ export const write = ({
   })
 }
 
+/** The name of a request's span, as OpenTelemetry's conventions for HTTP say. */
+export const spanName = (request: HttpServerRequest.HttpServerRequest): string =>
+  [
+    request.method,
+    ...Option.toArray(Option.fromNullable(RouteName.fromPath(RouteName.pathOf(request))))
+  ].join(" ")
+
+/** Tells the request's span, if it has one, what the platform does not. */
+const describe = ({ route, source }: Entry, span: Option.Option<Tracer.Span>): void => {
+  if (Option.isNone(span)) return
+  if (route !== "other") span.value.attribute("http.route", route)
+  span.value.attribute("network.protocol.version", source.httpVersion)
+}
+
+const traceOf = (span: Option.Option<Tracer.Span>): Readonly<Record<string, string>> =>
+  Option.match(span, { onNone: () => ({}), onSome: ({ traceId }) => ({ trace_id: traceId }) })
+
 /** What is known of a request when it comes in. */
 interface Entry {
   readonly id: string
@@ -135,7 +152,10 @@ const end = (
   })
 }
 
-/** The middleware that gives each request an id, counts it as under way, and logs it when its response has ended. */
+/**
+ * The middleware that gives each request an id, counts it as under way, and logs it when its response has ended. All lines
+ * that are logged meanwhile have its id, and that of its trace, if there is one.
+ */
 export const middleware = <E, R>(
   app: HttpApp.Default<E, R>
 ): HttpApp.Default<E, R | HttpServerRequest.HttpServerRequest | Shutdown> =>
@@ -147,9 +167,12 @@ export const middleware = <E, R>(
         Monotonic.unsafeNow(clock)
       )
       shutdown.requestStarted()
-      return Effect.flatMap(Effect.exit(app), (exit) => {
-        shutdown.requestEnded()
-        return Effect.zipRight(end(entry, exit, Monotonic.unsafeNow(clock)), exit)
+      return Effect.flatMap(Effect.option(Effect.currentSpan), (span) => {
+        describe(entry, span)
+        return Effect.flatMap(Effect.exit(app), (exit) => {
+          shutdown.requestEnded()
+          return Effect.zipRight(end(entry, exit, Monotonic.unsafeNow(clock)), exit)
+        }).pipe(Effect.annotateLogs({ request_id: entry.id, ...traceOf(span) }))
       })
     })
   )
