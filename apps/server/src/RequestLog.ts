@@ -93,10 +93,8 @@ export const spanName = (request: HttpServerRequest.HttpServerRequest): string =
   ].join(" ")
 
 /** Tells the request's span, if it has one, what the platform does not. */
-const describe = ({ route, source }: Entry, span: Option.Option<Tracer.Span>): void => {
-  if (Option.isNone(span)) return
-  if (route !== "other") span.value.attribute("http.route", route)
-  span.value.attribute("network.protocol.version", source.httpVersion)
+const describe = ({ source }: Entry, span: Option.Option<Tracer.Span>): void => {
+  if (Option.isSome(span)) span.value.attribute("network.protocol.version", source.httpVersion)
 }
 
 const traceOf = (span: Option.Option<Tracer.Span>): Readonly<Record<string, string>> =>

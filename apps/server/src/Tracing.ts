@@ -26,6 +26,7 @@ const conventional = (
       ["server.port", port === "" ? (protocol === "https:" ? 443 : 80) : Number(port)]
     ]
   }
+  if (key === "http.route") return [[key, String(value).replace(/:(\w+)/gu, "{$1}")]]
   const isError = key === "http.response.status_code" && Number(value) >= (kind === "server" ? 500 : 400)
   return isError
     ? [

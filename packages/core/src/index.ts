@@ -44,5 +44,7 @@ export * as Csv from "./records/Csv.js"
 export * as Records from "./records/Records.js"
 
 // download: the whole story
+export * as Compression from "./proof/Compression.js"
+export * as ResultRange from "./download/ResultRange.js"
 export * as ResultStream from "./download/ResultStream.js"
 export * as Retrieval from "./download/Retrieval.js"

@@ -36,10 +36,19 @@ import * as Proof from "../proof/Proof.js"
 import * as ResultLinks from "../transfer/ResultLinks.js"
 import * as ResultPlan from "../transfer/ResultPlan.js"
 import * as Condition from "../disk/Condition.js"
+import * as FileResponse from "../transfer/FileResponse.js"
 import * as FileTransfer from "../transfer/FileTransfer.js"
 import * as Settling from "../transfer/Settling.js"
 import * as Throttle from "../retry/Throttle.js"
 import * as RangeFetch from "../transfer/RangeFetch.js"
+
+/** One version of a results file, which is gzip. */
+export interface DeliveredFile {
+  /** Strong, with its quotes, as the file host has it. */
+  readonly etag: string
+  /** Its size in bytes. */
+  readonly total: number
+}
 
 /** What to stream. */
 export interface StreamOptions {
@@ -48,6 +57,8 @@ export interface StreamOptions {
    * padding between them; what came without compression is compressed.
    */
   readonly format: "jsonl" | "jsonl.gz"
+  /** Told which file it is, before its first byte, if the bytes as delivered are those of one file with a strong name. */
+  readonly onFile?: ((file: DeliveredFile) => Effect.Effect<void>) | undefined
   /** Told of retries and fresh links. */
   readonly onEvent?: Emit | undefined
 }
@@ -102,7 +113,17 @@ interface Run {
 /** Takes the next bytes for the reader, in order. */
 type HandOn = (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, ResultsCorrupt>
 
-const share = (batch: Batch, emit: Emit) =>
+/** What the transfers of one job's files to one reader share. */
+export interface Sharing {
+  readonly settings: Settings
+  readonly shared: RangeFetch.Shared
+}
+
+/** Makes what the transfers of one job's files to one reader share: one connection, which hands on small blocks. */
+export const share = (
+  batch: Batch,
+  emit: Emit = () => Effect.void
+): Effect.Effect<Sharing, never, BatchClient | BatchConfig | Scope.Scope> =>
   Effect.gen(function* () {
     const config = yield* BatchConfig
     const { retry, transfer } = config
@@ -329,16 +350,33 @@ const pumpFile = (
     return end
   })
 
+/** What a file is known as, once its first bytes are here. */
+export const deliveredFile = (file: FileTransfer.FileTransfer): Option.Option<DeliveredFile> =>
+  Option.flatMap(file.identity(), ({ etag, total }) =>
+    FileResponse.isStrong(etag) && !file.isPlain()
+      ? Option.map(total, (bytes) => ({ etag, total: bytes }))
+      : Option.none()
+  )
+
 /** Every byte of a file, in order, to `write`. Its first request tells the size, the next one asks for all the rest. */
 const fetchAll = (
-  { settings, shared, versions }: Run,
+  { options, plan, settings, shared, versions }: Run,
   planned: ResultPlan.PlannedFile,
   write: (bytes: Uint8Array) => Effect.Effect<unknown>
 ): Effect.Effect<void, StreamError, BatchHttp> =>
   Effect.gen(function* () {
-    const file = yield* FileTransfer.make({
+    const tell = Effect.suspend(() => {
+      const isAll = options.format === "jsonl.gz" && plan.files.length === 1
+      const known = isAll ? deliveredFile(file) : Option.none()
+      return options.onFile === undefined || Option.isNone(known) ? Effect.void : options.onFile(known.value)
+    })
+    const file: FileTransfer.FileTransfer = yield* FileTransfer.make({
       planned,
-      target: { write: (_, bytes) => Effect.asVoid(write(bytes)), sync: Effect.void },
+      target: {
+        write: (position, bytes) =>
+          Effect.zipRight(position === 0 ? tell : Effect.void, Effect.asVoid(write(bytes))),
+        sync: Effect.void
+      },
       transfer: settings.transfer
     })
     let claimed = file.claim(1)

@@ -271,9 +271,10 @@ describe("status", () => {
 
   it.effect("bounds the answer: a mebibyte of a job, eight of a page", () =>
     Effect.gen(function* () {
+      const ofPage = Effect.flatMap(BatchClient.BatchClient, ({ page }) => page())
       for (const [mebibytes, call] of [
-        [1, BatchClient.status(batchId)],
-        [8, Effect.flatMap(BatchClient.BatchClient, ({ page }) => page())]
+        [1, Effect.asVoid(BatchClient.status(batchId))],
+        [8, Effect.asVoid(ofPage)]
       ] as const) {
         const longest = JSON.stringify({ ...job(), jobs: [], pad: "" })
         const pad = (bytes: number) =>
