@@ -33,6 +33,7 @@ interface Parameter {
 
 interface Operation {
   readonly parameters: ReadonlyArray<Parameter>
+  readonly security?: ReadonlyArray<object>
   readonly responses: Named<Answer>
 }
 
@@ -113,6 +114,10 @@ export const paths = (declared: Named<Named<Operation>>): Named<Named<Operation>
     eachOf(methods, (operation) => ({
       ...operation,
       parameters: operation.parameters.map(parameter),
+      // A service with a key and without tokens asks for none.
+      ...(operation.security === undefined || operation.security.length === 0
+        ? {}
+        : { security: [...operation.security, {}] }),
       responses: {
         ...Object.fromEntries(Object.entries(operation.responses).flatMap(answer)),
         default: anyOther
