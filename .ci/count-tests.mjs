@@ -6,6 +6,7 @@ const total = { passed: 0, failed: 0, skipped: 0 }
 
 const packages = ["packages", "apps"]
   .flatMap((folder) => readdirSync(folder).map((name) => `${folder}/${name}`))
+  .concat("tests")
   .filter((folder) => existsSync(`${folder}/vitest.config.ts`))
 
 for (const folder of packages) {

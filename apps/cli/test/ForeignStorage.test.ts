@@ -4,7 +4,7 @@
  */
 import { expect, it } from "@effect/vitest"
 import { Effect, Schedule, type Scope } from "effect"
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
 import {
   existsSync,
@@ -18,10 +18,11 @@ import {
 } from "node:fs"
 import { createServer, type RequestListener } from "node:http"
 import { createServer as createSecureServer } from "node:https"
-import { type AddressInfo, createServer as listenRaw } from "node:net"
+import { createServer as listenRaw } from "node:net"
 import { join } from "node:path"
-import { gzipSync } from "node:zlib"
-import { lines, type Settings, temporary, type World, world } from "./Batchctl.js"
+import { gunzipSync, gzipSync } from "node:zlib"
+import { lines, objects, type Settings, temporary, type World, world } from "./Batchctl.js"
+import { addressOf, installed, listening, selfSigned } from "./Loopback.js"
 
 const rows = 600
 
@@ -35,11 +36,9 @@ const small = {
 const test = (name: string, body: (host: Host) => Effect.Effect<void, unknown, Scope.Scope>) =>
   it.scopedLive(name, (context) =>
     Effect.flatMap(
-      Effect.sync(() =>
-        ["nginx", "openssl"].every((program) => spawnSync("sh", ["-c", `command -v ${program}`]).status === 0)
-      ),
-      (installed) =>
-        installed
+      Effect.sync(() => installed("nginx", "openssl")),
+      (isInstalled) =>
+        isInstalled
           ? Effect.flatMap(start, body)
           : Effect.sync(() => context.skip("nginx or openssl is not installed"))
     )
@@ -211,9 +210,31 @@ test("Content-Encoding: gzip on the object: the bytes are kept as they are", (ho
 
 test("a host that inflates on the way: its lines are taken, and compressed here", (host) =>
   Effect.gen(function* () {
-    const outcome = yield* host.get("/inflated/rows.jsonl")
+    const args = ["--json", "--receipt"]
+    const outcome = yield* host.get("/inflated/rows.jsonl", { args })
     expect(outcome).toMatchObject({ code: 0, sha256: expect.not.stringContaining(host.file.sha256) })
-    expect(outcome.stderr).toContain("complete and verified")
+    const written = readFileSync(join(host.folder, "rows.jsonl.gz"))
+    expect(gunzipSync(written).equals(gunzipSync(readFileSync(host.path)))).toBe(true)
+    const { bytes, sha256 } = outcome
+    const facts = { format: "jsonl.gz", compressed_here: true, records: rows, complete: true, bytes, sha256 }
+    expect(objects(outcome.stdout)).toMatchObject([facts])
+    expect(JSON.parse(readFileSync(join(host.folder, "rows.jsonl.gz.receipt.json"), "utf8"))).toMatchObject(
+      facts
+    )
+    expect((yield* host.get("/inflated/rows.jsonl", { output: "rows.jsonl", args })).code).toBe(0)
+    expect(readFileSync(join(host.folder, "rows.jsonl")).equals(gunzipSync(written))).toBe(true)
+  }))
+
+test("a host that inflates on the way: lines that are not as many as announced are refused", (host) =>
+  Effect.gen(function* () {
+    for (const announced of [rows - 1, rows + 1]) {
+      const outcome = yield* host.get("/inflated/rows.jsonl", { announced, args: ["--json"] })
+      expect(outcome).toMatchObject({ code: 7, sha256: undefined })
+      const [refusal] = objects(outcome.stdout)
+      expect(refusal).toMatchObject({ error: { type: "ResultsCorrupt" } })
+      expect(outcome.stderr).toContain(String(announced))
+      expect(outcome.stderr).toContain(`${rows}`)
+    }
   }))
 
 test("pages in place of the file: 7 for 403 and 404, and the body is not taken for rows", (host) =>
@@ -264,6 +285,9 @@ interface How {
   readonly env?: Settings["env"]
   /** Default `rows.jsonl.gz`. */
   readonly output?: string
+  readonly args?: ReadonlyArray<string>
+  /** The `result_count`, default that of the file. */
+  readonly announced?: number
   /** API and file host by https, under a certificate of our own. */
   readonly tls?: boolean
 }
@@ -274,6 +298,8 @@ type Link = string | (() => string)
 interface Host {
   readonly folder: string
   readonly file: File
+  /** Where nginx has it. */
+  readonly path: string
   readonly get: (link: Link, how?: How) => Effect.Effect<Result, never, Scope.Scope>
   readonly begin: (link: Link, how?: How) => Effect.Effect<Running, never, Scope.Scope>
   readonly end: (running: Running) => Effect.Effect<Result>
@@ -295,6 +321,7 @@ interface Result {
   readonly bytes: number | undefined
   readonly sha256: string | undefined
   readonly code: number | null
+  readonly stdout: string
   readonly stderr: string
 }
 
@@ -305,24 +332,15 @@ const start = Effect.gen(function* () {
   const prefix = yield* temporary
   const path = join(prefix, "files", "rows.jsonl.gz")
   mkdirSync(join(prefix, "files"))
-  execFileSync(
-    "openssl",
-    [
-      ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost".split(
-        " "
-      ),
-      "-addext",
-      "subjectAltName=IP:127.0.0.1",
-      "-keyout",
-      join(prefix, "key.pem"),
-      "-out",
-      join(prefix, "cert.pem")
-    ],
-    { stdio: "ignore" }
-  )
+  const paths = selfSigned(prefix)
   const file = write(path)
   const { nginx, port, tlsPort } = yield* launched(prefix)
-  const state: { link: Link; asked: number; nginx: ChildProcess } = { link: "", asked: 0, nginx }
+  const state: { link: Link; announced: number; asked: number; nginx: ChildProcess } = {
+    link: "",
+    announced: rows,
+    asked: 0,
+    nginx
+  }
   yield* Effect.addFinalizer(() => Effect.promise(() => stop(state.nginx)))
 
   const answer =
@@ -330,28 +348,32 @@ const start = Effect.gen(function* () {
     (_, response) => {
       state.asked += 1
       const link = typeof state.link === "string" ? state.link : state.link()
-      const batch = { batch_id: id, status: "completed", result_count: rows, download_url: `${root}${link}` }
+      const count = { result_count: state.announced }
+      const batch = { batch_id: id, status: "completed", ...count, download_url: `${root}${link}` }
       response.setHeader("content-type", "application/json").end(JSON.stringify(batch))
     }
   const api = yield* listening(createServer(answer(`http://127.0.0.1:${port}`)))
-  const pair = { key: readFileSync(join(prefix, "key.pem")), cert: readFileSync(join(prefix, "cert.pem")) }
+  const pair = { key: readFileSync(paths.key), cert: readFileSync(paths.cert) }
   const tlsApi = yield* listening(createSecureServer(pair, answer(`https://127.0.0.1:${tlsPort}`)))
 
-  const begin = (link: Link, { env, output = "rows.jsonl.gz", tls = false }: How = {}) =>
+  const begin = (link: Link, how: How = {}) =>
     Effect.suspend(() => {
+      const { announced = rows, args = [], env, output = "rows.jsonl.gz", tls = false } = how
       state.link = link
+      state.announced = announced
       const base = tls ? `https://127.0.0.1:${tlsApi}` : `http://127.0.0.1:${api}`
-      const trust = { NODE_EXTRA_CA_CERTS: join(prefix, "cert.pem") }
+      const trust = { NODE_EXTRA_CA_CERTS: paths.cert }
       return Effect.map(
-        here.start(["download", id, "-o", output], {
+        here.start(["download", id, "-o", output, ...args], {
           env: { CRUSTDATA_BASE_URL: base, ...trust, ...small, ...env }
         }),
         (running) => ({ ...running, output: join(here.folder, output) })
       )
     })
   const end = ({ outcome, output }: Running) =>
-    Effect.map(outcome, ({ code, stderr }): Result => ({
+    Effect.map(outcome, ({ code, stderr, stdout }): Result => ({
       code,
+      stdout,
       stderr,
       ...(existsSync(output) ? read(output) : { bytes: undefined, sha256: undefined })
     }))
@@ -363,6 +385,7 @@ const start = Effect.gen(function* () {
   const host: Host = {
     folder: here.folder,
     file,
+    path,
     begin,
     end,
     get: (link, how) => Effect.flatMap(begin(link, how), end),
@@ -492,24 +515,6 @@ const isIdle = (port: number) =>
     Effect.timeout("1 minute"),
     Effect.orDie
   )
-
-/** The port of a server that lives as long as the scope. */
-const listening = (server: ReturnType<typeof createServer> | ReturnType<typeof createSecureServer>) =>
-  Effect.acquireRelease(
-    Effect.async<number>((resume) => {
-      server.listen(0, "127.0.0.1", () => resume(Effect.sync(() => addressOf(server.address()).port)))
-    }),
-    () =>
-      Effect.async<void>((resume) => {
-        server.closeAllConnections()
-        server.close(() => resume(Effect.void))
-      })
-  )
-
-const addressOf = (address: string | AddressInfo | null): AddressInfo => {
-  if (address === null || typeof address === "string") throw new Error("the server has no port")
-  return address
-}
 
 /** Writes rows of random figures, always of the same length, stored rather than compressed. */
 const write = (path: string): File => {

@@ -20,7 +20,9 @@ it.scopedLive(
         batch_id: id,
         error: { type: "StorageError", reason: "NoSpace" }
       })
-      expect(stderr).toMatch(/the disk is full \(\d+ more bytes are needed, and there is room for \d+\)/u)
+      expect(stderr).toMatch(
+        /the disk is full \([\d,]+ more bytes are needed, and there is room for [\d,]+\)/u
+      )
       expect((yield* sandbox.requests).filter(({ server }) => server === "storage")).toHaveLength(1)
       expect(stderr).toContain(`next   make room, then batchctl get ${id} -o ${output} --json`)
       expect(existsSync(output)).toBe(false)

@@ -1,8 +1,12 @@
 import { expect, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
+import { readFileSync, writeFileSync } from "node:fs"
 import * as Http from "node:http"
-import { objects, over, world } from "./Batchctl.js"
+import * as Https from "node:https"
+import { join } from "node:path"
+import { objects, over, temporary, world } from "./Batchctl.js"
+import { installed, listening, selfSigned } from "./Loopback.js"
 
 it.scopedLive("API calls and file transfers go through HTTP_PROXY alike", () =>
   Effect.gen(function* () {
@@ -100,19 +104,85 @@ it.scopedLive("a proxy that is not there, or refuses, is named, and not the API"
   })
 )
 
+it.scopedLive("what will not heal ends a wait at the third try: a proxy that is not there, or refuses", () =>
+  Effect.gen(function* () {
+    const { run } = yield* world()
+    const gone = yield* Effect.scoped(Effect.map(forwarding, ({ url }) => url))
+    const cases = [
+      [gone, "cannot be reached (ECONNREFUSED)", "check the address in HTTPS_PROXY"],
+      [yield* refusing, "refuses the connection (HTTP 407", "check the user and the password in HTTPS_PROXY"]
+    ] as const
+    for (const [proxy, reason, remedy] of cases) {
+      const { code, stderr, stdout } = yield* run(["wait", randomUUID(), "--timeout", "10m", "--json"], {
+        env: { HTTP_PROXY: proxy }
+      })
+      expect(code).toBe(6)
+      expect(objects(stdout)).toMatchObject([
+        { error: { type: "ApiUnavailable", attempts: 3, lasting: true } }
+      ])
+      expect(stderr).toContain(`the proxy ${new URL(proxy).host} ${reason}`)
+      expect(stderr).toContain(remedy)
+      expect(stderr).toContain("NO_PROXY")
+    }
+  })
+)
+
+it.scopedLive("a host name that is unknown: named with the remedy, and not asked for again and again", () =>
+  Effect.gen(function* () {
+    const { run } = yield* world()
+    const lookups = join(yield* temporary, "lookups.cjs")
+    writeFileSync(lookups, nobodyKnows)
+    const env = { CRUSTDATA_BASE_URL: "https://nowhere.invalid", NODE_OPTIONS: `--require=${lookups}` }
+    const { code, stderr, stdout } = yield* run(["wait", randomUUID(), "--timeout", "10m", "--json"], { env })
+    expect(code).toBe(6)
+    expect(objects(stdout)).toMatchObject([
+      { error: { type: "ApiUnavailable", reason: "Network", attempts: 3, lasting: true } }
+    ])
+    expect(stderr).toContain("nowhere.invalid: the host name is unknown (ENOTFOUND)")
+    expect(stderr).toContain("check the host name (CRUSTDATA_BASE_URL); if only a proxy is reached from here")
+  })
+)
+
+/** A module that makes every name unknown to Node. */
+const nobodyKnows = `
+require("node:dns").lookup = (hostname, options, callback) =>
+  process.nextTick(callback, Object.assign(new Error("getaddrinfo ENOTFOUND " + hostname), { code: "ENOTFOUND" }))
+`
+
+it.scopedLive("a certificate that is not trusted: named with the remedy, which helps", (context) =>
+  Effect.gen(function* () {
+    if (!installed("openssl")) return context.skip("openssl is not installed")
+    const { run } = yield* world()
+    const { cert, key } = selfSigned(yield* temporary)
+    const id = randomUUID()
+    const seen: Array<string> = []
+    const pair = { cert: readFileSync(cert), key: readFileSync(key) }
+    const server = Https.createServer(pair, ({ url = "" }, outgoing) => {
+      seen.push(url)
+      outgoing.writeHead(200, { "content-type": "application/json" })
+      outgoing.end(JSON.stringify({ batch_id: id, status: "completed", result_count: 0 }))
+    })
+    const env = { CRUSTDATA_BASE_URL: `https://127.0.0.1:${yield* listening(server)}` }
+    for (const [verb, attempts] of [
+      ["wait", 3],
+      ["status", 1]
+    ] as const) {
+      const { code, stderr, stdout } = yield* run([verb, id, "--json"], { env })
+      expect(code).toBe(6)
+      expect(objects(stdout)).toMatchObject([{ error: { type: "ApiUnavailable", attempts, lasting: true } }])
+      expect(stderr).toMatch(/127\.0\.0\.1:\d+: its certificate is not trusted \([A-Z_]+\)/u)
+      expect(stderr).toContain("name its file in NODE_EXTRA_CA_CERTS")
+    }
+    expect(seen).toEqual([])
+    expect((yield* run(["wait", id], { env: { ...env, NODE_EXTRA_CA_CERTS: cert } })).code).toBe(0)
+    expect(seen).toEqual([`/batch/${id}`])
+  })
+)
+
 /** A proxy that wants to know its user first. */
 const refusing: Effect.Effect<string, never, Scope.Scope> = Effect.map(
-  Effect.acquireRelease(
-    Effect.async<Http.Server>((resume) => {
-      const server = Http.createServer((_, outgoing) => outgoing.writeHead(407).end())
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-    }),
-    (server) => Effect.sync(() => server.close())
-  ),
-  (server) => {
-    const address = server.address()
-    return `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`
-  }
+  listening(Http.createServer((_, outgoing) => outgoing.writeHead(407).end())),
+  (port) => `http://127.0.0.1:${port}`
 )
 
 interface Proxy {
@@ -121,30 +191,23 @@ interface Proxy {
 }
 
 /** A proxy that forwards http and refuses to CONNECT. */
-const forwarding: Effect.Effect<Proxy, never, Scope.Scope> = Effect.map(
-  Effect.acquireRelease(
-    Effect.async<{ readonly server: Http.Server; readonly seen: Array<string> }>((resume) => {
-      const seen: Array<string> = []
-      const server = Http.createServer((incoming, outgoing) => {
-        seen.push(incoming.url ?? "")
-        const { headers, method, url = "" } = incoming
-        const forwarded = Http.request(url, { headers, method }, (answer) => {
-          outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
-          answer.pipe(outgoing)
-        })
-        incoming.pipe(forwarded)
-      })
-      server.on("connect", ({ url }, socket) => {
-        seen.push(`CONNECT ${url}`)
-        socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n")
-      })
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed({ server, seen })))
-    }),
-    ({ server }) => Effect.sync(() => server.close())
-  ),
-  ({ seen, server }) => {
-    const address = server.address()
-    const port = typeof address === "object" && address !== null ? address.port : 0
-    return { url: `http://127.0.0.1:${port}`, requests: Effect.sync(() => [...seen]) }
-  }
-)
+const forwarding: Effect.Effect<Proxy, never, Scope.Scope> = Effect.suspend(() => {
+  const seen: Array<string> = []
+  const server = Http.createServer((incoming, outgoing) => {
+    seen.push(incoming.url ?? "")
+    const { headers, method, url = "" } = incoming
+    const forwarded = Http.request(url, { headers, method }, (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(outgoing)
+    })
+    incoming.pipe(forwarded)
+  })
+  server.on("connect", ({ url }, socket) => {
+    seen.push(`CONNECT ${url}`)
+    socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n")
+  })
+  return Effect.map(listening(server), (port) => ({
+    url: `http://127.0.0.1:${port}`,
+    requests: Effect.sync(() => [...seen])
+  }))
+})

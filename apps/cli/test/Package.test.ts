@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process"
+import { execFile, spawnSync } from "node:child_process"
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -43,6 +43,35 @@ describe("the packed tarball", { timeout: 300_000 }, () => {
     expect((await run("node_modules/.bin/batchctl", ["--version"], consumer())).trim()).toBe(version)
     expect(await run("node_modules/.bin/batchctl", ["--help"], consumer())).toContain("batchctl")
   })
+})
+
+describe("the man page", { timeout: 300_000 }, () => {
+  const page = () => join(consumer(), "node_modules/@org/batch-cli/dist/batchctl.1")
+
+  it("is in the tarball, beside the licence, and tells what help tells", async () => {
+    const manifest = JSON.parse(
+      await readFile(join(consumer(), "node_modules/@org/batch-cli/package.json"), "utf8")
+    )
+    expect(manifest.man).toBe("./dist/batchctl.1")
+    const license = await readFile(join(consumer(), "node_modules/@org/batch-cli/LICENSE"), "utf8")
+    expect(license).toContain("MIT")
+    const text = (await readFile(page(), "utf8")).replaceAll("\\-", "-").replaceAll(/\\f[BIR]/gu, "")
+    const help = await run("node_modules/.bin/batchctl", ["help", "get"], consumer())
+    const flags = [...help.matchAll(/--[a-z-]+/gu)].map(([flag]) => flag)
+    expect(flags.length).toBeGreaterThan(10)
+    expect(flags.filter((flag) => !text.includes(flag))).toEqual([])
+  })
+
+  for (const [checker, args] of [
+    ["mandoc", ["-Tlint", "-Wstyle"]],
+    ["groff", ["-ww", "-man", "-Tutf8", "-z"]]
+  ] as const) {
+    it(`pleases ${checker}`, async (context) => {
+      context.skip(spawnSync(checker, ["--version"]).error !== undefined, `${checker} is not installed`)
+      const { stderr, stdout } = spawnSync(checker, [...args, page()], { encoding: "utf8" })
+      expect(`${stdout}${stderr}`).toBe("")
+    })
+  }
 })
 
 const execute = promisify(execFile)

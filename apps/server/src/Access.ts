@@ -70,7 +70,8 @@ export const refusal = (
     return new Problem({
       status: 403,
       type: "NotAuthorized",
-      message: "this service answers on its own machine only: ask for it as 127.0.0.1 or localhost"
+      message:
+        "this service answers on its own machine only: ask for it as 127.0.0.1 or localhost, or set BATCH_SERVER_TOKENS to let other machines in"
     })
   }
   return passThrough && token === ""

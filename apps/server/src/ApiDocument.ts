@@ -185,7 +185,7 @@ export const results = (responses: Named<Answer>): Named<Answer> => ({
           type: "string",
           description: "A row for each record, a column for each field of any of them."
         },
-        example: "original_identifier,internal_id,data.name\nexample.com,1,Example\n"
+        example: "original_identifier,internal_id,data.basic_info.name\nexample.com,1,Example\n"
       }
     }
   },

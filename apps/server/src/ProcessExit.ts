@@ -4,6 +4,7 @@
  */
 import type { HttpServerError } from "@effect/platform"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as DurationText from "@org/batch-core/DurationText"
 import * as Signals from "@org/batch-node/Signals"
 import { Cause, Console, Data, Duration, Effect, Exit, Option, Predicate } from "effect"
 import { maskText } from "@org/batch-core/Masking"
@@ -69,7 +70,9 @@ export const run = (
   const signalled = Signals.watch(target, {
     gracePeriod,
     onOverdue: (signal) => {
-      target.stderr.write(`error: something still hangs ${Duration.format(gracePeriod)} after ${signal}\n`)
+      target.stderr.write(
+        `error: something still hangs ${DurationText.format(gracePeriod)} after ${signal}\n`
+      )
     }
   })
   program.pipe(

@@ -20,7 +20,7 @@ export const parse = (
     : DurationText.parse(text).pipe(
         Either.filterOrLeft(
           Duration.lessThanOrEqualTo(longest),
-          () => `${text} is too long: at most ${Duration.format(longest)}; ask again to go on`
+          () => `${text} is too long: at most ${DurationText.format(longest)}; ask again to go on`
         ),
         Either.mapLeft(
           (reason) =>

@@ -2,6 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Batch from "@org/batch-core/Batch"
 import * as BatchError from "@org/batch-core/BatchError"
 import { Duration, Option, Schema } from "effect"
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import * as Problem from "../src/Problem.js"
 
 const batchId = Schema.decodeSync(Batch.BatchId)("01234567-89ab-4cde-8f01-23456789abcd")
@@ -154,4 +156,13 @@ describe("Problem", () => {
       expect(bodyOf(error), "in seconds or milliseconds").not.toContain("18000")
     }
   })
+})
+
+it("docs/errors.md gives every failure its statuses", () => {
+  const text = readFileSync(fileURLToPath(new URL("../../../docs/errors.md", import.meta.url)), "utf8")
+  const listed = [...text.matchAll(/^\| `(\w+)` .*\| ([\d, ]+?) *\|$/gmu)].flatMap(
+    ([, tag = "", statuses = ""]) => statuses.split(", ").map((status) => `${tag} ${status}`)
+  )
+  const given = failures.map(([, error]) => `${error._tag} ${Problem.fromError(error).status}`)
+  expect(listed.toSorted()).toEqual([...new Set(given)].toSorted())
 })

@@ -192,7 +192,7 @@ describe("a service whose grace is over", { timeout: 120_000 }, () => {
       yield* kill(signal)
       expect(yield* outcome).toMatchObject({
         code,
-        stderr: `error: something still hangs 700ms after ${signal}\n`
+        stderr: `error: something still hangs 0.7 s after ${signal}\n`
       })
     })
   )

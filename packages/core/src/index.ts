@@ -8,6 +8,7 @@
 export * as Batch from "./model/Batch.js"
 export * as BatchConfig from "./model/BatchConfig.js"
 export * as BatchError from "./model/BatchError.js"
+export * as CountText from "./model/CountText.js"
 export * as DurationText from "./model/DurationText.js"
 export * as Format from "./model/Format.js"
 export * as Masking from "./model/Masking.js"
@@ -36,15 +37,16 @@ export * as ResultPlan from "./transfer/ResultPlan.js"
 
 // proof: what a file holds, and the receipt that says so
 export * as Gunzip from "./proof/Gunzip.js"
+export * as Compression from "./proof/Compression.js"
 export * as Receipt from "./proof/Receipt.js"
-export * as Verification from "./proof/Verification.js"
 
 // records: bytes, records, tables
 export * as Csv from "./records/Csv.js"
 export * as Records from "./records/Records.js"
 
 // download: the whole story
-export * as Compression from "./proof/Compression.js"
+export * as Existing from "./download/Existing.js"
 export * as ResultRange from "./download/ResultRange.js"
 export * as ResultStream from "./download/ResultStream.js"
 export * as Retrieval from "./download/Retrieval.js"
+export * as Verification from "./download/Verification.js"

@@ -25,10 +25,12 @@ const examples = new Map<string, string>([
     const code = exampleOf(module)
     return code === undefined ? [] : [[join(src, `${module.replace(/\.ts$/u, "")}.example.ts`), code]]
   }),
-  ...blocksOf(join(root, "../../README.md")).map((code, index): [string, string] => [
-    join(src, `readme-${index}.example.ts`),
-    code
-  ])
+  ...["../../README.md", "../../docs/library.md", "README.md"].flatMap((file, place) =>
+    blocksOf(join(root, file)).map((code, index): [string, string] => [
+      join(src, `document-${place}-${index}.example.ts`),
+      code
+    ])
+  )
 ])
 
 describe("examples", () => {

@@ -41,6 +41,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 describe("the packed tarball", { timeout: 600_000 }, () => {
   it("holds code, types, sources, a readme and a licence", async () => {
     expect((await readdir(installed("."))).toSorted()).toEqual([
+      "CHANGELOG.md",
       "LICENSE",
       "README.md",
       "dist",
@@ -58,9 +59,26 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
     expect(messages).toEqual([])
   })
 
+  it("is loaded by require, every module of it", async () => {
+    const script = `console.log(${JSON.stringify(modules)}.filter((name) => require("@org/batch-core/" + name)).join())`
+    expect(await run("node", ["--input-type=commonjs", "--eval", script], consumer())).toBe(
+      `${modules.join()}\n`
+    )
+  })
+
   it("has types that resolve wherever its code does", async () => {
+    // That Node loads ES modules by require is news to attw: the test above, and index.cts below, prove it.
     const attw = join(root, "node_modules/.bin/attw")
-    const options = ["--profile", "esm-only", "--no-definitely-typed", "--no-color", "--entrypoints", "."]
+    const options = [
+      "--profile",
+      "node16",
+      "--ignore-rules",
+      "cjs-resolves-to-esm",
+      "--no-definitely-typed",
+      "--no-color",
+      "--entrypoints",
+      "."
+    ]
     expect(await run(attw, [tarball, ...options, ...modules], folder)).toContain("@org/batch-core/Batch")
   })
 
@@ -92,13 +110,11 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
       `// @ts-expect-error a plain string is no batch id: the types are there and are not any`,
       `export const id: Batch.BatchId = "not branded"`
     ]
-    await writeFile(join(consumer(), "index.ts"), source.join("\n"))
+    const files = options.module === "nodenext" ? ["index.ts", "index.cts"] : ["index.ts"]
+    for (const file of files) await writeFile(join(consumer(), file), source.join("\n"))
     const target = { target: "es2022", lib: ["es2023", "dom", "dom.iterable"], types: ["node"] }
     const compilerOptions = { ...options, ...target, strict: true, noEmit: true }
-    await writeFile(
-      join(consumer(), "tsconfig.json"),
-      JSON.stringify({ compilerOptions, files: ["index.ts"] })
-    )
+    await writeFile(join(consumer(), "tsconfig.json"), JSON.stringify({ compilerOptions, files }))
     const tsc = fileURLToPath(new URL("../../../node_modules/.bin/tsc", import.meta.url))
     expect(await run(tsc, ["-p", "."], consumer())).toBe("")
   })

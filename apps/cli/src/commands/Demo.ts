@@ -17,6 +17,7 @@ import { command } from "../terminal/CommandLine.js"
 import { bytes, count, plural } from "../terminal/Humanize.js"
 import { Stderr } from "../terminal/Stderr.js"
 import { Stdout } from "../terminal/Stdout.js"
+import { unbroken } from "../terminal/Wrap.js"
 import * as GetCommand from "./GetCommand.js"
 
 /** Runs the demo with this number of companies. The results stay in a temporary folder, whose path is printed. */
@@ -31,21 +32,25 @@ export const run = Effect.fn("Demo.run")(function* (records: number) {
 
 const story = (records: number, baseUrl: string, folder: string) =>
   Effect.gen(function* () {
-    const { line } = yield* Stdout
+    const { text } = yield* Stdout
+    const line = (words: string) => text(words.split("\n"), 3)
     yield* line("batchctl demo: from a batch id to verified rows, against a batch API on this machine\n")
     yield* line(`1. Submit ${plural(records, "company")}`)
     yield* line(`   POST ${baseUrl}/batch/company/enrich`)
     const id = yield* submit(records)
     const output = `${folder}/companies.jsonl`
     yield* line(`   batch_id ${id}\n`)
-    yield* line(`2. Wait and download\n   ${command("get", id, "-o", output, "--receipt")}`)
+    yield* line(`2. Wait and download\n   ${unbroken(command("get", id, "-o", output, "--receipt"))}`)
     yield* GetCommand.deliver({ ...asTyped, ids: [id], output: Option.some(output) })
-    yield* line(`\n3. Verify, offline, against the receipt beside it\n   ${command("verify", output)}`)
-    const found = yield* verify(output)
+    yield* line(
+      `\n3. Verify, offline, against the receipt beside it\n   ${unbroken(command("verify", output))}`
+    )
+    const [found] = yield* verify(output)
     yield* line(receipt(found).join("\n"))
     yield* line("\n4. The first records")
     yield* line((yield* firstRecords(output)).join("\n"))
-    yield* line(`\n${tryNext(output).join("\n")}`)
+    yield* line(`\nThe file and its receipt stay at ${output}\n\nTry next`)
+    yield* text(tryNext, 34)
   })
 
 /** The flags of the `get` command line that the demo prints. */
@@ -57,6 +62,7 @@ const asTyped = {
   parts: false,
   concurrency: Option.none(),
   force: false,
+  skipExisting: false,
   allowIncomplete: false,
   receipt: true,
   json: false,
@@ -125,11 +131,8 @@ const firstRecords = (file: string) =>
       .map((record) => `   ${record.slice(0, width)}… (${bytes(record.length)})`)
   }).pipe(Effect.orDie)
 
-const tryNext = (output: string): ReadonlyArray<string> => [
-  `The file and its receipt stay at ${output}`,
-  "",
-  "Try next",
-  "  batchctl sandbox                a batch API to play with: running, failed and empty jobs",
+const tryNext = [
+  "  batchctl sandbox                a batch API with running, failed, empty jobs",
   "  export CRUSTDATA_API_KEY=…      your own key; then:",
   "  batchctl doctor                 is everything set and reachable?",
   "  batchctl list                   your jobs",

@@ -1,22 +1,17 @@
 /**
  * `batchctl demo`: the main job from submit to verified rows, against a sandbox of its own.
  */
-import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import { UsageError } from "../failure/CliError.js"
+import * as Commands from "../syntax/Commands.js"
+import { count } from "../terminal/Humanize.js"
+import * as Command from "./Command.js"
 
 const mostRecords = 10_000
 
-const options = {
-  records: Options.integer("records").pipe(
-    Options.withDescription("Companies to submit, 1 to 10,000. Default: 1000"),
-    Options.withDefault(1_000)
-  )
-}
-
 const run = Effect.fn("DemoCommand.run")(function* ({ records }: { readonly records: number }) {
   if (records < 1 || records > mostRecords) {
-    const detail = `--records ${records} must be from 1 to ${mostRecords}`
+    const detail = `--records ${records} must be from 1 to ${count(mostRecords)}`
     return yield* new UsageError({ detail, hint: Option.none(), batchId: Option.none() })
   }
   const demo = yield* Effect.promise(() => import("./Demo.js"))
@@ -24,8 +19,6 @@ const run = Effect.fn("DemoCommand.run")(function* ({ records }: { readonly reco
 })
 
 /** `batchctl demo` */
-export const command = Command.make("demo", options, run).pipe(
-  Command.withDescription(
-    "Show the main job in a few seconds: submit, wait, download, verify. No key needed."
-  )
+export const command = Command.make(Commands.demo, ({ values }) =>
+  run({ records: Number(values.records ?? 1_000) })
 )

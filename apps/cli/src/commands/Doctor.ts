@@ -3,7 +3,7 @@
  */
 import { HttpClient } from "@effect/platform"
 import { BatchClient, layerOver } from "@org/batch-core/BatchClient"
-import { BatchConfig } from "@org/batch-core/BatchConfig"
+import { BatchConfig, names as settingNames } from "@org/batch-core/BatchConfig"
 import { maskUrl } from "@org/batch-core/Masking"
 import { localMachine } from "@org/batch-node/LocalMachine"
 import * as Network from "@org/batch-node/Network"
@@ -14,6 +14,7 @@ import { resolve } from "node:path"
 import type { SettingsError } from "../failure/CliError.js"
 import * as ExitCode from "../failure/ExitCode.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
+import * as LogLevel from "../settings/LogLevel.js"
 import * as Profile from "../settings/Profile.js"
 import * as Settings from "../settings/Settings.js"
 import { bytes, duration } from "../terminal/Humanize.js"
@@ -43,9 +44,13 @@ const finding = (
 export const examine = Effect.gen(function* () {
   const environment = yield* Settings.Environment
   const settings = yield* Effect.either(Effect.provide(BatchConfig, Settings.layer))
+  const set = yield* Effect.option(Settings.sourced)
+  const log = yield* LogLevel.chosen
   return [
     node(process.versions.node),
-    ...settingsFindings(settings, environment),
+    ...settingsFindings(settings, environment, set),
+    ...(yield* figures(set)),
+    finding("log level", "ok", `${log.name}, ${sources[log.source]}`),
     ...(Either.isRight(settings) && Option.isNone(proxyProblem(settings.right, environment))
       ? yield* reach(settings.right)
       : []),
@@ -78,28 +83,67 @@ const node = (version: string): Finding => {
     : finding("node", "failed", `${version} is too old: 20.19 or later is needed`, ExitCode.usage)
 }
 
+const sources = {
+  flag: "from --log-level",
+  environment: "from the environment",
+  "profile file": "from the profile file",
+  default: "the default"
+} as const
+
+const sourceOf = (set: Option.Option<Settings.Sourced>, name: string): string =>
+  sources[Option.getOrUndefined(set)?.variables.get(name)?.source ?? "default"]
+
+/** Each figure that is set, with its place; the others have their defaults. */
+const figures = (set: Option.Option<Settings.Sourced>): Effect.Effect<ReadonlyArray<Finding>> =>
+  Effect.map(settingNames, (names) =>
+    names
+      .filter((name) => name.startsWith("BATCH_"))
+      .flatMap((name) => {
+        const found = Option.getOrUndefined(set)?.variables.get(name)
+        return found === undefined ? [] : [finding(name, "ok", `${found.value}, ${sources[found.source]}`)]
+      })
+  )
+
+const profileFinding = (
+  { variables }: Settings.Environment,
+  set: Option.Option<Settings.Sourced>
+): Finding => {
+  const path = Option.getOrElse(
+    Profile.path(variables),
+    () => "none: neither HOME nor XDG_CONFIG_HOME is set"
+  )
+  switch (Option.getOrUndefined(set)?.profile) {
+    case "read":
+      return finding("profile file", "ok", path)
+    case "missing":
+      return finding("profile file", "ok", `${path} (there is none)`)
+    default:
+      return finding("profile file", "warning", `${path} cannot be used`)
+  }
+}
+
 const settingsFindings = (
   settings: Either.Either<BatchConfig["Type"], SettingsError>,
-  environment: Settings.Environment
+  environment: Settings.Environment,
+  set: Option.Option<Settings.Sourced>
 ): ReadonlyArray<Finding> => {
   const proxies = Network.proxiesSet(environment.variables).map(
     (name) => `${name}=${proxy(environment.variables[name] ?? "")}`
   )
   const noProxy = environment.variables["NO_PROXY"] ?? environment.variables["no_proxy"] ?? ""
-  const profile = Option.getOrElse(Profile.path(environment.variables), () => "none")
   return [
     ...Either.match(settings, {
       onLeft: ({ detail, setting }) => [
         finding("settings", "failed", `${setting}: ${detail}`, ExitCode.usage)
       ],
       onRight: ({ apiKey, baseUrl }) => [
-        finding("base URL", "ok", baseUrl),
+        finding("base URL", "ok", `${baseUrl}, ${sourceOf(set, "CRUSTDATA_BASE_URL")}`),
         Option.isSome(apiKey)
-          ? finding("API key", "ok", "set (not shown)")
+          ? finding("API key", "ok", `set (not shown), ${sourceOf(set, "CRUSTDATA_API_KEY")}`)
           : finding("API key", "failed", "not set: export CRUSTDATA_API_KEY=…", 3)
       ]
     }),
-    finding("profile file", "ok", `${profile} (read when it is there)`),
+    profileFinding(environment, set),
     Option.match(
       Option.flatMap(Either.getRight(settings), (known) => proxyProblem(known, environment)),
       {

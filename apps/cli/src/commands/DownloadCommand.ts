@@ -1,13 +1,12 @@
 /**
  * `batchctl download`: the results of jobs that are completed already.
  */
-import { Command } from "@effect/cli"
 import { Effect } from "effect"
 import * as BatchIds from "../options/BatchIds.js"
 import * as OutputOptions from "../options/OutputOptions.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
-
-const options = { ids: BatchIds.args, ...OutputOptions.options }
+import * as Commands from "../syntax/Commands.js"
+import * as Command from "./Command.js"
 
 /** The parsed flags and arguments. */
 interface Request extends OutputOptions.OutputRequest {
@@ -27,6 +26,6 @@ const run = Effect.fn("DownloadCommand.run")(function* (request: Request) {
 })
 
 /** `batchctl download <batch-id>...` */
-export const command = Command.make("download", options, run).pipe(
-  Command.withDescription("Download the results of completed jobs, verified; resumes what was interrupted.")
+export const command = Command.make(Commands.download, ({ positionals: ids, values }) =>
+  run({ ids, ...OutputOptions.of(values) })
 )

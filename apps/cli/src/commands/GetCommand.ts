@@ -1,16 +1,15 @@
 /**
  * `batchctl get`: waits for jobs, then downloads their results. The main job.
  */
-import { Command } from "@effect/cli"
 import { Effect } from "effect"
 import * as BatchIds from "../options/BatchIds.js"
 import * as OutputOptions from "../options/OutputOptions.js"
 import * as Timeout from "../options/Timeout.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
+import * as Commands from "../syntax/Commands.js"
+import * as Command from "./Command.js"
 
-const options = { ids: BatchIds.args, timeout: Timeout.option, ...OutputOptions.options }
-
-/** The parsed flags and arguments. */
+/** The flags and arguments. */
 export interface Request extends OutputOptions.OutputRequest {
   readonly ids: ReadonlyArray<string>
   readonly timeout: string
@@ -31,9 +30,9 @@ export const deliver = Effect.fn("GetCommand.deliver")(function* (request: Reque
   yield* delivery.run({ ids, request, destination, concurrency, fetch })
 })
 
-const run = (request: Request) => deliver(request).pipe(Effect.provide(CoreLayer.layer))
-
 /** `batchctl get <batch-id>...` */
-export const command = Command.make("get", options, run).pipe(
-  Command.withDescription("Wait for jobs, then download their results, verified: the main job.")
+export const command = Command.make(Commands.get, ({ positionals: ids, values }) =>
+  deliver({ ids, timeout: Timeout.of(values), ...OutputOptions.of(values) }).pipe(
+    Effect.provide(CoreLayer.layer)
+  )
 )

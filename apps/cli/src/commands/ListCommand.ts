@@ -1,32 +1,20 @@
 /**
  * `batchctl list`: the account's jobs, newest first.
  */
-import { Command, Options } from "@effect/cli"
 import { type Batch, toJson } from "@org/batch-core/Batch"
 import * as BatchClient from "@org/batch-core/BatchClient"
-import { Chunk, Clock, Effect, Option, Stream } from "effect"
+import { Clock, Effect, Option, Stream } from "effect"
 import { UsageError } from "../failure/CliError.js"
 import * as JobText from "../run/JobText.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
-import { ago, count, table } from "../terminal/Humanize.js"
+import * as Commands from "../syntax/Commands.js"
+import { ago, type Column, count, table } from "../terminal/Humanize.js"
 import { Stderr } from "../terminal/Stderr.js"
 import { Stdout } from "../terminal/Stdout.js"
+import * as Command from "./Command.js"
 
 const defaultLimit = 20
 const largestPage = 100
-
-const options = {
-  status: Options.text("status").pipe(
-    Options.withDescription("Only jobs in this state: pending, processing, completed or failed."),
-    Options.optional
-  ),
-  limit: Options.integer("limit").pipe(
-    Options.withDescription(`Jobs at most; ${defaultLimit} unless told otherwise.`),
-    Options.optional
-  ),
-  all: Options.boolean("all").pipe(Options.withDescription("All jobs of the account.")),
-  json: Options.boolean("json").pipe(Options.withDescription("Print the API's own JSON, one job per line."))
-}
 
 /** The parsed flags. */
 interface Request {
@@ -49,16 +37,56 @@ const limitOf = (request: Request): Effect.Effect<number, UsageError> => {
     : new UsageError({ detail, hint: Option.none(), batchId: Option.none() })
 }
 
-const row = (batch: Batch, now: number): ReadonlyArray<string> => [
-  batch.batchId,
-  batch.status,
-  JobText.kind(batch),
-  count(batch.resultCount),
-  `${count(batch.entitiesFulfilled)}/${count(batch.entitiesRequested)}`,
-  ago(batch.createdAt, now)
-]
+interface Field extends Column {
+  readonly of: (batch: Batch, now: number) => string
+}
 
-const headings = ["BATCH ID", "STATUS", "JOB", "ROWS", "FOUND", "CREATED"]
+const id: Field = { heading: "BATCH ID", of: ({ batchId }) => batchId }
+const shortId: Field = { heading: "BATCH", of: ({ batchId }) => batchId.slice(0, 8) }
+const status: Field = { heading: "STATUS", of: (batch) => batch.status }
+const job: Field = { heading: "JOB", of: JobText.kind }
+const rows: Field = { heading: "ROWS", right: true, of: ({ resultCount }) => count(resultCount) }
+const found: Field = {
+  heading: "FOUND",
+  right: true,
+  of: ({ entitiesFulfilled, entitiesRequested }) => `${count(entitiesFulfilled)}/${count(entitiesRequested)}`
+}
+const created: Field = { heading: "CREATED", right: true, of: ({ createdAt }, now) => ago(createdAt, now) }
+
+/** From the widest to the narrowest: the whole id, which is what the next command needs, goes last. */
+const forms = [
+  [id, status, job, rows, found, created],
+  [id, status, rows, found, created],
+  [id, status, rows, created],
+  [id, status, rows],
+  [shortId, status, rows, created],
+  [shortId, status, rows],
+  [shortId, status]
+] as const
+
+const tableOf = (jobs: ReadonlyArray<Batch>, now: number, columns: number): ReadonlyArray<string> => {
+  const tables = forms.map((fields) =>
+    table(
+      fields,
+      jobs.map((batch) => fields.map(({ of }) => of(batch, now)))
+    )
+  )
+  const fitting = tables.find((lines) => lines.every((line) => line.length <= columns))
+  return fitting ?? tables.at(-1) ?? []
+}
+
+const colors: Readonly<Record<string, string>> = {
+  completed: "32",
+  failed: "31",
+  processing: "36",
+  pending: "33"
+}
+
+/** The status of a job in its colour, where it stands behind the id. */
+const colored = (line: string, { status: word }: Batch): string => {
+  const code = colors[word]
+  return code === undefined ? line : line.replace(` ${word}`, ` \u001b[${code}m${word}\u001b[0m`)
+}
 
 const more = (shown: number): string =>
   `${shown} shown, there are more: --limit ${Math.min(shown * 5, largestPage)} shows more of them, --all shows all`
@@ -79,7 +107,12 @@ const run = Effect.fn("ListCommand.run")(function* (request: Request) {
     Stream.tap(([batch, index]) => (request.json && index < limit ? print(batch) : Effect.void)),
     Stream.map(([batch]) => batch)
   )
-  const all = Chunk.toReadonlyArray(yield* Stream.runCollect(shown).pipe(Effect.provide(CoreLayer.layer)))
+  const all: Array<Batch> = []
+  yield* Stream.runForEach(shown, (batch) => Effect.sync(() => all.push(batch))).pipe(
+    Effect.provide(CoreLayer.layer),
+    // What came is shown, too, where the rest of the list cannot be had.
+    Effect.tapError(() => Effect.when(printTable(all), () => !request.json && all.length > 0))
+  )
   if (!request.json) yield* printTable(all.slice(0, limit))
   if (all.length > limit) yield* (yield* Stderr).line(more(limit))
 })
@@ -87,15 +120,20 @@ const run = Effect.fn("ListCommand.run")(function* (request: Request) {
 const printTable = (jobs: ReadonlyArray<Batch>) =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    const rows = table(
-      headings,
-      jobs.map((batch) => row(batch, now))
-    )
-    if (jobs.length > 0) return yield* (yield* Stdout).line(rows.join("\n"))
+    const stdout = yield* Stdout
+    const columns = Option.getOrElse(stdout.columns, () => Number.POSITIVE_INFINITY)
+    const [headings = "", ...lines] = tableOf(jobs, now, columns)
+    const shown = stdout.color ? lines.map((line, at) => jobs.slice(at, at + 1).reduce(colored, line)) : lines
+    if (jobs.length > 0) return yield* stdout.line([headings, ...shown].join("\n"))
     yield* (yield* Stderr).line("no batches")
   })
 
 /** `batchctl list` */
-export const command = Command.make("list", options, run).pipe(
-  Command.withDescription("List the account's batch jobs, newest first.")
+export const command = Command.make(Commands.list, ({ values }) =>
+  run({
+    status: Option.fromNullable(values.status),
+    limit: Option.map(Option.fromNullable(values.limit), Number),
+    all: values.all === true,
+    json: values.json === true
+  })
 )

@@ -1,27 +1,14 @@
 /**
  * `batchctl sandbox`: a local batch API with storage, to try everything without a key and without credits.
  */
-import { Command, Options } from "@effect/cli"
 import * as Network from "@org/batch-node/Network"
 import { Effect, Option } from "effect"
 import type { Example } from "../run/LocalSandbox.js"
 import { Environment } from "../settings/Settings.js"
+import * as Commands from "../syntax/Commands.js"
 import { Stdout } from "../terminal/Stdout.js"
-
-const options = {
-  port: Options.integer("port").pipe(
-    Options.withDescription("Port of the API; 0 takes any free one. Default: 8788"),
-    Options.withDefault(8788)
-  ),
-  host: Options.text("host").pipe(
-    Options.withDescription("Address to listen on. Default: 127.0.0.1"),
-    Options.withDefault("127.0.0.1")
-  ),
-  storagePort: Options.integer("storage-port").pipe(
-    Options.withDescription("Port of the file storage; any free one unless told otherwise."),
-    Options.optional
-  )
-}
+import { unbroken } from "../terminal/Wrap.js"
+import * as Command from "./Command.js"
 
 /** The parsed flags. */
 interface Request {
@@ -41,7 +28,10 @@ const setup = (
   ...(proxied ? [`export NO_PROXY="\${NO_PROXY:+$NO_PROXY,}${new URL(sandbox.baseUrl).hostname}"`] : [])
 ]
 
-const attempt = ({ id, verb, what }: Example): string => `batchctl ${verb.padEnd(4)} ${id}  # ${what}`
+const attempt = ({ id, verb, what }: Example): ReadonlyArray<string> => [
+  `# ${what}`,
+  unbroken(`batchctl ${verb.padEnd(4)} ${id}`)
+]
 
 const run = Effect.fn("SandboxCommand.run")(function* ({ storagePort, ...where }: Request) {
   const { examples, start } = yield* Effect.promise(() => import("../run/LocalSandbox.js"))
@@ -49,13 +39,21 @@ const run = Effect.fn("SandboxCommand.run")(function* ({ storagePort, ...where }
   const proxied = Network.proxiesSet((yield* Environment).variables).length > 0
   const sandbox = yield* start({ ...where, storagePort: Option.getOrUndefined(storagePort) })
   const jobs = yield* examples(sandbox)
-  yield* stdout.line(
-    [...setup(sandbox, proxied), "", "# Jobs to try:", "batchctl list", ...jobs.map(attempt)].join("\n")
-  )
+  yield* stdout.text([
+    ...setup(sandbox, proxied).map(unbroken),
+    "",
+    "# Jobs to try:",
+    "batchctl list",
+    ...jobs.flatMap(attempt)
+  ])
   return yield* Effect.never
 }, Effect.scoped)
 
 /** `batchctl sandbox` */
-export const command = Command.make("sandbox", options, run).pipe(
-  Command.withDescription("Run a local batch API with storage and a few jobs to try, until Ctrl-C.")
+export const command = Command.make(Commands.sandbox, ({ values }) =>
+  run({
+    port: Number(values.port ?? 8788),
+    host: values.host ?? "127.0.0.1",
+    storagePort: Option.map(Option.fromNullable(values["storage-port"]), Number)
+  })
 )

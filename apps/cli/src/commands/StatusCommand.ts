@@ -1,7 +1,6 @@
 /**
  * `batchctl status`: one status request per job, without waiting.
  */
-import { Command, Options } from "@effect/cli"
 import { type Batch, toJson } from "@org/batch-core/Batch"
 import * as BatchClient from "@org/batch-core/BatchClient"
 import { Clock, Effect } from "effect"
@@ -10,20 +9,9 @@ import * as BatchIds from "../options/BatchIds.js"
 import * as JobText from "../run/JobText.js"
 import * as PerBatch from "../run/PerBatch.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
+import * as Commands from "../syntax/Commands.js"
 import { Stdout } from "../terminal/Stdout.js"
-
-const options = {
-  ids: BatchIds.args,
-  json: Options.boolean("json").pipe(
-    Options.withDescription("Print the API's own JSON, one object per line; links are masked.")
-  ),
-  showUrls: Options.boolean("show-urls").pipe(
-    Options.withDescription("Show the download links in full. Whoever reads them can read the results.")
-  ),
-  exitStatus: Options.boolean("exit-status").pipe(
-    Options.withDescription("Exit with 4 when a job failed and with 5 when it is still running.")
-  )
-}
+import * as Command from "./Command.js"
 
 /** The parsed flags and arguments. */
 interface Request {
@@ -40,7 +28,7 @@ const print = (batch: Batch, request: Request, first: boolean) =>
     const block = JobText.block(batch, { now, showUrls: request.showUrls })
     yield* request.json
       ? stdout.json(toJson(batch, request))
-      : stdout.line([...(first ? [] : [""]), ...block].join("\n"))
+      : stdout.text([...(first ? [] : [""]), ...block], 11)
     return request.exitStatus ? ExitCode.ofStatus(batch.status) : ExitCode.ok
   })
 
@@ -56,6 +44,11 @@ const run = Effect.fn("StatusCommand.run")(function* (request: Request) {
 })
 
 /** `batchctl status <batch-id>...` */
-export const command = Command.make("status", options, run).pipe(
-  Command.withDescription("Show the state of batch jobs as it is now.")
+export const command = Command.make(Commands.status, ({ positionals: ids, values }) =>
+  run({
+    ids,
+    json: values.json === true,
+    showUrls: values["show-urls"] === true,
+    exitStatus: values["exit-status"] === true
+  })
 )

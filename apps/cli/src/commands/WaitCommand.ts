@@ -1,7 +1,6 @@
 /**
  * `batchctl wait`: polls jobs until each is completed or failed.
  */
-import { Command, Options } from "@effect/cli"
 import { type Batch, type BatchId, toJson } from "@org/batch-core/Batch"
 import { batchFailed } from "@org/batch-core/BatchError"
 import * as BatchPoll from "@org/batch-core/BatchPoll"
@@ -15,19 +14,12 @@ import * as ProgressReporter from "../progress/ProgressReporter.js"
 import * as JobText from "../run/JobText.js"
 import * as PerBatch from "../run/PerBatch.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
+import * as Commands from "../syntax/Commands.js"
 import { Stdout } from "../terminal/Stdout.js"
+import * as Command from "./Command.js"
 
 /** An account runs at most 5 jobs at a time, so with 8 places those that have ended are never kept waiting. */
 const concurrency = 8
-
-const options = {
-  ids: BatchIds.args,
-  timeout: Timeout.option,
-  json: Options.boolean("json").pipe(Options.withDescription("Print the API's own JSON of the final state.")),
-  quiet: Options.boolean("quiet").pipe(
-    Options.withDescription("No progress on standard error; errors still.")
-  )
-}
 
 /** The parsed flags and arguments. */
 interface Request {
@@ -51,7 +43,7 @@ const untilEnd = (id: BatchId, left: Timeout.Left, reporter: ProgressReporter.Pr
 const print = (batch: Batch, json: boolean) =>
   Effect.gen(function* () {
     const stdout = yield* Stdout
-    yield* json ? stdout.json(toJson(batch)) : stdout.line(JobText.line(batch))
+    yield* json ? stdout.json(toJson(batch)) : stdout.text([JobText.line(batch)])
     return ExitCode.ok
   })
 
@@ -63,7 +55,7 @@ const printFailed = (batch: Batch, json: boolean) =>
     const { batchId } = batch
     yield* json
       ? stdout.json(Object.assign({}, toJson(batch), FailureText.json(error, { batchId })))
-      : stdout.line(JobText.line(batch))
+      : stdout.text([JobText.line(batch)])
     return yield* Report.aside(error, { batchId })
   })
 
@@ -83,6 +75,6 @@ const run = Effect.fn("WaitCommand.run")(function* (request: Request) {
 }, Effect.scoped)
 
 /** `batchctl wait <batch-id>...` */
-export const command = Command.make("wait", options, run).pipe(
-  Command.withDescription("Wait until batch jobs have ended.")
+export const command = Command.make(Commands.wait, ({ positionals: ids, values }) =>
+  run({ ids, timeout: Timeout.of(values), json: values.json === true, quiet: values.quiet === true })
 )

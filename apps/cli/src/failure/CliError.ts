@@ -3,6 +3,7 @@
  */
 import type { Batch } from "@org/batch-core/Batch"
 import { BatchError } from "@org/batch-core/BatchError"
+import type { Receipt } from "@org/batch-core/Receipt"
 import { Schema } from "effect"
 import type { CommandLine } from "../terminal/CommandLine.js"
 
@@ -61,6 +62,10 @@ export interface Circumstances {
   readonly commandLine: CommandLine
   /** The batch that it is about. */
   readonly batchId?: string | undefined
+  /** The file on the disk that it is about, or the folder. */
+  readonly file?: string | undefined
+  /** The receipt of that file. */
+  readonly receipt?: Receipt | undefined
   /** The last answer of the API about it. */
   readonly last?: Batch | undefined
 }

@@ -1,5 +1,5 @@
 /**
- * The exit codes, which scripts rely on; the README lists them. Those of a run that a signal has ended are in
+ * The exit codes, which scripts rely on; docs/errors.md and docs/cli.md list them. Those of a run that a signal has ended are in
  * `@org/batch-node/Signals`.
  */
 import type { BatchError } from "@org/batch-core/BatchError"

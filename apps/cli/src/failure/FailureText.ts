@@ -20,11 +20,10 @@ export const exitCode = (failure: Failure): number =>
       : ExitCode.usage
     : ExitCode.ofError(failure)
 
-/** The lines for standard error: `error: …`, then `batch`, `tried` and `next`, each where there is something to say. */
+/** The lines for standard error: `error: …`, then `batch` and `next`, each where there is something to say. */
 export const lines = (failure: Failure, context: Circumstances): ReadonlyArray<string> => [
   `error: ${maskText(failure.message)}`,
   ...labelled("batch", context.batchId !== undefined && `${context.batchId}${lastKnown(failure, context)}`),
-  ...labelled("tried", tried(failure)),
   ...labelled("next", NextCommand.of(failure, context))
 ]
 
@@ -35,6 +34,7 @@ export const json = (
 ): Readonly<Record<string, unknown>> => {
   const fields = Either.getOrElse(Schema.encodeEither(AnyFailure)(failure), () => ({}))
   return {
+    ...(context.file === undefined ? {} : { file: context.file }),
     ...(subject(failure, context) === undefined ? {} : { batch_id: subject(failure, context) }),
     error: {
       type: failure._tag,
@@ -46,7 +46,9 @@ export const json = (
 }
 
 const subject = (failure: Failure, context: Omit<Circumstances, "commandLine">): string | undefined =>
-  context.batchId ?? (failure._tag === "UsageError" ? Option.getOrUndefined(failure.batchId) : undefined)
+  context.batchId ??
+  context.receipt?.batchId ??
+  (failure._tag === "UsageError" ? Option.getOrUndefined(failure.batchId) : undefined)
 
 /** The lines for a bug in batchctl, with the stack only if debugging was asked for. */
 export const bug = (
@@ -95,16 +97,3 @@ const lastKnown = (failure: Failure, { last }: Circumstances): string => {
 }
 
 const known = (batch: Batch): string => `, last seen ${batch.status} with ${plural(batch.resultCount, "row")}`
-
-const tried = (failure: Failure): string => {
-  switch (failure._tag) {
-    case "RateLimited":
-    case "ApiUnavailable":
-    case "TransferFailed":
-      return plural(failure.attempts, "attempt")
-    case "WaitTimeout":
-      return plural(failure.polls, "poll")
-    default:
-      return ""
-  }
-}

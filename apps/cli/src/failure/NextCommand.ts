@@ -2,13 +2,24 @@
  * The advice under a failure: the command that resumes or repeats the work, or the one that shows the cause.
  */
 import type { StorageError } from "@org/batch-core/BatchError"
+import * as Format from "@org/batch-core/Format"
+import * as Receipt from "@org/batch-core/Receipt"
 import { Duration, Option } from "effect"
-import { again, command } from "../terminal/CommandLine.js"
+import { listed, open } from "../syntax/Reading.js"
+import { nearest } from "../syntax/Suggestion.js"
+import * as CommandLine from "../terminal/CommandLine.js"
 import { duration } from "../terminal/Humanize.js"
+import { unbroken } from "../terminal/Wrap.js"
 import type { Circumstances, Failure } from "./CliError.js"
 
-/** The text behind `next`, its command quoted so that it can be pasted into a shell. */
-export const of = (failure: Failure, { batchId, commandLine }: Circumstances): string => {
+const command = (...words: ReadonlyArray<string>): string => unbroken(CommandLine.command(...words))
+
+const again: typeof CommandLine.again = (...of) => unbroken(CommandLine.again(...of))
+
+/** The text behind `next`, its command quoted so that it can be pasted into a shell, and unbroken (see `Wrap`). */
+export const of = (failure: Failure, circumstances: Circumstances): string => {
+  const { batchId, commandLine, file } = circumstances
+  if (file !== undefined) return ofFile(failure, { ...circumstances, file })
   const ids = batchId === undefined ? undefined : [batchId]
   const same = (add: ReadonlyArray<string> = []) => again(commandLine, { ids, add })
   switch (failure._tag) {
@@ -17,7 +28,7 @@ export const of = (failure: Failure, { batchId, commandLine }: Circumstances): s
         ? `set CRUSTDATA_API_KEY to a valid key (${command("doctor")} shows what is set), then ${same()}`
         : `${command("doctor")} tells what the API says of the key; then ${same()}`
     case "RequestRejected":
-      return command("doctor")
+      return openValue(commandLine) ?? command("doctor")
     case "BatchNotFound":
       return `${command("list")} shows the batches of this key`
     case "RateLimited":
@@ -39,15 +50,19 @@ export const of = (failure: Failure, { batchId, commandLine }: Circumstances): s
     case "TransferFailed":
       return `${same()} (goes on from the bytes that are here)`
     case "ResultsCorrupt":
-      return failure.reason === "RowCount" && commandLine.argv[0] !== "verify"
+      return failure.reason === "RowCount"
         ? `${same()}, or accept it as it is: ${same(["--allow-incomplete"])}`
-        : commandLine.argv[0] === "verify"
-          ? "download it again: batchctl get <batch-id> --force with -o and this file"
-          : same()
+        : same()
     case "StorageError":
-      return storage(failure, same)
+      return isTemporary(failure, commandLine)
+        ? `set TMPDIR to a folder with room that can be written, then ${same()}`
+        : storage(failure, same)
     case "UsageError":
-      return Option.getOrElse(failure.hint, () => `${command(...commandLine.argv.slice(0, 1), "--help")}`)
+      return Option.match(failure.hint, {
+        onNone: () => command(...commandLine.argv.slice(0, 1), "--help"),
+        // A hint ends with its command.
+        onSome: (hint) => hint.replace(/batchctl .*$/su, unbroken)
+      })
     case "SettingsError":
       return `correct or unset ${failure.setting}, then ${again(commandLine)}`
     case "SandboxUnavailable":
@@ -55,14 +70,78 @@ export const of = (failure: Failure, { batchId, commandLine }: Circumstances): s
     case "ColumnsNotFound":
       return `correct --columns; the first line of a table of all columns has their names: ${again(commandLine, { ids, without: ["--columns"] })}`
     case "RecordInvalid":
-      return `take the rows as they are: ${again(commandLine, { ids, without: ["--format", "--columns"], add: ["--format", "jsonl"] })}`
+      return `take the rows as they are: ${asLines(circumstances)}`
   }
+}
+
+const output = ["-o", "--output"]
+
+/** The same command without a table: its rows in a file of another name, or in the same place where that names none. */
+const asLines = ({ batchId, commandLine }: Circumstances): string => {
+  const ids = batchId === undefined ? undefined : [batchId]
+  const file = CommandLine.valueOf(commandLine, output) ?? ""
+  const lines = file.replace(/\.csv$/iu, ".jsonl")
+  const without = ["--format", "--columns", "--bom", ...(lines === file ? [] : output)]
+  return again(commandLine, { ids, without, add: lines === file ? ["--format", "jsonl"] : ["-o", lines] })
+}
+
+/** Whether it is about the temporary folder, in which rows lie that go to standard output. */
+const isTemporary = (failure: StorageError, commandLine: Circumstances["commandLine"]): boolean =>
+  CommandLine.valueOf(commandLine, output) === "-" && failure.path !== "standard output"
+
+/** What to do about a file that was read again, and is wrong or not there. */
+const ofFile = (
+  failure: Failure,
+  { commandLine, file, receipt }: Circumstances & { readonly file: string }
+) => {
+  if (failure._tag === "StorageError" && failure.reason === "Denied") {
+    return `make it readable, then ${again(commandLine, { ids: [file] })}`
+  }
+  if (receipt !== undefined) return `download it again: ${delivering(file, receipt)}`
+  return failure._tag === "StorageError"
+    ? "give a results file, or a folder with results"
+    : `download it again: ${unbroken(`batchctl get <batch-id> --force -o ${CommandLine.quoted(file)}`)}`
+}
+
+/** The command that brings what a receipt tells of. */
+const delivering = (file: string, receipt: Receipt.Receipt): string => {
+  const isParts = Receipt.namesOf(receipt).length > 0
+  const isNamed = isParts || Option.contains(Format.ofName(file), receipt.format)
+  return command(
+    "get",
+    receipt.batchId,
+    "-o",
+    file,
+    "--force",
+    "--receipt",
+    ...(isParts ? ["--parts"] : []),
+    ...(isNamed ? [] : ["--format", receipt.format]),
+    ...Option.match(receipt.columns, {
+      onNone: () => [],
+      onSome: (columns) => [
+        "--columns",
+        columns.map((name) => name.replaceAll(",", String.raw`\,`)).join(",")
+      ]
+    })
+  )
+}
+
+/** What a flag takes whose values are the vendor's, when the vendor has refused the one that was typed. */
+const openValue = (commandLine: Circumstances["commandLine"]): string | undefined => {
+  const typed = open(commandLine.argv)
+  if (typed === undefined) return undefined
+  const { flag, known, value } = typed
+  const instead = nearest(value, known) ?? known[0] ?? ""
+  const line = again(commandLine, { without: [flag], add: [flag, instead] })
+  return `${flag} takes ${listed(known, "or")}, such as ${line}`
 }
 
 const storage = (failure: StorageError, same: (add?: ReadonlyArray<string>) => string): string => {
   switch (failure.reason) {
     case "Exists":
       return `another name with -o, or replace it: ${same(["--force"])}`
+    case "Unreadable":
+      return `see what is there, then ${same()}`
     case "NoSpace":
       return `make room, then ${same()}`
     default:

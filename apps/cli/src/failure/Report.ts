@@ -1,13 +1,11 @@
 /**
  * Prints failures: as text on standard error, and with `--json` as an object on standard output too.
  */
-import { HelpDoc, ValidationError } from "@effect/cli"
-import { Effect, Option } from "effect"
-import { stripVTControlCharacters } from "node:util"
+import { Effect } from "effect"
 import { CommandLine, wantsJson } from "../terminal/CommandLine.js"
 import { Stderr } from "../terminal/Stderr.js"
 import { Stdout, type StdoutClosed, type StdoutError } from "../terminal/Stdout.js"
-import { type AlreadyReported, type Circumstances, type Failure, UsageError } from "./CliError.js"
+import { type AlreadyReported, type Circumstances, type Failure } from "./CliError.js"
 import * as ExitCode from "./ExitCode.js"
 import * as FailureText from "./FailureText.js"
 
@@ -47,7 +45,7 @@ export const defect = Effect.fn("Report.defect")(function* (
 })
 
 /** Every error that a command can end with. */
-export type RunError = Failure | ValidationError.ValidationError | AlreadyReported | StdoutClosed
+export type RunError = Failure | AlreadyReported | StdoutClosed
 
 /**
  * Turns the end of a run into its exit code and prints the failure that has not been printed yet. Errors and defects
@@ -58,7 +56,6 @@ export const settle = <R>(
 ): Effect.Effect<number, never, R | CommandLine | Stdout | Stderr> =>
   run.pipe(
     Effect.as(ExitCode.ok),
-    Effect.catchIf(ValidationError.isValidationError, (error) => Effect.fail(misunderstood(error))),
     Effect.catchAll((error): Effect.Effect<number, StdoutClosed | Failure, CommandLine | Stdout | Stderr> => {
       switch (error._tag) {
         case "AlreadyReported":
@@ -73,10 +70,3 @@ export const settle = <R>(
     // Printing the failure may itself have failed, on a pipe that is closed or a disk that is full.
     Effect.catchAll((error) => Effect.succeed(error._tag === "StdoutClosed" ? ExitCode.ok : ExitCode.local))
   )
-
-const misunderstood = (error: ValidationError.ValidationError): UsageError =>
-  new UsageError({
-    detail: stripVTControlCharacters(HelpDoc.toAnsiText(error.error)).replace(/\s+/gu, " ").trim(),
-    hint: ValidationError.isCommandMismatch(error) ? Option.some("batchctl --help") : Option.none(),
-    batchId: Option.none()
-  })

@@ -16,6 +16,7 @@ export interface Request {
   readonly parts: boolean
   readonly json: boolean
   readonly receipt: boolean
+  readonly skipExisting: boolean
 }
 
 /** What exists at the path of `-o`. */
@@ -25,7 +26,12 @@ export type Present = "file" | "directory" | "nothing"
 export type Destination =
   /** Rows on standard output, after all of them are downloaded and verified. */
   | ({ readonly _tag: "Stdout" } & Form)
-  | ({ readonly _tag: "Files"; readonly path: (id: BatchId) => string } & Form)
+  | ({
+      readonly _tag: "Files"
+      readonly path: (id: BatchId) => string
+      /** What is written, where the name that was given does not say it. */
+      readonly note?: string | undefined
+    } & Form)
 
 /** The format of the rows. */
 export interface Form {
@@ -36,7 +42,8 @@ export interface Form {
 
 const names = `${Format.all.slice(0, -1).join(", ")} and ${Format.all.slice(-1).join("")}`
 
-const otherFormats = /\.(?:tsv|parquet|arrow|xlsx|json|sqlite|db|zst|zip)$/iu
+const otherFormats =
+  /\.(?:csv\.gz|(?:tsv|parquet|arrow|xlsx|json|sqlite|db)(?:\.gz)?|zst|zip|bz2|xz|t(?:ar\.)?gz)$/iu
 
 /**
  * Resolves the flags to a destination. `Left` is the usage error: flags that exclude each other, or a value that is
@@ -57,9 +64,16 @@ export const resolve = (request: Request, present: Present): Either.Either<Desti
   return Either.map(formOf(request, directory ? undefined : output, "jsonl.gz"), (form) => ({
     _tag: "Files",
     ...form,
+    note: directory || Option.isSome(request.format) ? undefined : noteOf(output),
     path: (id) => (directory ? inFolder(output, `${id}.${form.format}`) : (output ?? `${id}.${form.format}`))
   }))
 }
+
+/** A name that ends in .gz says that much itself. */
+const noteOf = (file: string | undefined): string | undefined =>
+  file === undefined || /\.gz$/iu.test(file) || Option.isSome(Format.ofName(file))
+    ? undefined
+    : `${file} names no format, so it gets jsonl.gz, as delivered (see --format)`
 
 const inFolder = (folder: string, name: string): string => `${folder.replace(/\/+$/u, "") || ""}/${name}`
 
@@ -67,6 +81,9 @@ const standardOutput = (request: Request): Either.Either<Destination, string> =>
   if (request.parts) return Either.left("--parts needs a folder, so it cannot go with -o -")
   if (request.json) return Either.left("--json and -o - both want standard output: use one of them")
   if (request.receipt) return Either.left("--receipt is written beside a file, so it cannot go with -o -")
+  if (request.skipExisting) {
+    return Either.left("--skip-existing looks for a file, so it cannot go with -o -")
+  }
   return Either.flatMap(formOf(request, undefined, "jsonl"), (form) => {
     if (form.format === "jsonl.gz") {
       return Either.left("-o - writes jsonl or csv, so it cannot go with --format jsonl.gz")
@@ -87,9 +104,6 @@ const parts = (
 ): Either.Either<Destination, string> => {
   if (output === undefined) return Either.left("--parts needs a folder: give one with -o")
   if (present === "file") return Either.left(`--parts needs a folder, but -o ${output} is a file`)
-  if (request.receipt && request.ids.length > 1) {
-    return Either.left("--receipt with --parts is one receipt for a folder: give one batch at a time")
-  }
   const folder = output.replace(/(?<=.)\/+$/u, "")
   return Either.flatMap(formOf(request, undefined, "jsonl.gz"), (form) =>
     form.format === "jsonl.gz"

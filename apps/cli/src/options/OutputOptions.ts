@@ -1,60 +1,15 @@
 /**
  * The output options that `download` and `get` share.
  */
-import { Options } from "@effect/cli"
 import { FileSystem } from "@effect/platform"
 import { Effect, Option } from "effect"
 import { StorageError } from "@org/batch-core/BatchError"
 import { isAbsolute } from "node:path"
 import { UsageError } from "../failure/CliError.js"
+import type { output } from "../syntax/Flags.js"
+import type { Values } from "../syntax/Reading.js"
 import type { Ids } from "./BatchIds.js"
 import * as Destination from "./Destination.js"
-
-/** The flags, each with the text of its help. */
-export const options = {
-  output: Options.text("output").pipe(
-    Options.withAlias("o"),
-    Options.withDescription(
-      "A file; or a folder (one that exists, or a name that ends in /); or - for JSONL (or CSV) on standard output. Default: ./<batch-id>.jsonl.gz"
-    ),
-    Options.optional
-  ),
-  format: Options.text("format").pipe(
-    Options.withDescription(
-      "jsonl.gz (the bytes as delivered, the default), jsonl or csv; taken from the extension of -o when absent."
-    ),
-    Options.optional
-  ),
-  columns: Options.text("columns").pipe(
-    Options.withDescription(
-      "The columns of csv and their order, as id,data.name, with a backslash before a comma or a dot in a name. Default: those of all rows, in the order of their appearance."
-    ),
-    Options.optional
-  ),
-  bom: Options.boolean("bom").pipe(
-    Options.withDescription("Begin csv with a byte order mark, for Excel to take it for UTF-8.")
-  ),
-  parts: Options.boolean("parts").pipe(
-    Options.withDescription("Keep the part files separate, in the folder that -o names.")
-  ),
-  concurrency: Options.integer("concurrency").pipe(
-    Options.withDescription("Connections at most, 1 to 64; it starts with few and adapts. Default: 16"),
-    Options.optional
-  ),
-  force: Options.boolean("force").pipe(Options.withDescription("Replace an existing destination.")),
-  allowIncomplete: Options.boolean("allow-incomplete").pipe(
-    Options.withDescription("Keep a result whose row count disagrees with result_count, with a warning.")
-  ),
-  receipt: Options.boolean("receipt").pipe(
-    Options.withDescription("Write <output>.receipt.json beside the output.")
-  ),
-  json: Options.boolean("json").pipe(
-    Options.withDescription("Print the receipt, one JSON object per batch and line.")
-  ),
-  quiet: Options.boolean("quiet").pipe(
-    Options.withDescription("No progress and no notices on standard error; errors still.")
-  )
-}
 
 /** The parsed flags. */
 export interface OutputRequest {
@@ -65,11 +20,28 @@ export interface OutputRequest {
   readonly parts: boolean
   readonly concurrency: Option.Option<number>
   readonly force: boolean
+  readonly skipExisting: boolean
   readonly allowIncomplete: boolean
   readonly receipt: boolean
   readonly json: boolean
   readonly quiet: boolean
 }
+
+/** The flags as they were typed. */
+export const of = (values: Values<typeof output>["values"]): OutputRequest => ({
+  output: Option.fromNullable(values.output),
+  format: Option.fromNullable(values.format),
+  columns: Option.fromNullable(values.columns),
+  bom: values.bom === true,
+  parts: values.parts === true,
+  concurrency: Option.map(Option.fromNullable(values.concurrency), Number),
+  force: values.force === true,
+  skipExisting: values["skip-existing"] === true,
+  allowIncomplete: values["allow-incomplete"] === true,
+  receipt: values.receipt === true,
+  json: values.json === true,
+  quiet: values.quiet === true
+})
 
 /** Resolves the flags to a destination, before any request. */
 export const resolve = Effect.fn("OutputOptions.resolve")(function* (

@@ -1,19 +1,13 @@
 /**
  * `--timeout`: how long to wait for jobs. One deadline, from the start of the command, holds for all ids.
  */
-import { Options } from "@effect/cli"
 import * as DurationText from "@org/batch-core/DurationText"
 import * as Monotonic from "@org/batch-core/Monotonic"
 import { Duration, Effect, Either, Option } from "effect"
 import { UsageError } from "../failure/CliError.js"
 
-/** The `--timeout` flag. */
-export const option = Options.text("timeout").pipe(
-  Options.withDescription(
-    "How long to wait, such as 90s, 30m or 2h. Default: 30m. When it passes the job itself goes on."
-  ),
-  Options.withDefault("30m")
-)
+/** The `--timeout` that was typed, or the default. */
+export const of = ({ timeout = "30m" }: { readonly timeout?: string | undefined }): string => timeout
 
 /** The time left until the deadline, at the moment it is run; zero once it has passed. */
 export type Left = Effect.Effect<Duration.Duration>

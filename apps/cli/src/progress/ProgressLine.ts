@@ -12,17 +12,22 @@ import { eta, type Job, rate } from "./Progress.js"
 export interface Look {
   /** Width in characters; a line stays below it. */
   readonly columns: number
+  /** Height in lines. */
+  readonly rows: number
   readonly unicode: boolean
   readonly color: boolean
 }
 
-/** The live line: one batch in detail, or a summary of several. */
-export const live = (jobs: ReadonlyArray<Job>, look: Look, now: number): string => {
-  const [job] = jobs
-  if (job === undefined) return ""
-  if (jobs.length > 1) return fit(summary(jobs, now), look)
-  return job.phase === "downloading" ? downloading(job, look, now) : fit(waiting(job, look, now), look)
+/** The live lines: one for each batch while there is room, else a summary of all of them. */
+export const live = (jobs: ReadonlyArray<Job>, look: Look, now: number): ReadonlyArray<string> => {
+  const running = jobs.filter(({ phase }) => phase === "waiting" || phase === "downloading")
+  if (jobs.length === 1) return jobs.map((job) => one(job, look, now))
+  const head = fit(summary(jobs, now), look)
+  return running.length + 2 > look.rows ? [head] : [...running.map((job) => one(job, look, now)), head]
 }
+
+const one = (job: Job, look: Look, now: number): string =>
+  job.phase === "downloading" ? downloading(job, look, now) : fit(waiting(job, look, now), look)
 
 const fit = (text: string, { columns }: Look): string => text.slice(0, Math.max(1, columns - 1))
 
@@ -138,6 +143,8 @@ export const notice = (job: Job, event: Event): string | undefined => {
       return event.source === "none" ? `${job.id} the result is empty: 0 rows, nothing to fetch` : undefined
     case "Retrying":
       return `${job.id} ${event.file}: ${event.detail}; trying again in ${duration(Duration.toMillis(event.delay))}`
+    case "NotDurable":
+      return `warning: ${job.id} the file system of ${event.path} cannot sync (${event.code}): what is not on the disk yet is lost when the power fails`
     case "LinkRefreshed":
       return event.detail === undefined
         ? `${job.id} the download link had expired; a fresh one is in use`

@@ -91,9 +91,14 @@ export const make = Effect.fn("ProgressReporter.make")(function* (options: {
 const redraw = (stderr: Stderr["Type"], jobs: Ref.Ref<Jobs>): Effect.Effect<void> =>
   Effect.gen(function* () {
     const all = [...(yield* Ref.get(jobs)).values()]
-    const look = { columns: yield* stderr.columns, unicode: stderr.unicode, color: stderr.color }
+    const look = {
+      columns: yield* stderr.columns,
+      rows: yield* stderr.rows,
+      unicode: stderr.unicode,
+      color: stderr.color
+    }
     const over = all.every((job) => job.phase === "done" || job.phase === "failed")
-    if (!over) yield* stderr.live(ProgressLine.live(all, look, yield* Monotonic.now))
+    if (!over) yield* stderr.live(...ProgressLine.live(all, look, yield* Monotonic.now))
   }).pipe(Effect.repeat(Schedule.spaced(redrawEvery)), Effect.asVoid)
 
 const beat = (stderr: Stderr["Type"], jobs: Ref.Ref<Jobs>): Effect.Effect<void> =>

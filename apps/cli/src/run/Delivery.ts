@@ -5,9 +5,11 @@
 import { FileSystem } from "@effect/platform"
 import type { BatchId } from "@org/batch-core/Batch"
 import { type BatchError, type StorageError, storageErrorAt } from "@org/batch-core/BatchError"
+import * as Existing from "@org/batch-core/Existing"
 import { Receipt } from "@org/batch-core/Receipt"
 import type { DownloadOptions, Needs } from "@org/batch-core/Retrieval"
 import { Effect, Option, Schema, type Scope, Stream } from "effect"
+import { tmpdir } from "node:os"
 import * as ExitCode from "../failure/ExitCode.js"
 import type { Ids } from "../options/BatchIds.js"
 import type { Destination } from "../options/Destination.js"
@@ -33,6 +35,9 @@ export interface Job {
  */
 export const run = Effect.fn("Delivery.run")(function* (job: Job) {
   const reporter = yield* ProgressReporter.make({ ids: job.ids, quiet: job.request.quiet })
+  if (job.destination._tag === "Files" && job.destination.note !== undefined) {
+    yield* reporter.say(`note: ${job.destination.note}`)
+  }
   return yield* job.destination._tag === "Stdout"
     ? toStdout(job, job.destination, reporter)
     : toFiles(job, job.destination, reporter)
@@ -48,18 +53,47 @@ const toFiles = (
     concurrency: job.concurrency,
     order: "arrival",
     ifInterrupted: "what has arrived is kept, and the job goes on",
-    run: (id) =>
-      fetch(job, reporter, id, {
+    run: (id) => {
+      const options = {
         output: destination.path(id),
         format: destination.format,
         columns: destination.columns,
         parts: job.request.parts,
-        receipt: job.request.receipt,
+        receipt: job.request.receipt || job.request.skipExisting,
         force: job.request.force
-      }),
-    emit: (receipt) => announce(receipt, job.request, reporter),
+      }
+      const fetched = Effect.map(fetch(job, reporter, id, options), (receipt) => ({
+        receipt,
+        skipped: false
+      }))
+      return job.request.skipExisting ? unlessHere(job, reporter, id, options, fetched) : fetched
+    },
+    emit: (delivered) => announce(delivered, job.request, reporter),
     last: reporter.last
   })
+
+/** A receipt, and whether it is of what was here already. */
+interface Delivered {
+  readonly receipt: Receipt
+  readonly skipped: boolean
+}
+
+/** What is at the destination already is as good as fetched. */
+const unlessHere = <E, R>(
+  job: Job,
+  reporter: ProgressReporter.ProgressReporter,
+  id: BatchId,
+  options: DownloadOptions,
+  fetched: Effect.Effect<Delivered, E, R>
+) =>
+  Existing.find(id, { ...options, allowIncomplete: job.request.allowIncomplete }).pipe(
+    Effect.flatMap(
+      Option.match({
+        onNone: () => fetched,
+        onSome: (receipt) => Effect.as(reporter.ended(id, "done"), { receipt, skipped: true })
+      })
+    )
+  )
 
 /** Downloads to a temporary folder first, so that all rows are verified before the first of them is printed. */
 const toStdout = (
@@ -107,10 +141,19 @@ const fetch = (
       })
     )
 
-const announce = (receipt: Receipt, request: OutputRequest, reporter: ProgressReporter.ProgressReporter) =>
+const announce = (
+  { receipt, skipped }: Delivered,
+  request: OutputRequest,
+  reporter: ProgressReporter.ProgressReporter
+) =>
   Effect.gen(function* () {
-    if (request.json) yield* (yield* Stdout).json(yield* Effect.orDie(Schema.encode(Receipt)(receipt)))
-    else yield* reporter.say(`${receipt.batchId} ${summary(receipt)} in ${receipt.output}`)
+    const here = skipped ? "is here already, " : ""
+    if (!request.json) {
+      yield* reporter.say(`${receipt.batchId} ${here}${summary(receipt)} in ${receipt.output}`)
+      return ExitCode.ok
+    }
+    const encoded = yield* Effect.orDie(Schema.encode(Receipt)(receipt))
+    yield* (yield* Stdout).json(skipped ? { ...encoded, skipped } : encoded)
     return ExitCode.ok
   })
 
@@ -125,7 +168,7 @@ const summary = (receipt: Receipt): string => {
 /** A temporary folder that only its owner can read; it goes with the scope. */
 const privateFolder: Effect.Effect<string, StorageError, FileSystem.FileSystem | Scope.Scope> =
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped({ prefix: "batchctl-" })).pipe(
-    Effect.mapError(storageErrorAt("the temporary folder"))
+    Effect.mapError(storageErrorAt(`the temporary folder ${tmpdir()}`))
   )
 
 const contents = (path: string): Stream.Stream<Uint8Array, StorageError, FileSystem.FileSystem> =>

@@ -10,6 +10,7 @@ import * as Report from "../failure/Report.js"
 import type { Ids } from "../options/BatchIds.js"
 import { again, CommandLine } from "../terminal/CommandLine.js"
 import { Stderr } from "../terminal/Stderr.js"
+import { unbroken } from "../terminal/Wrap.js"
 import type { Stdout, StdoutError } from "../terminal/Stdout.js"
 
 /** The effect to run for each batch, and how its result is printed. */
@@ -69,7 +70,7 @@ const goOn = (
     if (what === undefined) return
     const stderr = yield* Stderr
     yield* stderr.line(`interrupted: ${what}`)
-    yield* stderr.line(`  next   ${again(yield* CommandLine, { ids: left })}`)
+    yield* stderr.line(`  next   ${unbroken(again(yield* CommandLine, { ids: left }))}`)
   })
 
 const conclude = <A, E extends BatchError, R, R2>(

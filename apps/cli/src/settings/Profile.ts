@@ -2,8 +2,10 @@
  * The profile file: `KEY=value` lines for the variables of the environment, which take precedence over it.
  */
 import { FileSystem } from "@effect/platform"
-import { Effect, Either, Option } from "effect"
+import * as BatchConfig from "@org/batch-core/BatchConfig"
+import { Effect, Either, Option, Predicate } from "effect"
 import { SettingsError } from "../failure/CliError.js"
+import { nearest } from "../syntax/Suggestion.js"
 import { Stderr } from "../terminal/Stderr.js"
 
 /** Variables by their names. */
@@ -43,26 +45,76 @@ const pair = /^(?:export\s+)?(\w+)\s*=\s*(.*)$/u
 
 const unquoted = (value: string): string => /^(["'])(.*)\1$/u.exec(value)?.[2] ?? value
 
-/** Reads the profile file; no variables if there is no such file. Warns if other users can read a key in it. */
+/** Whether the file is there, and what it sets. */
+export interface Profile {
+  readonly state: "read" | "missing" | "unusable"
+  readonly variables: Variables
+}
+
+/**
+ * Reads the profile file. Warns if other users can read a key in it, and of names that no setting has. One that cannot
+ * be read is a failure, but only a warning for those who can do `without` it.
+ */
 export const read = Effect.fn("Profile.read")(function* (
-  file: string
-): Effect.fn.Return<Variables, SettingsError, FileSystem.FileSystem | Stderr> {
-  const fs = yield* FileSystem.FileSystem
-  const text = yield* fs.readFileString(file).pipe(
-    Effect.catchTag("SystemError", (error) =>
-      error.reason === "NotFound" || error.reason === "BadResource"
-        ? Effect.succeed("")
-        : new SettingsError({ setting: file, detail: `cannot be read (${error.reason})` })
-    ),
-    Effect.catchTag("BadArgument", () => new SettingsError({ setting: file, detail: "cannot be read" }))
-  )
+  file: string,
+  options: { readonly without: boolean }
+): Effect.fn.Return<Profile, SettingsError, FileSystem.FileSystem | Stderr> {
+  const stderr = yield* Stderr
+  const text = yield* Effect.either(load(file))
+  if (Either.isLeft(text)) {
+    if (!options.without) return yield* text.left
+    yield* stderr.line(`warning: the profile file is not used: ${text.left.message}`)
+    return { state: "unusable", variables: new Map() }
+  }
+  if (Option.isNone(text.right)) return { state: "missing", variables: new Map() }
   const variables = yield* Either.mapLeft(
-    parse(text),
+    parse(text.right.value),
     (detail) => new SettingsError({ setting: file, detail })
   )
-  if (variables.has("CRUSTDATA_API_KEY")) yield* warnIfShared(file)
-  return variables
+  yield* warn(file, variables)
+  return { state: "read", variables }
 })
+
+/** The text of the file, if there is one. */
+const load = (file: string): Effect.Effect<Option.Option<string>, SettingsError, FileSystem.FileSystem> => {
+  const unreadable = (reason: string) =>
+    new SettingsError({ setting: file, detail: `cannot be read (${reason})` })
+  return Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFileString(file)).pipe(
+    Effect.map(Option.some),
+    Effect.catchTags({
+      SystemError: ({ cause, reason }) =>
+        reason === "NotFound" || (reason === "BadResource" && !isFolder(cause))
+          ? Effect.succeed(Option.none<string>())
+          : unreadable(isFolder(cause) ? "it is a folder" : reason),
+      BadArgument: () => unreadable("bad path")
+    })
+  )
+}
+
+const isFolder = (cause: unknown): boolean => Predicate.hasProperty(cause, "code") && cause.code === "EISDIR"
+
+const warn = (
+  file: string,
+  variables: Variables
+): Effect.Effect<void, never, FileSystem.FileSystem | Stderr> =>
+  Effect.gen(function* () {
+    const stderr = yield* Stderr
+    const names = yield* BatchConfig.names
+    const unknown = [...variables.keys()].filter(
+      (name) => !names.includes(name) && !name.startsWith("BATCH_SERVER_")
+    )
+    yield* Effect.forEach(
+      unknown,
+      (name) => {
+        const instead = nearest(name, names)
+        return stderr.line(
+          `warning: ${file}: ${name} is no setting${instead === undefined ? ", and is ignored" : `; did you mean ${instead}?`}`
+        )
+      },
+      { discard: true }
+    )
+    if (variables.has("CRUSTDATA_API_KEY")) yield* warnIfShared(file)
+  })
 
 const warnIfShared = (file: string): Effect.Effect<void, never, FileSystem.FileSystem | Stderr> =>
   Effect.gen(function* () {

@@ -31,6 +31,35 @@ export interface Changes {
 /** Whether `--json` was typed. Asked of the words, since failures must obey it even where parsing has failed. */
 export const wantsJson = ({ argv }: Pick<CommandLine, "argv">): boolean => argv.includes("--json")
 
+/**
+ * A command line with `-oFILE`, as curl and gh take it, written as `-o FILE`. Values of other flags, and what stands
+ * behind `--`, stay as they are.
+ */
+export const spelledOut = (
+  argv: ReadonlyArray<string>,
+  valued: () => ReadonlySet<string>
+): ReadonlyArray<string> => {
+  const isGlued = (word: string) => /^-o./su.test(word)
+  if (!argv.some(isGlued)) return argv
+  const flagsWithValue = valued()
+  const end = argv.includes("--") ? argv.indexOf("--") : argv.length
+  return argv.flatMap((word, index) =>
+    index < end && isGlued(word) && !flagsWithValue.has(argv[index - 1] ?? "")
+      ? ["-o", word.slice(2).replace(/^=/u, "")]
+      : [word]
+  )
+}
+
+/** The value of a flag that was typed under one of its names. */
+export const valueOf = (
+  { argv }: Pick<CommandLine, "argv">,
+  names: ReadonlyArray<string>
+): string | undefined => {
+  const at = argv.findIndex((word) => names.includes(word.replace(/=.*$/su, "")))
+  const word = argv[at] ?? ""
+  return word.includes("=") ? word.replace(/^[^=]*=/su, "") : at === -1 ? undefined : argv[at + 1]
+}
+
 /** The command that repeats this one, with some changes; ready to be pasted into a shell. */
 export const again = (
   { argv, valued }: Pick<CommandLine, "argv" | "valued">,
@@ -39,8 +68,9 @@ export const again = (
   const flagsWithValue = valued()
   const [verb = "--help", ...words] = argv
   const left = changes.without ?? []
+  const isValueOf = (flag: string): boolean => left.includes(flag) && flagsWithValue.has(flag)
   const rest = words.filter(
-    (word, index) => !left.includes(word.replace(/=.*$/su, "")) && !left.includes(words[index - 1] ?? "")
+    (word, index) => !left.includes(word.replace(/=.*$/su, "")) && !isValueOf(words[index - 1] ?? "")
   )
   const isPositional = (word: string, index: number): boolean =>
     (!word.startsWith("-") || word === "-") && !flagsWithValue.has(rest[index - 1] ?? "")
@@ -54,5 +84,6 @@ export const again = (
 export const command = (...words: ReadonlyArray<string>): string =>
   ["batchctl", ...words].map(quoted).join(" ")
 
-const quoted = (word: string): string =>
+/** A word as a shell takes it for one. */
+export const quoted = (word: string): string =>
   /^[\w@%+=:,./-]+$/u.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`

@@ -1,14 +1,10 @@
 /**
  * Figures and tables as people read them. No `Intl`: it costs more at start-up than everything else that is printed.
  */
+import * as DurationText from "@org/batch-core/DurationText"
 import { DateTime, Option } from "effect"
 
-/** `1,234,567`. */
-export const count = (value: number): string => String(value).replace(/\B(?=(?:\d{3})+$)/gu, ",")
-
-/** `1 row`, `1,234 rows`, `2 retries`. */
-export const plural = (value: number, noun: string): string =>
-  `${count(value)} ${value === 1 ? noun : noun.replace(/y$/u, "ie").concat("s")}`
+export { count, plural } from "@org/batch-core/CountText"
 
 const units = ["B", "kB", "MB", "GB", "TB"] as const
 
@@ -19,20 +15,8 @@ export const bytes = (value: number): string => {
   return `${power === 0 ? Math.round(scaled) : scaled < 100 ? scaled.toFixed(1) : Math.round(scaled)} ${units[power]}`
 }
 
-/** `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`, `5 d 3 h`. */
-export const duration = (millis: number): string => {
-  // From here on one decimal would round to 10.0 s.
-  if (millis < 9_950) return `${(Math.max(0, millis) / 1000).toFixed(1)} s`
-  const seconds = Math.round(millis / 1000)
-  if (seconds < 60) return `${seconds} s`
-  if (seconds < 3_600) return two(seconds, 60, "min", 1, "s")
-  return seconds < 86_400 ? two(seconds, 3_600, "h", 60, "min") : two(seconds, 86_400, "d", 3_600, "h")
-}
-
-const two = (seconds: number, major: number, majorUnit: string, minor: number, minorUnit: string): string => {
-  const rest = Math.floor((seconds % major) / minor)
-  return `${Math.floor(seconds / major)} ${majorUnit}${rest === 0 ? "" : ` ${rest} ${minorUnit}`}`
-}
+/** `0.4 s`, `12 s`, `3 min 5 s`: as the core tells durations, of which this is one in milliseconds. */
+export const duration = (millis: number): string => DurationText.format(millis)
 
 /** `2025-11-20 10:00:00Z`. */
 export const instant = (at: DateTime.Utc): string =>
@@ -45,16 +29,23 @@ export const ago = (at: Option.Option<DateTime.Utc>, now: number): string =>
     onSome: (moment) => `${duration(Math.max(0, now - DateTime.toEpochMillis(moment)))} ago`
   })
 
-/** Rows aligned under their headings, two spaces between columns, no rules; the last column is not padded. */
+/** A column of a table. */
+export interface Column {
+  readonly heading: string
+  /** Figures stand at the right of their column. */
+  readonly right?: boolean
+}
+
+/** Rows aligned under their headings, two spaces between columns, no rules; none ends in blanks. */
 export const table = (
-  headings: ReadonlyArray<string>,
+  columns: ReadonlyArray<Column>,
   rows: ReadonlyArray<ReadonlyArray<string>>
 ): ReadonlyArray<string> => {
-  const all = [headings, ...rows]
-  const widths = headings.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)))
+  const all = [columns.map(({ heading }) => heading), ...rows]
+  const widths = columns.map((_, at) => Math.max(...all.map((row) => (row[at] ?? "").length)))
   return all.map((row) =>
-    row
-      .map((cell, column) => (column === headings.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+    columns
+      .map(({ right = false }, at) => (row[at] ?? "")[right ? "padStart" : "padEnd"](widths[at] ?? 0))
       .join("  ")
       .trimEnd()
   )

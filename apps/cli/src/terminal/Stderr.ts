@@ -1,9 +1,10 @@
 /**
- * Standard error, for messages and progress: lines that stay, and under them at most one live line, redrawn in place.
+ * Standard error, for messages and progress: lines that stay, and under them live lines, redrawn in place.
  */
 import { Context, Effect, Layer } from "effect"
 import { isatty } from "node:tty"
 import { Redactor } from "./Redactor.js"
+import { restored, wrap } from "./Wrap.js"
 
 /** Standard error. Writing never fails: a run does not depend on who reads its messages. */
 export interface Service {
@@ -13,13 +14,15 @@ export interface Service {
   readonly unicode: boolean
   /** Width of the terminal in characters. */
   readonly columns: Effect.Effect<number>
-  /** Prints a line that stays. */
+  /** Height of the terminal in lines. */
+  readonly rows: Effect.Effect<number>
+  /** Prints a line that stays; on a terminal it is wrapped between words. */
   readonly line: (text: string) => Effect.Effect<void>
   /** Prints a line from outside of effects, such as from a logger. */
   readonly unsafeLine: (text: string) => void
-  /** Redraws the live line; the text must fit into the width of the terminal. */
-  readonly live: (text: string) => Effect.Effect<void>
-  /** Erases the live line. */
+  /** Redraws the live lines; each must fit into the width of the terminal. */
+  readonly live: (...lines: ReadonlyArray<string>) => Effect.Effect<void>
+  /** Erases the live lines. */
   readonly clear: Effect.Effect<void>
 }
 
@@ -31,10 +34,15 @@ export interface Terminal {
   readonly isTTY?: boolean | undefined
   /** Width in characters; 0 on a terminal that does not know it. */
   readonly columns?: number | undefined
+  readonly rows?: number | undefined
   readonly write: (text: string) => unknown
 }
 
 const set = (value: string | undefined): boolean => value !== undefined && value !== ""
+
+/** The lines behind a label such as `error:` or `next` stand under the text behind it. */
+const hangOf = (line: string): number =>
+  /^(?: {2}(?:batch|tried|next) {2,3}|(?:error|warning|debug): )/u.exec(line)?.[0].length ?? 2
 
 /** Standard error over a terminal or a log, told apart by `isTTY`, `CI`, `TERM` and `NO_COLOR`. */
 export const make = (
@@ -44,28 +52,35 @@ export const make = (
   Effect.sync(() => {
     const interactive = terminal.isTTY === true && !set(env["CI"]) && env["TERM"] !== "dumb"
     const width = () => Math.max(20, terminal.columns || 80)
-    const erase = "\r\u001b[2K"
-    let drawn = false
+    let drawn = 0
+    /** Erases what is drawn, from the last line up, and leaves the cursor where the first was. */
+    const erase = (): string => {
+      const codes = "\r\u001b[2K" + "\u001b[1A\u001b[2K".repeat(Math.max(0, drawn - 1))
+      drawn = 0
+      return codes
+    }
     const unsafeLine = (text: string): void => {
-      terminal.write(`${drawn ? erase : ""}${text}\n`)
-      drawn = false
+      const lines = interactive
+        ? text.split("\n").flatMap((line) => wrap(line, width(), hangOf(line)))
+        : [restored(text)]
+      terminal.write(`${drawn > 0 ? erase() : ""}${lines.join("\n")}\n`)
     }
     return {
       interactive,
       color: interactive && !set(env["NO_COLOR"]),
       unicode: /utf-?8/iu.test(env["LC_ALL"] ?? env["LC_CTYPE"] ?? env["LANG"] ?? ""),
       columns: Effect.sync(width),
+      rows: Effect.sync(() => Math.max(2, terminal.rows || 24)),
       line: (text) => Effect.sync(() => unsafeLine(text)),
       unsafeLine,
-      live: (text) =>
+      live: (...lines) =>
         Effect.sync(() => {
           if (!interactive) return
-          terminal.write(`${erase}${text}`)
-          drawn = true
+          terminal.write(`${erase()}${lines.join("\n")}`)
+          drawn = lines.length
         }),
       clear: Effect.sync(() => {
-        if (drawn) terminal.write(erase)
-        drawn = false
+        if (drawn > 0) terminal.write(erase())
       })
     }
   })
@@ -85,6 +100,9 @@ export const layer: Layer.Layer<Stderr, never, Redactor> = Layer.effect(
         isTTY: isatty(2),
         get columns() {
           return open().columns
+        },
+        get rows() {
+          return open().rows
         },
         write: (text) => open().write(redact(text))
       },

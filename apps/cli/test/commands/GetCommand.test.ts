@@ -129,13 +129,13 @@ it.scopedLive("a line beyond the limit is one only for csv, which names the vari
     const { run, sandbox } = yield* world()
     const id = yield* sandbox.createJob({ ...over, records: 3, recordBytes: 4_000 })
     const env = { BATCH_TRANSFER_MAX_LINE_BYTES: "1024" }
-    expect((yield* run(["get", id, "-o", "a.jsonl.gz"], { env })).code).toBe(0)
-    expect((yield* run(["get", id, "-o", "a.jsonl"], { env })).code).toBe(0)
+    expect((yield* run(["get", id, "-o", "a.jsonl.gz", "--receipt"], { env })).code).toBe(0)
+    expect((yield* run(["get", id, "-o", "a.jsonl", "--receipt"], { env })).code).toBe(0)
     expect((yield* run(["verify", "a.jsonl.gz"], { env })).code).toBe(0)
     expect((yield* run(["verify", "a.jsonl"], { env })).code).toBe(0)
     const table = yield* run(["get", id, "-o", "a.csv"], { env })
     expect(table.code).toBe(7)
-    expect(table.stderr).toContain("it is longer than 1024 bytes (BATCH_TRANSFER_MAX_LINE_BYTES)")
+    expect(table.stderr).toContain("it is longer than 1,024 bytes (BATCH_TRANSFER_MAX_LINE_BYTES)")
   })
 )
 

@@ -65,3 +65,37 @@ it.scopedLive("--limit and --all exclude each other", () =>
     expect(yield* run(["list", "--limit", "0"])).toMatchObject({ code: 2, stdout: "" })
   })
 )
+
+it.scopedLive("a list that is cut shows what came, and is an error; a job on two pages is listed once", () =>
+  Effect.gen(function* () {
+    const { run, sandbox } = yield* world()
+    const [a, b, c] = ["a", "b", "c"].map((letter) => ({
+      batch_id: `${letter.repeat(8)}-89ab-4cde-8f01-23456789abcd`,
+      status: "completed"
+    }))
+    const answer = (jobs: ReadonlyArray<unknown>, next_cursor: string | null, has_more: boolean) => ({
+      on: { server: "api", path: "^/batch$" } as const,
+      do: {
+        respond: {
+          status: 200,
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ jobs, next_cursor, has_more })
+        }
+      }
+    })
+    yield* sandbox.script(answer([a, b], "1", true), answer([b, c], null, false))
+    const whole = yield* run(["list", "--all", "--json"])
+    expect(whole).toMatchObject({ code: 0, stderr: "" })
+    expect(objects(whole.stdout)).toEqual([a, b, c])
+    yield* sandbox.script(answer([a, b], null, true), answer([a, b], null, true))
+    const cut = yield* run(["list"])
+    expect(cut.code).toBe(6)
+    expect(lines(cut.stdout)).toHaveLength(3)
+    expect(cut.stderr).toContain("the list says that there is more, but has no next_cursor that leads there")
+    expect(objects((yield* run(["list", "--json"])).stdout)).toMatchObject([
+      a,
+      b,
+      { error: { type: "MalformedResponse" } }
+    ])
+  })
+)

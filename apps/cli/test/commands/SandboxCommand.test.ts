@@ -6,12 +6,12 @@ it.scopedLive("runs until it is interrupted; what it prints is a script that wor
   Effect.gen(function* () {
     const { run, start } = yield* world()
     const sandbox = yield* start(["sandbox", "--port", "0"])
-    yield* sandbox.until(/# failed\n/)
+    yield* sandbox.until(/# failed\nbatchctl .*\n/)
     yield* sandbox.kill("SIGINT")
     const { code, stdout } = yield* Effect.timeout(sandbox.outcome, "20 seconds")
     expect(code).toBe(130)
     expect(stdout).toMatch(/^export CRUSTDATA_BASE_URL=http:\/\/127\.0\.0\.1:\d+$/m)
-    expect(stdout.match(/^batchctl (?:get|wait) /gm)).toHaveLength(5)
+    expect(stdout.match(/^# .+\nbatchctl (?:get|wait) /gm)).toHaveLength(5)
     expect((yield* run(["list"])).code).toBe(0)
   })
 )
@@ -20,7 +20,7 @@ it.scopedLive("its jobs answer to the key that it prints", () =>
   Effect.gen(function* () {
     const { run, start } = yield* world()
     const sandbox = yield* start(["sandbox", "--port", "0", "--storage-port", "0"])
-    yield* sandbox.until(/# failed\n/)
+    yield* sandbox.until(/# failed\nbatchctl .*\n/)
     const text = yield* sandbox.printed
     const env = Object.fromEntries(
       [...text.matchAll(/^export (\w+)=(.*)$/gm)].map(([, name = "", value]) => [name, value])

@@ -16,19 +16,22 @@ const resolve = (
     readonly parts?: boolean
     readonly json?: boolean
     readonly receipt?: boolean
+    readonly skipExisting?: boolean
   },
   present: Destination.Present = "nothing"
 ): string => {
-  const { bom = false, columns, format, ids = [id], json = false, o, parts = false, receipt = false } = flags
+  const { columns, format, ids = [id], o, ...switches } = flags
   const request = {
     ids,
     output: Option.fromNullable(o),
     format: Option.fromNullable(format),
     columns: Option.fromNullable(columns),
-    bom,
-    parts,
-    json,
-    receipt
+    bom: false,
+    parts: false,
+    json: false,
+    receipt: false,
+    skipExisting: false,
+    ...switches
   }
   return Either.match(Destination.resolve(request, present), {
     onLeft: (problem) => `refused: ${problem}`,
@@ -36,7 +39,8 @@ const resolve = (
       [
         to.format,
         ...(to.columns === undefined ? [] : [`(${to.columns.join(" ")})`]),
-        to._tag === "Stdout" ? "stdout" : to.path(id)
+        to._tag === "Stdout" ? "stdout" : to.path(id),
+        ...(to._tag === "Files" && to.note !== undefined ? [`note: ${to.note}`] : [])
       ].join(" ")
   })
 }
@@ -48,7 +52,9 @@ describe("one batch", () => {
     [{ o: "rows.jsonl.gz" }, "jsonl.gz rows.jsonl.gz"],
     [{ o: "rows.jsonl" }, "jsonl rows.jsonl"],
     [{ o: "rows.NDJSON" }, "jsonl rows.NDJSON"],
-    [{ o: "rows" }, "jsonl.gz rows"],
+    [{ o: "rows.gz" }, "jsonl.gz rows.gz"],
+    [{ o: "rows.txt", format: "jsonl.gz" }, "jsonl.gz rows.txt"],
+    [{ o: "out", parts: true, receipt: true }, "jsonl.gz out"],
     [{ o: "rows.jsonl", format: "jsonl.gz" }, "jsonl.gz rows.jsonl"],
     [{ o: "rows.csv", format: "jsonl" }, "jsonl rows.csv"],
     [{ o: "out/" }, `jsonl.gz out/${id}.jsonl.gz`],
@@ -66,6 +72,12 @@ describe("one batch", () => {
     [{ o: "out/", parts: true, format: "jsonl.gz" }, "jsonl.gz out"]
   ])("%j goes to %s", (flags, to) => expect(resolve(flags)).toBe(to))
 
+  it.each(["rows", "rows.txt", "rows.bak"])("%s says no format, so what will be in it is told", (o) =>
+    expect(resolve({ o })).toContain(
+      `jsonl.gz ${o} note: ${o} names no format, so it gets jsonl.gz, as delivered`
+    )
+  )
+
   it("a folder that exists needs no slash", () =>
     expect(resolve({ o: "v1.jsonl" }, "directory")).toBe(`jsonl.gz v1.jsonl/${id}.jsonl.gz`))
 
@@ -73,6 +85,8 @@ describe("one batch", () => {
     [{ o: "" }, "-o needs a path"],
     [{ o: "rows.tsv" }, "there is no format for .tsv .there are jsonl.gz, jsonl and csv;"],
     [{ o: "rows.parquet" }, "there is no format for .parquet"],
+    [{ o: "rows.csv.gz" }, "there is no format for .csv.gz"],
+    [{ o: "-", skipExisting: true }, "--skip-existing looks for a file, so it cannot go with -o -"],
     [{ format: "xlsx" }, "--format xlsx is not available: there are jsonl.gz, jsonl and csv"],
     [
       { columns: "id" },
@@ -106,12 +120,12 @@ describe("several batches", () => {
     [{ ids }, `jsonl.gz ${id}.jsonl.gz`],
     [{ ids, o: "out/" }, `jsonl.gz out/${id}.jsonl.gz`],
     [{ ids, o: "-" }, "jsonl stdout"],
-    [{ ids, o: "out/", format: "csv" }, `csv out/${id}.csv`]
+    [{ ids, o: "out/", format: "csv" }, `csv out/${id}.csv`],
+    [{ ids, o: "out", parts: true, receipt: true }, "jsonl.gz out"]
   ])("%j goes to %s", (flags, to) => expect(resolve(flags)).toBe(to))
 
   it.each([
     [{ ids, o: "rows.jsonl" }, "is one file, but there are 2 batches"],
-    [{ ids, o: "-", format: "csv" }, "-o - writes one table, but there are 2 batches"],
-    [{ ids, o: "out", parts: true, receipt: true }, "one batch at a time"]
+    [{ ids, o: "-", format: "csv" }, "-o - writes one table, but there are 2 batches"]
   ])("%j is refused: %s", (flags, reason) => expect(resolve(flags)).toContain(reason))
 })

@@ -73,3 +73,42 @@ it.scopedLive("a profile file that cannot be understood is named with its line, 
     expect(stderr).not.toContain("secret")
   })
 )
+
+it.scopedLive(
+  "a profile file that cannot be read is a warning for those who need nothing from it, else 2",
+  () =>
+    Effect.gen(function* () {
+      const { folder, run } = yield* world()
+      // Not even the superuser can read a folder as a file.
+      mkdirSync(join(folder, ".config/batchctl/config"), { recursive: true })
+      const all = yield* run(["list"])
+      expect(all.code).toBe(0)
+      expect(all.stderr).toContain("warning: the profile file is not used: ")
+      expect(all.stderr).toContain("config: cannot be read (it is a folder)")
+      const { code, stderr } = yield* run(["list"], { env: { CRUSTDATA_API_KEY: undefined } })
+      expect(code).toBe(2)
+      expect(stderr).toContain("config: cannot be read (it is a folder)")
+    })
+)
+
+it.scopedLive("a name in it that no setting has is told, with the nearest that there is", () =>
+  Effect.gen(function* () {
+    const { folder, run } = yield* world()
+    profile(folder, "BATCH_POL_MAX_DELAY=1m\nBATCH_ZZZ=1\nBATCH_SERVER_TOKENS=abc\n")
+    const { code, stderr } = yield* run(["list"])
+    expect(code).toBe(0)
+    expect(stderr).toContain("BATCH_POL_MAX_DELAY is no setting; did you mean BATCH_POLL_MAX_DELAY?")
+    expect(stderr).toContain("BATCH_ZZZ is no setting, and is ignored")
+    expect(stderr).not.toContain("TOKENS")
+  })
+)
+
+it.scopedLive("a base URL that is none is shown, without what may be a secret", () =>
+  Effect.gen(function* () {
+    const { run } = yield* world()
+    const told = (url: string) =>
+      Effect.map(run(["list"], { env: { CRUSTDATA_BASE_URL: url } }), ({ stderr }) => stderr)
+    expect(yield* told("foo")).toContain(`CRUSTDATA_BASE_URL: "foo" is no base URL: write it as https://host`)
+    expect(yield* told("https://me:hunter2@api.example/v1?k=hunter2")).toContain(`"***@api.example/v1?***"`)
+  })
+)

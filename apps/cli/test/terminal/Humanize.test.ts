@@ -11,16 +11,15 @@ it.each([
   [7_000_000_000_000_000, "7000 TB"]
 ])("%d bytes read %s", (value, text) => expect(Humanize.bytes(value)).toBe(text))
 
-it.each([
-  [0, "0.0 s"],
-  [400, "0.4 s"],
-  [9_949, "9.9 s"],
-  [12_400, "12 s"],
-  [59_600, "1 min"],
-  [185_000, "3 min 5 s"],
-  [7_800_000, "2 h 10 min"],
-  [93_600_000, "1 d 2 h"]
-])("%d ms read %s", (value, text) => expect(Humanize.duration(value)).toBe(text))
+it("figures stand at the right of their column", () => {
+  const columns = [{ heading: "NAME" }, { heading: "ROWS", right: true }, { heading: "LAST" }]
+  expect(
+    Humanize.table(columns, [
+      ["a", "1,000", ""],
+      ["bcdef", "7", "x"]
+    ])
+  ).toEqual(["NAME    ROWS  LAST", "a      1,000", "bcdef      7  x"])
+})
 
 it("counts and plurals", () => {
   expect([1, 1_234_567].map(Humanize.count)).toEqual(["1", "1,234,567"])

@@ -1,6 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Stderr from "../../src/terminal/Stderr.js"
+import { restored, unbroken } from "../../src/terminal/Wrap.js"
 
 /** What is written to a terminal of 40 columns, or to a log. */
 const written = (
@@ -64,5 +65,28 @@ it.effect.each([
   Effect.gen(function* () {
     const stderr = yield* Stderr.make({ isTTY: true, columns, write: () => true }, {})
     expect(yield* stderr.columns).toBe(expected)
+  })
+)
+
+it.effect("redraws several lines, each in its place", () =>
+  Effect.gen(function* () {
+    const text = yield* written({ TERM: "xterm" }, true, (stderr) =>
+      Effect.zipRight(stderr.live("one", "two", "three"), Effect.zipRight(stderr.live("four"), stderr.clear))
+    )
+    const erase = "\r\u001b[2K"
+    const up = "\u001b[1A\u001b[2K"
+    expect(text).toBe(`${erase}one\ntwo\nthree${erase}${up}${up}four${erase}`)
+  })
+)
+
+it.effect("wraps what stays between words, and never a command", () =>
+  Effect.gen(function* () {
+    const command = unbroken("batchctl get 01234567-89ab-4cde-8f01-23456789abcd")
+    const text = `  next   once there is room, then ${command} again`
+    const say = (stderr: Stderr.Service) => stderr.line(text)
+    expect(yield* written({ TERM: "xterm" }, true, say)).toBe(
+      "  next   once there is room, then\nbatchctl get 01234567-89ab-4cde-8f01-23456789abcd\n         again\n"
+    )
+    expect(yield* written({}, false, say)).toBe(`${restored(text)}\n`)
   })
 )

@@ -17,11 +17,14 @@
  */
 export const release = ({ buffer, byteLength, byteOffset }: Uint8Array): void => {
   const isLast = byteOffset + byteLength === buffer.byteLength
-  const isPool = byteOffset > 0 && buffer.byteLength <= Buffer.poolSize
+  const isPool = byteOffset > 0 && buffer.byteLength <= poolSize()
   if (isLast && !isPool && buffer instanceof ArrayBuffer && buffer.byteLength >= worthwhile) {
     nowhere.postMessage(undefined, [buffer])
   }
 }
+
+/** The size of Node's pool; a browser has none. */
+const poolSize = (): number => (typeof Buffer === "undefined" ? 0 : Buffer.poolSize)
 
 /** The size in bytes from which freeing a buffer costs less than leaving it to the garbage collector. */
 const worthwhile = 16_384

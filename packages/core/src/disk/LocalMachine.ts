@@ -19,6 +19,7 @@
  */
 import { Context, Effect, Option } from "effect"
 import { StorageError } from "../model/BatchError.js"
+import { count, plural } from "../model/CountText.js"
 
 /** The questions to the operating system. */
 export interface Service {
@@ -48,6 +49,6 @@ export const checkRoom = (path: string, bytes: number): Effect.Effect<void, Stor
     const { freeBytes } = yield* LocalMachine
     const free = Option.getOrElse(yield* freeBytes(path), () => Number.POSITIVE_INFINITY)
     if (bytes <= free) return
-    const detail = `${bytes} more bytes are needed, and there is room for ${free}`
+    const detail = `${plural(bytes, "more byte")} ${bytes === 1 ? "is" : "are"} needed, and there is room for ${count(free)}`
     return yield* new StorageError({ reason: "NoSpace", path, detail })
   })

@@ -8,7 +8,8 @@
  */
 import { type Error as PlatformErrors, FileSystem, Path } from "@effect/platform"
 import { Effect, Option, type Scope } from "effect"
-import { StorageError, storageErrorAt } from "../model/BatchError.js"
+import * as LocalMachine from "./LocalMachine.js"
+import { StorageError, storageErrorAt, systemCode } from "../model/BatchError.js"
 
 /**
  * Opens a file until the scope is closed: with `r` an existing one for reading, with `r+` for writing at any place,
@@ -61,9 +62,29 @@ export const readAt = (
 export const vanished = (path: string): Effect.Effect<never, StorageError> =>
   Effect.fail(new StorageError({ reason: "Unwritable", path, detail: "another program has shortened it" }))
 
-/** Makes what was written durable. */
+/** Makes what was written durable, where the file system can: some have no such call. */
 export const sync = (file: FileSystem.File, path: string): Effect.Effect<void, StorageError> =>
-  Effect.uninterruptible(Effect.mapError(file.sync, storageErrorAt(path)))
+  file.sync.pipe(
+    Effect.catchIf(isUnsupported, () => Effect.void),
+    Effect.mapError(storageErrorAt(path)),
+    Effect.uninterruptible
+  )
+
+/** The code with which the file system of an existing file refuses to sync at all; none where it can. */
+export const syncRefusal = (
+  path: string
+): Effect.Effect<Option.Option<string>, StorageError, FileSystem.FileSystem> =>
+  Effect.flatMap(open(path, "r+"), (file) =>
+    file.sync.pipe(
+      Effect.as(Option.none<string>()),
+      Effect.catchIf(isUnsupported, (error) => Effect.succeedSome(systemCode(error))),
+      Effect.mapError(storageErrorAt(path)),
+      Effect.uninterruptible
+    )
+  ).pipe(Effect.scoped)
+
+const isUnsupported = (error: PlatformErrors.PlatformError): boolean =>
+  ["EINVAL", "ENOTSUP", "ENOSYS"].includes(systemCode(error))
 
 /** Creates a folder and those above it. */
 export const makeFolder = (path: string): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
@@ -112,7 +133,7 @@ export const checkDestination = (
       Effect.catchIf(isMissing, () => Effect.succeedNone),
       Effect.mapError(storageErrorAt(path))
     )
-    if (Option.isNone(found)) return
+    if (Option.isNone(found)) return yield* options.replace ? Effect.void : checkLink(path)
     if (found.value.type !== "File") {
       const detail =
         found.value.type === "Directory" ? "it is a folder" : `it is no plain file but a ${found.value.type}`
@@ -121,6 +142,47 @@ export const checkDestination = (
     if (!options.replace) {
       return yield* new StorageError({ reason: "Exists", path, detail: "it was left untouched" })
     }
+  })
+
+/** A link that leads nowhere has the name already, and is nothing to write over. */
+const checkLink = (path: string): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => Effect.option(fs.readLink(path))).pipe(
+    Effect.flatMap(
+      Option.match({
+        onNone: () => Effect.void,
+        onSome: (to) =>
+          new StorageError({ reason: "Exists", path, detail: `as a link to ${to}, which is not there` })
+      })
+    )
+  )
+
+/**
+ * Fails where no file could be made in a folder that is there, or that would have to be made: no right to, no such
+ * place, no room for a single byte. Leaves nothing behind.
+ */
+export const checkFolder = (
+  folder: string
+): Effect.Effect<void, StorageError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const stat = (place: string) =>
+      Effect.asSome(fs.stat(place)).pipe(Effect.catchIf(isMissing, () => Effect.succeedNone))
+    let place = folder
+    let found = yield* Effect.mapError(stat(place), storageErrorAt(place))
+    while (Option.isNone(found) && path.dirname(place) !== place) {
+      place = path.dirname(place)
+      found = yield* Effect.mapError(stat(place), storageErrorAt(place))
+    }
+    if (Option.exists(found, ({ type }) => type !== "Directory")) {
+      return yield* new StorageError({ reason: "Unwritable", path: place, detail: "it is no folder" })
+    }
+    yield* fs.makeTempDirectory({ directory: place, prefix: ".batch-" }).pipe(
+      Effect.flatMap((probe) => fs.remove(probe, { recursive: true })),
+      Effect.mapError(storageErrorAt(place)),
+      Effect.uninterruptible
+    )
+    yield* LocalMachine.checkRoom(place, 1)
   })
 
 const isMissing = (error: PlatformErrors.PlatformError): boolean =>

@@ -15,6 +15,7 @@ import { alongside } from "../disk/Companion.js"
 import * as Condition from "../disk/Condition.js"
 import * as GrowingFile from "../disk/GrowingFile.js"
 import * as LocalMachine from "../disk/LocalMachine.js"
+import * as Storage from "../disk/Storage.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import type {
   ColumnsNotFound,
@@ -85,6 +86,7 @@ export const assemble = (
     const files = yield* PartialFiles.open(options)
     const resumedBytes = files.reduce((sum, { transfer }) => sum + transfer.received(), 0)
     yield* checkRoom(files)
+    yield* Effect.forEach(files.slice(0, 1), (file) => warnUnlessDurable(options, file))
     const progress = yield* makeProgress(options, files, resumedBytes)
     const writer = options.writer === undefined ? undefined : yield* options.writer
     // What is proven is what the disk gives back, from the first byte on: also what an earlier run has brought.
@@ -229,6 +231,19 @@ const checkRoom = (files: ReadonlyArray<PartialFiles.PartialFile>): Effect.Effec
     discard: true
   })
 }
+
+/** All files lie in one folder, so one of them tells for all. */
+const warnUnlessDurable = (
+  { emit }: AssemblyOptions,
+  { growing: { path } }: PartialFiles.PartialFile
+): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.flatMap(
+    Storage.syncRefusal(path),
+    Option.match({
+      onNone: () => Effect.void,
+      onSome: (code) => emit({ _tag: "NotDurable", path, code })
+    })
+  )
 
 const etagOf = ({ identity }: PartialFiles.PartialFile["transfer"]): string =>
   Option.match(identity(), { onNone: () => "", onSome: ({ etag }) => etag })

@@ -14,10 +14,11 @@ import { FileSystem, Path } from "@effect/platform"
 import { Effect, Option } from "effect"
 import * as GrowingFile from "../disk/GrowingFile.js"
 import * as Storage from "../disk/Storage.js"
-import type { Batch } from "../model/Batch.js"
-import { type StorageError, storageErrorAt } from "../model/BatchError.js"
+import { type Batch, type BatchId, isSameId } from "../model/Batch.js"
+import { StorageError, storageErrorAt } from "../model/BatchError.js"
 import type { Format } from "../model/Format.js"
 import * as Proof from "../proof/Proof.js"
+import * as Receipt from "../proof/Receipt.js"
 import type { PlannedFile, ResultPlan } from "../transfer/ResultPlan.js"
 import type { Assembled, AssembledFile } from "./Assembly.js"
 import type { Emit } from "./Event.js"
@@ -69,33 +70,80 @@ export interface Destination {
   readonly nameOf: (path: string) => string
   /** Keeps what is wrong for a look, and says where. */
   readonly keep: Effect.Effect<Option.Option<string>, never, FileSystem.FileSystem>
+  /** Removes what an earlier run has kept for a look. */
+  readonly discard: Effect.Effect<void, StorageError, FileSystem.FileSystem>
   /** Removes what lies beside the output. */
   readonly forget: Effect.Effect<void, StorageError, FileSystem.FileSystem>
 }
 
 type Needs = FileSystem.FileSystem | Path.Path
 
+/** What can be said of a destination while nothing is known of the job but its id. */
+export interface Outlook extends Pick<Request, "output" | "parts" | "replace"> {
+  readonly batchId: BatchId
+}
+
 /**
- * Refuses a destination that exists (unless it may be replaced) or is no plain file, before anything is asked for.
- * With a journal beside it, a crash may have come between its publication and the clearing up: that is seen later.
+ * Refuses a destination that could not be written in the end, before anything is asked for: one that exists (unless it
+ * may be replaced) or is no plain file, in a folder where no file can be made, or beside which another batch's receipt
+ * lies.
  */
-export const check = (
-  request: Pick<Request, "output" | "parts" | "replace">
-): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+export const check = (outlook: Outlook): Effect.Effect<void, StorageError, Needs> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    yield* Storage.checkFolder(outlook.parts ? outlook.output : path.dirname(outlook.output))
+    // A crash may have come between publication and clearing up: that is seen when the job is known.
+    if (!(yield* hasJournal(outlook))) {
+      const targets = outlook.parts ? yield* partsOf(outlook) : [outlook.output]
+      yield* Effect.forEach(targets, (target) => Storage.checkDestination(target, outlook), { discard: true })
+    }
+    if (!outlook.replace) yield* checkReceipt(outlook)
+  })
+
+/** Whether a run that did not come to its end has left a journal here. */
+export const hasJournal = (
+  outlook: Pick<Outlook, "batchId" | "output" | "parts">
+): Effect.Effect<boolean, StorageError, Needs> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const journals = [`${request.output}.journal`, `${request.output}.parts.journal`]
-    const found = yield* Effect.forEach(journals, (path) =>
+    const place = placeOf(outlook, yield* Path.Path)
+    return yield* Effect.exists([`${place}.journal`, `${place}.parts.journal`], (path) =>
       Effect.mapError(fs.exists(path), storageErrorAt(path))
     )
-    if (!request.parts && !found.includes(true)) yield* Storage.checkDestination(request.output, request)
+  })
+
+/** Where the bytes lie together: the file, or a name in the folder of the parts. */
+const placeOf = (
+  { batchId, output, parts }: Pick<Outlook, "batchId" | "output" | "parts">,
+  path: Path.Path
+): string => (parts ? path.join(output, batchId) : output)
+
+/** The part files of a batch that are in the folder already. */
+const partsOf = ({ batchId, output }: Outlook): Effect.Effect<ReadonlyArray<string>, StorageError, Needs> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    if (!(yield* Effect.mapError(fs.exists(output), storageErrorAt(output)))) return []
+    const names = yield* Effect.mapError(fs.readDirectory(output), storageErrorAt(output))
+    return names
+      .filter((name) => name.startsWith(`${batchId}.part-`) && name.endsWith(".jsonl.gz"))
+      .map((name) => path.join(output, name))
+  })
+
+const checkReceipt = (outlook: Outlook): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const path = Receipt.placeOf(outlook)
+    const held = Option.getOrUndefined(yield* Receipt.read(path))
+    if (held === undefined || isSameId(held.batchId, outlook.batchId)) return
+    const detail = `it is the receipt of batch ${held.batchId}, and was left untouched`
+    return yield* new StorageError({ reason: "Exists", path, detail })
   })
 
 /** The destination of a request. Looks at no file yet. */
 export const make = (request: Request): Effect.Effect<Destination, never, Path.Path> =>
   Effect.map(Path.Path, (path) => {
     const { batch, bom = false, columns, emit, format, output, parts, plan, replace } = request
-    const place = parts ? path.join(output, batch.batchId) : output
+    const place = placeOf({ batchId: batch.batchId, output, parts }, path)
     const beside = request.aside === true ? `${place}.parts` : place
     const inflated = format !== "jsonl.gz"
     const spool = partialOf(inflated ? `${beside}.gz` : beside)
@@ -192,6 +240,9 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
       }),
       nameOf,
       keep: keep([...new Set(plan.files.map(pathOf))]).pipe(Effect.tap(() => Effect.ignore(forget))),
+      discard: Effect.forEach(new Set(plan.files.map(pathOf)), (partial) => Storage.remove(keptOf(partial)), {
+        discard: true
+      }),
       forget
     }
   })
@@ -199,6 +250,8 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
 const partialOf = (path: string): string => `${path}.partial`
 
 const nameOf = (partial: string): string => partial.replace(/\.partial$/u, "")
+
+const keptOf = (partial: string): string => `${nameOf(partial)}.corrupt`
 
 /** A file that gets its own name, and what it holds. */
 interface Output extends Content {
@@ -251,9 +304,7 @@ const keep = (
 ): Effect.Effect<Option.Option<string>, never, FileSystem.FileSystem> =>
   Effect.map(
     Effect.forEach(partials, (partial) =>
-      Effect.option(
-        Effect.as(Storage.rename(partial, `${nameOf(partial)}.corrupt`), `${nameOf(partial)}.corrupt`)
-      )
+      Effect.option(Effect.as(Storage.rename(partial, keptOf(partial)), keptOf(partial)))
     ),
     Option.firstSomeOf
   )

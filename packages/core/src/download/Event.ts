@@ -43,6 +43,11 @@ export type Event =
     }
   /** If this run is interrupted, the next one will begin anew, because nothing proves that the object is the same. */
   | { readonly _tag: "NotResumable"; readonly file: string; readonly detail: string }
+  /**
+   * The file system refuses to make written bytes durable, with this code of the system's: what the disk has not written
+   * yet when the power fails is lost.
+   */
+  | { readonly _tag: "NotDurable"; readonly path: string; readonly code: string }
   /** A fresh link is in use. `detail` says why the old one was of no use, unless it had expired or was about to. */
   | { readonly _tag: "LinkRefreshed"; readonly detail?: string | undefined }
   /**

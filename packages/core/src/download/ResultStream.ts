@@ -24,6 +24,7 @@ import {
   type StatusError,
   type TransferFailed
 } from "../model/BatchError.js"
+import * as CountText from "../model/CountText.js"
 import type { BatchHttp } from "../status/BatchHttp.js"
 import * as Digest from "../disk/Digest.js"
 import * as Connections from "../transfer/Connections.js"
@@ -181,7 +182,7 @@ const pump = (run: Run): Effect.Effect<void, StreamError, BatchHttp> =>
     })
     while (!isComplete()) {
       const told = counts.map(inWords).join(" and ")
-      const fresh = yield* recount.next(`${told}, of ${latest.resultCount} announced`)
+      const fresh = yield* recount.next(`${told}, of ${CountText.count(latest.resultCount)} announced`)
       if (Option.isNone(fresh)) return yield* wrongCount(latest, told)
       latest = fresh.value
       run.versions.clear()
@@ -215,7 +216,7 @@ const ignored: FileTransfer.Target = { write: () => Effect.void, sync: Effect.vo
 type Counts = Array<{ readonly count: Proof.Count; readonly plan: ResultPlan.ResultPlan }>
 
 const inWords = ({ count, plan }: Counts[number]): string =>
-  `${count.records} rows in the ${plan.source === "merged" ? "merged file" : "part files"}`
+  `${CountText.plural(count.records, "row")} in ${ResultPlan.inWords(plan)}`
 
 /** Hands on what follows the bytes that were read already, if these are the same. */
 const behind = (

@@ -13,6 +13,7 @@ import { alongside } from "../disk/Companion.js"
 import * as Assembly from "./Assembly.js"
 import type { Batch, BatchId } from "../model/Batch.js"
 import { BatchClient, status } from "../status/BatchClient.js"
+import { count, plural } from "../model/CountText.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import {
   type AwaitError,
@@ -66,7 +67,7 @@ export interface DownloadOptions {
   readonly force?: boolean | undefined
   /** Accept a result whose row count disagrees with `result_count`. */
   readonly allowIncomplete?: boolean | undefined
-  /** Write `<output>.receipt.json` beside the output as well. */
+  /** Write the receipt as well: `<output>.receipt.json`; with `parts` `<batch-id>.receipt.json` in the folder. */
   readonly receipt?: boolean | undefined
   /** Told of everything worth showing, in order. */
   readonly onEvent?: ((event: Event) => Effect.Effect<void>) | undefined
@@ -92,7 +93,7 @@ export const download = Effect.fn("Retrieval.download")(function* (
   batchId: BatchId,
   options: DownloadOptions
 ): Effect.fn.Return<Receipt.Receipt, DownloadError, Needs> {
-  yield* Destination.check(requestOf(options))
+  yield* Destination.check(outlookOf(batchId, options))
   return yield* deliver(yield* status(batchId), options)
 })
 
@@ -101,7 +102,7 @@ export const get = Effect.fn("Retrieval.get")(function* (
   batchId: BatchId,
   options: GetOptions
 ): Effect.fn.Return<Receipt.Receipt, GetError, Needs> {
-  yield* Destination.check(requestOf(options))
+  yield* Destination.check(outlookOf(batchId, options))
   const emit = options.onEvent ?? silent
   const last = yield* BatchPoll.watch(batchId, {
     deadline: options.deadline,
@@ -148,6 +149,11 @@ const requestOf = ({ force, output, parts }: DownloadOptions) => ({
   replace: force ?? false
 })
 
+const outlookOf = (batchId: BatchId, options: DownloadOptions): Destination.Outlook => ({
+  ...requestOf(options),
+  batchId
+})
+
 const deliver = (
   answered: Batch,
   options: DownloadOptions
@@ -171,7 +177,9 @@ const deliver = (
     yield* emit({ _tag: "Planned", batch, source: way.plan.source, files: way.plan.files.length })
     const receipt =
       way.plan.source === "none" ? yield* deliverNothing(run, way) : yield* deliverRows(run, way)
-    if (options.receipt === true) yield* Receipt.write(receipt)
+    const place = Receipt.placeOf({ ...receipt, parts: options.parts ?? false })
+    // A receipt that is there is of what has been replaced now.
+    if (options.receipt === true || (yield* Receipt.exists(place))) yield* Receipt.write(place, receipt)
     return receipt
   })
 
@@ -231,16 +239,16 @@ const deliverRows = (run: Run, way: Way): Effect.Effect<Receipt.Receipt, RowsErr
     const before = yield* takeUp(run, way)
     const found = Option.isSome(before) ? before.value : yield* publishRows(run, shared, way, lock)
     yield* found.destination.forget
+    yield* Effect.forEach(yield* waysOf(run, way), ({ destination }) => destination.discard, {
+      discard: true
+    })
     return yield* makeReceipt(run, found, yield* links.refreshes)
   }).pipe(Effect.scoped)
 
 /** What an earlier run had proven, and a crash kept from being published or cleared up, either way. */
 const takeUp = (run: Run, way: Way): Effect.Effect<Option.Option<Found>, StorageError, Needs> =>
   Effect.gen(function* () {
-    const aside = yield* Effect.transposeMapOption(ResultPlan.alternative(run.batch, way.plan), (plan) =>
-      wayOf(run, plan, true)
-    )
-    for (const one of [way, ...Option.toArray(aside)]) {
+    for (const one of yield* waysOf(run, way)) {
       const assembled = yield* one.destination.takeUp
       if (Option.isSome(assembled)) {
         return Option.some({ ...one, assembled: assembled.value, batch: run.batch })
@@ -248,6 +256,13 @@ const takeUp = (run: Run, way: Way): Effect.Effect<Option.Option<Found>, Storage
     }
     return Option.none()
   })
+
+/** A way, and the other one to the same rows, if there is one. */
+const waysOf = (run: Run, way: Way): Effect.Effect<ReadonlyArray<Way>, never, Path.Path> =>
+  Effect.map(
+    Effect.transposeMapOption(ResultPlan.alternative(run.batch, way.plan), (plan) => wayOf(run, plan, true)),
+    (aside) => [way, ...Option.toArray(aside)]
+  )
 
 const publishRows = (
   run: Run,
@@ -286,7 +301,7 @@ const findRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, Rows
     })
     while (!isComplete(found[0])) {
       const [best] = found
-      const told = `${inWords(best)}, of ${best.batch.resultCount} announced`
+      const told = `${inWords(best)}, of ${count(best.batch.resultCount)} announced`
       const fresh = yield* recount.next(told)
       if (Option.isNone(fresh)) return yield* settleFor(run, found)
       const caughtUp = yield* retold(run, { ...best, batch: fresh.value })
@@ -313,7 +328,7 @@ const tryBothWays = (run: Run, shared: Shared, way: Way): Effect.Effect<Rows, Ro
     if (Option.isNone(other)) return [first]
     yield* run.emit({
       _tag: "Restarted",
-      detail: `${inWords(first)}, of ${first.batch.resultCount} announced`
+      detail: `${inWords(first)}, of ${count(first.batch.resultCount)} announced`
     })
     const aside = yield* wayOf(run, other.value, true)
     const second = yield* fetchRows(run, shared, aside).pipe(
@@ -400,7 +415,7 @@ const isCurable = (error: RowsError): boolean =>
 const isComplete = ({ assembled, batch }: Found): boolean => Proof.isComplete(assembled, batch.resultCount)
 
 const inWords = ({ assembled, plan }: Found): string =>
-  `${assembled.records} rows in the ${plan.source === "merged" ? "merged file" : `${plan.files.length} part files`}`
+  `${plural(assembled.records, "row")} in ${ResultPlan.inWords(plan)}`
 
 /** Rows that are not those announced are accepted only if that was asked for. The first is the one to settle for. */
 const settleFor = (
@@ -434,6 +449,7 @@ const makeReceipt = (
         status: batch.status,
         output: run.options.output,
         format: run.format,
+        columns: run.format === "csv" ? Option.fromNullable(run.options.columns) : Option.none(),
         resultCount: batch.resultCount,
         entitiesRequested: batch.entitiesRequested,
         entitiesFulfilled: batch.entitiesFulfilled,

@@ -25,6 +25,9 @@ export const BatchId = Schema.UUID.pipe(Schema.brand("BatchId")).annotations({
 /** The id of a batch job, a UUID. */
 export type BatchId = typeof BatchId.Type
 
+/** Whether two ids name the same job: case does not count in a UUID. */
+export const isSameId = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
+
 /** The states that the upstream documents: `pending` → `processing` → `completed` or `failed`. */
 export const knownStatuses = ["pending", "processing", "completed", "failed"] as const
 

@@ -21,7 +21,7 @@ import {
   Redacted
 } from "effect"
 import * as DurationText from "./DurationText.js"
-import { maskText } from "./Masking.js"
+import { maskText, maskUrl } from "./Masking.js"
 
 /**
  * A setting with its default, read by `parse`, whose `Left` says what is wrong. A variable that is empty counts as one
@@ -57,12 +57,13 @@ const duration = (
     DurationText.parse(text).pipe(
       Either.filterOrLeft(
         Duration.greaterThanOrEqualTo(minimum),
-        (actual) => `${Duration.format(actual)} is too short: it must be at least ${Duration.format(minimum)}`
+        (actual) =>
+          `${DurationText.format(actual)} is too short: it must be at least ${DurationText.format(minimum)}`
       ),
       Either.filterOrLeft(
         Duration.lessThanOrEqualTo(longestTimer),
         (actual) =>
-          `${Duration.format(actual)} is too long: it must be at most ${Duration.format(longestTimer)}`
+          `${DurationText.format(actual)} is too long: it must be at most ${DurationText.format(longestTimer)}`
       )
     )
   )
@@ -161,14 +162,19 @@ const transfer = Config.all({
 /** Where the API lives unless told otherwise. */
 export const defaultBaseUrl = "https://api.crustdata.com"
 
+/** A base URL as it was written, but for a user, a query and a fragment, in which a secret may be. */
+const shownUrl = (text: string): string => maskUrl(text).replace(/^.*@/su, "***@").slice(0, 200)
+
 const parseBaseUrl = (text: string): Either.Either<string, string> => {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/u.test(url.protocol)) {
-    return Either.left("is no base URL: write it as https://host[:port][/path]")
+    return Either.left(
+      `${JSON.stringify(shownUrl(text))} is no base URL: write it as https://host[:port][/path]`
+    )
   }
   if (`${url.username}${url.password}${url.search}${url.hash}` !== "") {
     return Either.left(
-      "must be https://host[:port][/path] without a user, a query or a fragment: the key has a setting of its own"
+      `${JSON.stringify(shownUrl(text))} must be https://host[:port][/path] without a user, a query or a fragment: the key has a setting of its own`
     )
   }
   return Either.right(`${url.origin}${url.pathname}`.replace(/\/+$/u, ""))
@@ -224,6 +230,16 @@ export const layer = (options: Options = {}): Layer.Layer<BatchConfig, ConfigErr
  */
 export const layerConfig = (): Layer.Layer<BatchConfig, ConfigError.ConfigError> =>
   Layer.effect(BatchConfig, settings)
+
+/** The names of all variables that `layerConfig` reads. */
+export const names: Effect.Effect<ReadonlyArray<string>> = Effect.suspend(() => make()).pipe(
+  Effect.orDie,
+  Effect.map(({ poll, retry, transfer }) => [
+    "CRUSTDATA_BASE_URL",
+    "CRUSTDATA_API_KEY",
+    ...variables({ poll, retry, transfer }).map(([name]) => name)
+  ])
+)
 
 /** The first setting that is wrong, and why, for a message of one line. */
 export const explain = (

@@ -15,6 +15,8 @@
 import type { Error as PlatformErrors } from "@effect/platform"
 import { Duration, Option, Predicate, Schema } from "effect"
 import { Batch, BatchId, BatchStatus } from "./Batch.js"
+import { count, plural } from "./CountText.js"
+import * as DurationText from "./DurationText.js"
 import { MaskedJson, MaskedText, maskText } from "./Masking.js"
 
 const OptionalInt = Schema.optionalWith(Schema.Int, { as: "Option" })
@@ -26,10 +28,6 @@ const OptionalText = Schema.optionalWith(MaskedText, { as: "Option" }).pipe(
 /** A message is made of other people's words, so it is masked as a whole. */
 const shown = (parts: TemplateStringsArray, ...words: ReadonlyArray<unknown>): string =>
   maskText(String.raw({ raw: parts }, ...words))
-
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
-
-const seconds = (duration: Duration.Duration): string => `${Math.ceil(Duration.toSeconds(duration))} s`
 
 /** 401, 402 or 403 of the API, or no key at all. Another key, more credits or another plan is needed. */
 export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", {
@@ -85,7 +83,7 @@ export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited"
   attempts: Schema.Int
 }) {
   override get message(): string {
-    return shown`the API is limiting this account's requests (${plural(this.attempts, "attempt")}): try again in ${seconds(this.retryAfter)}`
+    return shown`the API is limiting this account's requests (${plural(this.attempts, "attempt")}): try again in ${DurationText.format(this.retryAfter)}`
   }
 }
 
@@ -110,7 +108,7 @@ export class ApiUnavailable extends Schema.TaggedError<ApiUnavailable>()("ApiUna
     const remedy = Option.match(this.remedy, { onNone: () => "", onSome: (advice) => `; ${advice}` })
     const pause = Option.match(this.retryAfter, {
       onNone: () => "",
-      onSome: (asked) => `; it asks to be tried again in ${seconds(asked)}`
+      onSome: (asked) => `; it asks to be tried again in ${DurationText.format(asked)}`
     })
     return shown`the API could not be asked (${plural(this.attempts, "attempt")}): ${this.detail}${remedy}${pause}`
   }
@@ -180,9 +178,9 @@ export class WaitTimeout extends Schema.TaggedError<WaitTimeout>()("WaitTimeout"
   override get message(): string {
     const last = Option.match(this.lastStatus, {
       onNone: () => "its state is not known",
-      onSome: (status) => `last seen ${status} with ${plural(this.counts.resultCount, "result")}`
+      onSome: (status) => `last seen ${status} with ${plural(this.counts.resultCount, "row")}`
     })
-    return shown`batch ${this.batchId} was still running after ${seconds(this.elapsed)} and ${plural(this.polls, "poll")} (${last}); the job itself goes on`
+    return shown`batch ${this.batchId} was still running after ${DurationText.format(this.elapsed)} and ${plural(this.polls, "poll")} (${last}); the job itself goes on`
   }
 }
 
@@ -241,9 +239,9 @@ export class ResultsCorrupt extends Schema.TaggedError<ResultsCorrupt>()("Result
   }
 }
 
-/** A failure of our own disk, or a destination that must not be written. What was there before is untouched. */
+/** A failure of our own disk, a destination that must not be written, or a file that cannot be read. What was there before is untouched. */
 export class StorageError extends Schema.TaggedError<StorageError>()("StorageError", {
-  reason: Schema.Literal("NoSpace", "Denied", "Exists", "Unwritable"),
+  reason: Schema.Literal("NoSpace", "Denied", "Exists", "Unwritable", "Unreadable"),
   path: MaskedText,
   detail: MaskedText
 }) {
@@ -252,7 +250,8 @@ export class StorageError extends Schema.TaggedError<StorageError>()("StorageErr
       NoSpace: "the disk is full",
       Denied: "no permission",
       Exists: "the destination exists already",
-      Unwritable: "the destination cannot be written"
+      Unwritable: "the destination cannot be written",
+      Unreadable: "it cannot be read"
     }[this.reason]
     return shown`${this.path}: ${what} (${this.detail})`
   }
@@ -262,12 +261,16 @@ export class StorageError extends Schema.TaggedError<StorageError>()("StorageErr
 export const storageErrorAt =
   (path: string) =>
   (error: PlatformErrors.PlatformError): StorageError => {
-    const cause = "cause" in error ? error.cause : undefined
-    const code =
-      Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : error._tag
+    const code = systemCode(error)
     const [reason, detail] = systemErrors[code] ?? ["Unwritable", code]
     return new StorageError({ reason, path, detail })
   }
+
+/** The system's own code of a failed call, such as `ENOSPC`. */
+export const systemCode = (error: PlatformErrors.PlatformError): string => {
+  const cause = "cause" in error ? error.cause : undefined
+  return Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : error._tag
+}
 
 const systemErrors: Readonly<Record<string, readonly [StorageError["reason"], string]>> = {
   ENOSPC: ["NoSpace", "no space left on the device"],
@@ -287,6 +290,8 @@ const systemErrors: Readonly<Record<string, readonly [StorageError["reason"], st
 
 /** One line of a result that is no record. */
 export class RecordInvalid extends Schema.TaggedError<RecordInvalid>()("RecordInvalid", {
+  /** The file that it is in, where there may be several. */
+  file: OptionalText,
   /** Counted from 1. */
   line: Schema.Int,
   /** The place of the line's first byte in the decompressed file. */
@@ -297,7 +302,8 @@ export class RecordInvalid extends Schema.TaggedError<RecordInvalid>()("RecordIn
   excerpt: MaskedText
 }) {
   override get message(): string {
-    return shown`line ${this.line} (byte ${this.offset}) is no record, since ${this.detail}: ${this.excerpt}`
+    const file = Option.match(this.file, { onNone: () => "", onSome: (path) => `${path}, ` })
+    return shown`${file}line ${count(this.line)} (byte ${count(this.offset)}) is no record, since ${this.detail}: ${this.excerpt}`
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * What is counted while the package works, as metrics of Effect: whoever exports those exports these. Names and units
- * follow Prometheus; no label holds an id, a host or a link.
+ * follow Prometheus; no label holds an id, a host or a link. And what is logged at the debug level.
  *
  * @example
  * import { Effect, Metric } from "effect"
@@ -8,7 +8,7 @@
  *
  * const bytesSoFar = Effect.map(Metric.value(Telemetry.bytes), ({ count }) => count)
  */
-import { type Effect, Metric } from "effect"
+import { Effect, FiberRef, LogLevel, Metric } from "effect"
 
 /** Requests to the API, every try counted, by `outcome`: the HTTP status, `network` or `timeout`. */
 export const apiRequests = Metric.counter("batch_api_requests_total", {
@@ -46,3 +46,9 @@ export const count = (
   label: string,
   value: string
 ): Effect.Effect<void> => Metric.increment(Metric.tagged(counter, label, value))
+
+/** Logs at the debug level; the text is made only if it is wanted. */
+export const debug = (text: () => string): Effect.Effect<void> =>
+  Effect.flatMap(FiberRef.get(FiberRef.currentMinimumLogLevel), (least) =>
+    LogLevel.lessThanEqual(least, LogLevel.Debug) ? Effect.logDebug(text()) : Effect.void
+  )

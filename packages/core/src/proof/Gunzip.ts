@@ -18,6 +18,7 @@
 import { Effect, type Scope } from "effect"
 import { createGunzip, type Gunzip as Inflater } from "node:zlib"
 import * as Buffers from "../disk/Buffers.js"
+import { count, plural } from "../model/CountText.js"
 import * as Lines from "./Lines.js"
 import * as Members from "./Members.js"
 
@@ -214,8 +215,8 @@ const read = (
 /** What lies behind the last member and is neither zeros nor a member. */
 const trailing = (end: number, other: number): GzipFault =>
   gzipFault(
-    `an end after ${end} bytes, or nothing but zeros from there on`,
-    `other bytes from byte ${other} on`
+    `an end after ${plural(end, "byte")}, or nothing but zeros from there on`,
+    `other bytes from byte ${count(other)} on`
   )
 
 /** Node does not say where in a portion it failed. Of one that begins with the file, a second look does. */
@@ -224,7 +225,10 @@ const unsound = (error: Error, { given, portion }: Reading): GzipFault => {
   const end = begun === 0 ? Members.endOf(portion) : 0
   return end > 0 && !Members.mayBegin(portion.subarray(end))
     ? trailing(end, end)
-    : gzipFault("sound gzip data", `${error.message} between byte ${begun + end} and byte ${given}`)
+    : gzipFault(
+        "sound gzip data",
+        `${error.message} between byte ${count(begun + end)} and byte ${count(given)}`
+      )
 }
 
 const gzipFault = (expected: string, actual: string): GzipFault => ({

@@ -18,6 +18,7 @@ import * as Digest from "../disk/Digest.js"
 import * as GrowingFile from "../disk/GrowingFile.js"
 import type { Batch } from "../model/Batch.js"
 import { ResultsCorrupt, type StorageError } from "../model/BatchError.js"
+import { plural } from "../model/CountText.js"
 import * as Gunzip from "./Gunzip.js"
 import * as PlainLines from "./PlainLines.js"
 
@@ -116,7 +117,7 @@ export const wrongCount = (
   new ResultsCorrupt({
     reason: "RowCount",
     file: `${batchId}.jsonl.gz`,
-    expected: `${resultCount} rows (result_count)`,
+    expected: `${plural(resultCount, "row")} (result_count)`,
     actual,
     kept: Option.none()
   })

@@ -41,6 +41,10 @@ export class Receipt extends Schema.Class<Receipt>("Receipt")({
   /** The file, or the folder of the parts; `-` for standard output. */
   output: Schema.String,
   format: Format,
+  /** Of `csv`: the columns that were asked for, as `Csv` names them; absent where it has those of all rows. */
+  columns: Schema.optionalWith(Schema.Array(Schema.String), { as: "Option" }).pipe(
+    Schema.withConstructorDefault(() => Option.none<ReadonlyArray<string>>())
+  ),
   /** Size of the file at `output`; of all parts together when they are kept separate. */
   bytes: Schema.NonNegativeInt,
   /** Rows delivered: lines that are not blank, or those of a table without its header. */
@@ -81,30 +85,69 @@ export class Receipt extends Schema.Class<Receipt>("Receipt")({
   finishedAt: Schema.propertySignature(Schema.DateTimeUtc).pipe(Schema.fromKey("finished_at"))
 }) {}
 
-/** Where the receipt of an output lies: beside it. */
-export const pathOf = (output: string): string => `${output.replace(/[/\\]+$/u, "")}.receipt.json`
+/** Where the receipt of a delivery lies: beside the file, or in the folder of the part files, one for each batch. */
+export const placeOf = (delivery: {
+  readonly batchId: BatchId
+  readonly output: string
+  readonly parts: boolean
+}): string => pathOf(delivery.parts ? inFolder(delivery.output, delivery.batchId) : delivery.output)
+
+const extension = ".receipt.json"
+
+/** Whether a file is a receipt, by its name. */
+export const isName = (file: string): boolean => file.endsWith(extension)
+
+/** Where the receipt of a file lies. */
+export const pathOf = (file: string): string => `${file}${extension}`
+
+/** The file that the receipt at this path lies beside, if it is not one of part files. */
+export const fileOf = (path: string): string => path.slice(0, -extension.length)
+
+/** The names of the part files that were kept separate. */
+export const namesOf = ({ parts }: Receipt): ReadonlyArray<string> =>
+  parts.flatMap(({ output }) => Option.toArray(Option.map(output, nameOf)))
+
+const nameOf = (path: string): string => path.replace(/^.*[/\\]/su, "")
+
+/** The same receipt of what lies elsewhere now. */
+export const movedTo = (receipt: Receipt, output: string): Receipt =>
+  new Receipt({
+    ...receipt,
+    output,
+    parts: receipt.parts.map(
+      (part) =>
+        new Part({ ...part, output: Option.map(part.output, (path) => inFolder(output, nameOf(path))) })
+    )
+  })
+
+const inFolder = (folder: string, name: string): string => `${folder.replace(/(?<=.)[/\\]+$/u, "")}/${name}`
 
 const Json = Schema.parseJson(Receipt, { space: 2 })
 
-/** Writes a receipt beside its output, whole or not at all. */
-export const write = (receipt: Receipt): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
+/** Writes a receipt, whole or not at all. */
+export const write = (
+  path: string,
+  receipt: Receipt
+): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const path = pathOf(receipt.output)
     const text = yield* Effect.orDie(Schema.encode(Json)(receipt))
     yield* Storage.replaceFile(path, `${text}\n`)
   })
 
-/** The receipt beside an output, if there is one. One that cannot be read is a `StorageError`, not an absence. */
+/** Whether there is something at the path of a receipt. */
+export const exists = (path: string): Effect.Effect<boolean, StorageError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => Effect.mapError(fs.exists(path), storageErrorAt(path)))
+
+/** The receipt at a path, if there is one. What is none, or cannot be read, is a `StorageError`, not an absence. */
 export const read = (
-  output: string
+  path: string
 ): Effect.Effect<Option.Option<Receipt>, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const path = pathOf(output)
     const fs = yield* FileSystem.FileSystem
-    if (!(yield* Effect.mapError(fs.exists(path), storageErrorAt(path)))) return Option.none()
+    if (!(yield* exists(path))) return Option.none()
     const text = yield* Effect.mapError(fs.readFileString(path), storageErrorAt(path))
     return yield* Schema.decode(Json)(text).pipe(
       Effect.asSome,
-      Effect.mapError(() => new StorageError({ reason: "Unwritable", path, detail: "it is no receipt" }))
+      Effect.mapError(() => new StorageError({ reason: "Unreadable", path, detail: "it is no receipt" }))
     )
   })

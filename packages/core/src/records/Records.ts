@@ -11,10 +11,11 @@
  * const companies = <E, R>(inflated: Stream.Stream<Uint8Array, E, R>) =>
  *   Records.schemaFromBytes(inflated, Company).pipe(Stream.mapEffect((company) => company))
  */
-import { isUtf8 } from "node:buffer"
+import { isUtf8 } from "#utf8"
 import { Chunk, Effect, Either, ParseResult, Predicate, Schema, Stream } from "effect"
 import { BatchConfig } from "../model/BatchConfig.js"
 import { RecordInvalid } from "../model/BatchError.js"
+import { plural } from "../model/CountText.js"
 import type { JsonObject } from "../model/Masking.js"
 import * as Lines from "../proof/Lines.js"
 
@@ -31,6 +32,14 @@ export interface Line {
   readonly offset: number
 }
 
+/** How bytes are split. */
+export interface FramerOptions {
+  /** The longest line, in bytes. */
+  readonly maxLineBytes: number
+  /** Whether they are a table after RFC 4180: line feeds between quotes end no row, and a blank row is one. */
+  readonly quoted?: boolean | undefined
+}
+
 /** A splitter of bytes, in any portions, into lines. Mutable and synchronous: it is asked for every portion. */
 export interface Framer {
   /** The lines that end in these bytes, which may change again afterwards. A line that is too long is skipped. */
@@ -43,11 +52,19 @@ export interface Framer {
  * Splits on the byte `0x0a` only: a carriage return belongs to its line, where JSON takes it for a space. Blank lines are
  * no records and are left out; so is a byte order mark before a line, as it is where files that begin with one are joined.
  */
-export const framer = ({ maxLineBytes }: { readonly maxLineBytes: number }): Framer => {
-  const tooLong = `it is longer than ${maxLineBytes} bytes (BATCH_TRANSFER_MAX_LINE_BYTES)`
+export const framer = ({ maxLineBytes, quoted = false }: FramerOptions): Framer => {
+  const tooLong = `it is longer than ${plural(maxLineBytes, "byte")} (BATCH_TRANSFER_MAX_LINE_BYTES)`
   let held: Array<Uint8Array> = []
   let heldBytes = 0
   let [line, offset] = [1, 0]
+  let [isOpen, within] = [false, 0]
+
+  /** Whether a line feed ends no row, since it is between quotes; `from` is where the quotes are not counted yet. */
+  const isWithin = (bytes: Uint8Array, from: number, to: number): boolean => {
+    const text = bytes.subarray(from, to)
+    for (let at = text.indexOf(quote); at !== -1; at = text.indexOf(quote, at + 1)) isOpen = !isOpen
+    return isOpen
+  }
 
   const hold = (bytes: Uint8Array): void => {
     if (heldBytes <= maxLineBytes) held.push(bytes)
@@ -60,21 +77,29 @@ export const framer = ({ maxLineBytes }: { readonly maxLineBytes: number }): Fra
     const found = { bytes: whole.subarray(Lines.textStart(whole)), line, offset }
     held = []
     heldBytes = 0
-    line += 1
+    line += 1 + within
+    within = 0
     offset += length + 1
     if (length > maxLineBytes) return Either.left(invalid(found, tooLong))
-    return Lines.isBlank(found.bytes, 0, found.bytes.length) ? undefined : Either.right(found)
+    return !quoted && Lines.isBlank(found.bytes, 0, found.bytes.length) ? undefined : Either.right(found)
   }
 
   return {
     push: (bytes) => {
       const lines: Array<Either.Either<Line, RecordInvalid>> = []
-      let from = 0
-      for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, from)) {
+      let [from, read] = [0, 0]
+      for (let at = bytes.indexOf(lineFeed); at !== -1; at = bytes.indexOf(lineFeed, read)) {
+        const isInner = quoted && isWithin(bytes, read, at)
+        read = at + 1
+        if (isInner) {
+          within += 1
+          continue
+        }
         const line = take(bytes.subarray(from, at))
         if (line !== undefined) lines.push(line)
-        from = at + 1
+        from = read
       }
+      if (quoted) isWithin(bytes, read, bytes.length)
       if (from < bytes.length) hold(new Uint8Array(bytes.subarray(from)))
       return lines
     },
@@ -84,6 +109,9 @@ export const framer = ({ maxLineBytes }: { readonly maxLineBytes: number }): Fra
     }
   }
 }
+
+const lineFeed = 0x0a
+const quote = 0x22
 
 const join = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
   const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))

@@ -23,12 +23,14 @@ import {
   Effect,
   Either,
   Option,
+  Predicate,
   Random,
   Schedule,
   ScheduleDecision,
   ScheduleInterval
 } from "effect"
 import { longestHint, longestTimer, type Settings } from "../model/BatchConfig.js"
+import * as DurationText from "../model/DurationText.js"
 import * as Telemetry from "../model/Telemetry.js"
 import type * as Throttle from "./Throttle.js"
 
@@ -277,6 +279,10 @@ const again = <E>(
       return yield* Effect.fail(failure.error(failed, asked, decision._tag === "GiveUp" && decision.beyond))
     }
     if (onPause !== undefined) yield* onPause(failure, decision.delay)
+    yield* Telemetry.debug(
+      () =>
+        `${of}: attempt ${failed} failed (${reasonOf(failure, failed)}); pause of ${DurationText.format(decision.delay)}`
+    )
     yield* Telemetry.count(Telemetry.retries, "of", of)
     yield* Effect.sleep(decision.delay)
     return {
@@ -286,6 +292,15 @@ const again = <E>(
       spent: (progress === undefined ? 0 : spent) + decision.cost
     }
   })
+
+const reasonOf = <E>(failure: Failure<E>, attempts: number): string => {
+  const error = failure.error(
+    attempts,
+    Option.getOrElse(failure.hint, () => Duration.zero),
+    false
+  )
+  return failure.detail ?? (Predicate.isError(error) ? error.message : failure.retry)
+}
 
 /**
  * The same pauses as a schedule, for `Effect.retry`: full jitter from `baseDelay` on, `limit` times at most, each pause

@@ -16,6 +16,8 @@
 import type { Headers } from "@effect/platform"
 import { Duration, Effect, Exit, Option, Random, Ref } from "effect"
 import { longestHint, longestTimer, type Settings } from "../model/BatchConfig.js"
+import * as DurationText from "../model/DurationText.js"
+import * as Telemetry from "../model/Telemetry.js"
 import * as Monotonic from "./Monotonic.js"
 
 /** The throttle of one account: make one for each key. */
@@ -82,7 +84,11 @@ export const make = (retry: Settings["retry"]): Effect.Effect<Throttle> =>
         const opensAt = yield* knock(now)
         if (opensAt <= now) return
         const spread = Math.round(Duration.toMillis(retry.throttledBaseDelay) * (yield* Random.next))
-        yield* Effect.sleep(Duration.min(Duration.millis(opensAt - now + spread), longestTimer))
+        const pause = Duration.min(Duration.millis(opensAt - now + spread), longestTimer)
+        yield* Telemetry.debug(
+          () => `pause of ${DurationText.format(pause)}: this account is limited until then`
+        )
+        yield* Effect.sleep(pause)
       }
     })
 

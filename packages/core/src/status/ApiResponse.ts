@@ -43,6 +43,7 @@ import {
   RateLimited,
   RequestRejected
 } from "../model/BatchError.js"
+import * as DurationText from "../model/DurationText.js"
 import * as BatchHttp from "./BatchHttp.js"
 import * as RetryPolicy from "../retry/RetryPolicy.js"
 import { JsonObject, maskJson, maskText } from "../model/Masking.js"
@@ -169,7 +170,7 @@ export const timedOut = (limit: Duration.Duration): Failure => ({
       reason: "Timeout",
       status: Option.none(),
       attempts,
-      detail: `no complete answer within ${Duration.format(limit)}`
+      detail: `no complete answer within ${DurationText.format(limit)}`
     })
 })
 

@@ -31,7 +31,7 @@ import {
   Stream
 } from "effect"
 import * as ApiResponse from "./ApiResponse.js"
-import { type Batch, type BatchId, FromJson, unreadable } from "../model/Batch.js"
+import { type Batch, type BatchId, FromJson, isSameId, unreadable } from "../model/Batch.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import {
   type ApiError,
@@ -44,7 +44,7 @@ import {
 import { BatchHttp, explain, layer as httpLayer } from "./BatchHttp.js"
 import * as ResponseText from "./ResponseText.js"
 import * as RetryPolicy from "../retry/RetryPolicy.js"
-import { JsonObject, scrub, scrubJson, SecretJson } from "../model/Masking.js"
+import { JsonObject, maskText, scrub, scrubJson, SecretJson } from "../model/Masking.js"
 import * as Telemetry from "../model/Telemetry.js"
 import * as Throttle from "../retry/Throttle.js"
 
@@ -98,7 +98,10 @@ export class BatchClient extends Context.Tag("@org/batch-core/BatchClient")<Batc
 export const status = (batchId: BatchId): Effect.Effect<Batch, StatusError, BatchClient> =>
   Effect.flatMap(BatchClient, (client) => client.status(batchId))
 
-/** All jobs of the account, newest first; pages are asked for as the stream is read. `limit` is the size of a page. */
+/**
+ * All jobs of the account, newest first; pages are asked for as the stream is read. `limit` is the size of a page. A job
+ * that new ones have pushed to the next page meanwhile comes once.
+ */
 export const list = (options: ListOptions = {}): Stream.Stream<Batch, ApiError, BatchClient> =>
   Stream.paginateEffect(
     { current: options, known: HashSet.make(options.cursor ?? "") },
@@ -117,7 +120,12 @@ export const list = (options: ListOptions = {}): Stream.Stream<Batch, ApiError, 
         ])
       )
   ).pipe(
-    Stream.flatMap((page) => Stream.concat(Stream.fromIterable(page.jobs), page.isCut ? cut : Stream.empty))
+    Stream.flatMap((page) => Stream.concat(Stream.fromIterable(page.jobs), page.isCut ? cut : Stream.empty)),
+    Stream.mapAccum(HashSet.empty<BatchId>(), (listed, batch) => [
+      HashSet.add(listed, batch.batchId),
+      Option.liftPredicate(batch, ({ batchId }) => !HashSet.has(listed, batchId))
+    ]),
+    Stream.filterMap((batch) => batch)
   )
 
 const unlistable = (detail: string): MalformedResponse =>
@@ -130,6 +138,9 @@ const cut = Stream.fail(
 
 /** The longest answers that are read, in bytes: a job with some two thousand links, a page of a hundred jobs. */
 const longest = { status: 1024 * 1024, page: 8 * 1024 * 1024 }
+
+/** Characters of a body that are logged. */
+const longestShown = 4096
 
 /** How long an account is shut, at most, before it is tried whether the API means it. */
 const longestRefusal = Duration.minutes(15)
@@ -163,6 +174,7 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
           return { status: response.status, headers: response.headers, text: cleanJson(text) }
         })
       ),
+      Effect.tap(({ text }) => Telemetry.debug(() => `  ${maskText(clean(text).slice(0, longestShown))}`)),
       HttpIncomingMessage.withMaxBodySize(Option.some(maxBytes))
     )
 
@@ -280,8 +292,7 @@ const ofBatch = (batchId: BatchId): Schema.Schema<Batch, JsonObject> =>
   FromJson.pipe(
     Schema.filter(
       (batch) =>
-        batch.batchId.toLowerCase() === batchId.toLowerCase() ||
-        `the answer is about batch ${batch.batchId}, not ${batchId}`
+        isSameId(batch.batchId, batchId) || `the answer is about batch ${batch.batchId}, not ${batchId}`
     )
   )
 

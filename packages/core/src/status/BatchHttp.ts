@@ -12,11 +12,14 @@
  *   return response.status
  * })
  */
-import { HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform"
+import { type Headers, HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform"
 import { Context, Effect, Layer, Option, Predicate, Redacted } from "effect"
 import { BatchConfig } from "../model/BatchConfig.js"
 import { NotAuthorized } from "../model/BatchError.js"
+import * as DurationText from "../model/DurationText.js"
 import { maskText, scrub } from "../model/Masking.js"
+import * as Telemetry from "../model/Telemetry.js"
+import * as Monotonic from "../retry/Monotonic.js"
 
 /** The client for the API and the client for the files. */
 export interface Service {
@@ -36,7 +39,8 @@ export class BatchHttp extends Context.Tag("@org/batch-core/BatchHttp")<BatchHtt
 export const make: Effect.Effect<Service, never, BatchConfig | HttpClient.HttpClient> = Effect.gen(
   function* () {
     const config = yield* BatchConfig
-    const client = (yield* HttpClient.HttpClient).pipe(HttpClient.withTracerPropagation(false))
+    const bare = HttpClient.withTracerPropagation(yield* HttpClient.HttpClient, false)
+    const client = logged(bare, config.apiKey)
     const authorize = (request: HttpClientRequest.HttpClientRequest) =>
       Option.match(config.apiKey, {
         onNone: () =>
@@ -55,6 +59,35 @@ export const make: Effect.Effect<Service, never, BatchConfig | HttpClient.HttpCl
     }
   }
 )
+
+/** Logs requests and answers at the debug level: the key, and what signs a link, are masked. */
+const logged = (
+  client: HttpClient.HttpClient,
+  key: Option.Option<Redacted.Redacted<string>>
+): HttpClient.HttpClient => {
+  const clean = (text: string) =>
+    Option.match(key, { onNone: () => maskText(text), onSome: (secret) => scrub(maskText(text), secret) })
+  const shown = (headers: Headers.Headers) =>
+    Object.entries(headers)
+      .map(([name, value]) => `\n  ${name}: ${secretHeader.test(name) ? "***" : clean(value)}`)
+      .join("")
+  return HttpClient.transform(client, (answer, request) =>
+    Effect.gen(function* () {
+      const startedAt = yield* Monotonic.now
+      const tell = (what: (time: string) => string) =>
+        Effect.flatMap(Monotonic.now, (now) =>
+          Telemetry.debug(() => `< ${what(DurationText.format(now - startedAt))}`)
+        )
+      yield* Telemetry.debug(() => `> ${request.method} ${clean(request.url)}${shown(request.headers)}`)
+      return yield* answer.pipe(
+        Effect.tap(({ headers, status }) => tell((time) => `${status} in ${time}${shown(headers)}`)),
+        Effect.tapError((error) => tell((time) => `nothing in ${time}: ${clean(explain(error).detail)}`))
+      )
+    })
+  )
+}
+
+const secretHeader = /authorization|cookie|security-token/iu
 
 /** Both clients, over the application's `HttpClient`. */
 export const layer: Layer.Layer<BatchHttp, never, BatchConfig | HttpClient.HttpClient> = Layer.effect(

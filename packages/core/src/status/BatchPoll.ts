@@ -41,6 +41,7 @@ import {
   WaitTimeout,
   type WatchError
 } from "../model/BatchError.js"
+import * as DurationText from "../model/DurationText.js"
 import * as Telemetry from "../model/Telemetry.js"
 import * as Monotonic from "../retry/Monotonic.js"
 
@@ -189,16 +190,21 @@ const pause = (wait: Wait): Effect.Effect<void, WaitTimeout | ApiUnavailable> =>
     const left = wait.deadlineAt - now
     const shortest = Duration.toMillis(wait.poll.minDelay)
     const asked = Math.max(state.hint, frugal(state.failedAt, now))
-    if (left > shortest && asked >= left) yield* sleep(wait, left)
+    if (left > shortest && asked >= left) yield* sleep(wait, left, "as much as is left")
     else if (left > shortest) {
       const planned = yield* jittered(wait.poll, step, now - wait.startedAt)
-      return yield* sleep(wait, Math.max(shortest, asked, Math.min(planned, left - shortest)))
+      const millis = Math.max(shortest, asked, Math.min(planned, left - shortest))
+      return yield* sleep(wait, millis, asked < millis ? "the cadence" : why(state.hint, asked))
     }
     if (!(yield* Ref.get(wait.state)).overslept) return yield* timeout(wait)
   })
 
-const sleep = (wait: Wait, millis: number): Effect.Effect<void> =>
+const why = (hint: number, asked: number): string =>
+  hint >= asked ? "the server asked for it" : `${mostFailures} requests failed within a minute`
+
+const sleep = (wait: Wait, millis: number, reason: string): Effect.Effect<void> =>
   Effect.gen(function* () {
+    yield* Telemetry.debug(() => `batch ${wait.batchId}: pause of ${DurationText.format(millis)} (${reason})`)
     const until = (yield* Monotonic.now) + millis
     yield* Effect.sleep(Duration.min(Duration.millis(millis), longestTimer))
     yield* wake(wait, until)
@@ -363,7 +369,7 @@ export const unanswered = (wait: {
   readonly lastExcuse: Option.Option<Excuse>
 }): ApiUnavailable => {
   const { elapsed, requests: attempts } = wait
-  const waited = `no good answer in ${Math.ceil(Duration.toSeconds(elapsed))} s`
+  const waited = `no good answer in ${DurationText.format(elapsed)}`
   const server = { reason: "Server", status: Option.none<number>(), attempts } as const
   if (Option.isNone(wait.lastExcuse))
     return new ApiUnavailable({ ...server, reason: "Timeout", detail: waited })

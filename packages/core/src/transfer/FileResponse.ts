@@ -30,6 +30,7 @@
  */
 import type { Headers } from "@effect/platform"
 import { Data, type Duration, Option } from "effect"
+import { count } from "../model/CountText.js"
 import * as RetryPolicy from "../retry/RetryPolicy.js"
 
 /** What names one version of one object. Empty texts are absent headers. */
@@ -150,12 +151,12 @@ const partial = (headers: Headers.Headers, asked: Asked): FileResponse => {
   if (change !== undefined) return FileResponse.Changed({ detail: change })
   if (start !== asked.position) {
     return FileResponse.Broken({
-      detail: `asked for the bytes from ${asked.position} on, got those from ${start} on`
+      detail: `asked for the bytes from ${count(asked.position)} on, got those from ${count(start)} on`
     })
   }
   if (end >= asked.end) {
     return FileResponse.Broken({
-      detail: `asked for the bytes up to ${asked.end - 1}, got those up to ${end}`
+      detail: `asked for the bytes up to ${count(asked.end - 1)}, got those up to ${count(end)}`
     })
   }
   if (end < start || (total !== undefined && end >= total)) {
@@ -193,7 +194,7 @@ const beyond = (headers: Headers.Headers, asked: Asked): FileResponse => {
   const known = Option.flatMap(asked.identity, (identity) => identity.total)
   if (Number(total) !== asked.position || Option.exists(known, (size) => size !== asked.position)) {
     return FileResponse.Changed({
-      detail: `it ends at byte ${total}, and byte ${asked.position} was asked for`
+      detail: `it ends at byte ${count(Number(total))}, and byte ${count(asked.position)} was asked for`
     })
   }
   return FileResponse.AtEnd()
@@ -210,7 +211,7 @@ const difference = (before: Option.Option<Identity>, after: Identity): string | 
   Option.match(before, {
     onNone: () => undefined,
     onSome: (known) => {
-      const total = Option.zipWith(known.total, after.total, (a, b) => [String(a), String(b)] as const)
+      const total = Option.zipWith(known.total, after.total, (a, b) => [count(a), count(b)] as const)
       const pairs = [
         ["ETag", known.etag, after.etag],
         ["Last-Modified", ...(isStrong(after.etag) ? ["", ""] : [known.lastModified, after.lastModified])],

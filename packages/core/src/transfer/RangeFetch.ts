@@ -19,12 +19,14 @@ import {
   HttpIncomingMessage
 } from "@effect/platform"
 import { Clock, type Data, Duration, Effect, Metric, Option, Redacted, type Scope } from "effect"
+import * as DurationText from "../model/DurationText.js"
 import { BatchConfig, type Settings } from "../model/BatchConfig.js"
 import { ResultsCorrupt, ResultsUnavailable, type StatusError, TransferFailed } from "../model/BatchError.js"
 import * as PresignedLink from "../model/PresignedLink.js"
 import * as Telemetry from "../model/Telemetry.js"
 import * as Digest from "../disk/Digest.js"
 import * as RetryPolicy from "../retry/RetryPolicy.js"
+import { count } from "../model/CountText.js"
 import type { Throttle } from "../retry/Throttle.js"
 import * as BatchHttp from "../status/BatchHttp.js"
 import * as Blocks from "./Blocks.js"
@@ -176,7 +178,7 @@ const request = <E>(
       Effect.mapError((error) => unreachable(run, BatchHttp.explain(error))),
       Effect.timeoutFail({
         duration: idleTimeout,
-        onTimeout: () => trouble(run, "Stalled", `no answer for ${Duration.format(idleTimeout)}`)
+        onTimeout: () => trouble(run, "Stalled", `no answer for ${DurationText.format(idleTimeout)}`)
       })
     )
     const location = FileResponse.isRedirect(response.status) ? response.headers["location"] : undefined
@@ -247,7 +249,7 @@ interface Repetition<E> {
 const repetition = <E>(run: Run<E>, { isSame, skip }: Body): Effect.Effect<Repetition<E>, Failure<E>> => {
   const before = run.file.crcBefore(run.position)
   if (!isSame && Option.isNone(before)) {
-    const detail = `asked for the bytes from ${run.position} on, got those from 0 on`
+    const detail = `asked for the bytes from ${count(run.position)} on, got those from 0 on`
     return Effect.fail(trouble(run, "Protocol", detail))
   }
   let [rest, crc] = [skip, 0]
@@ -275,7 +277,7 @@ const nextBlock = <E>(
 ): Effect.Effect<Option.Option<Uint8Array>, Failure<E>> =>
   Effect.mapError(blocks.next, (failure) =>
     failure._tag === "Stalled"
-      ? trouble(run, "Stalled", `no byte for ${Duration.format(idle)}`)
+      ? trouble(run, "Stalled", `no byte for ${DurationText.format(idle)}`)
       : trouble(run, "Transport", "the connection broke off")
   )
 

@@ -9,6 +9,7 @@
 import { Either, Option } from "effect"
 import { type Batch, hasResultCount } from "../model/Batch.js"
 import { type BatchFailed, batchFailed, BatchNotCompleted, ResultsUnavailable } from "../model/BatchError.js"
+import { plural } from "../model/CountText.js"
 import type { Target } from "./ResultLinks.js"
 
 /** One file to fetch. */
@@ -50,7 +51,7 @@ export const make = (
   }
   if (!options.parts && Option.isSome(batch.downloadUrl)) return Either.right(merged(batch))
   if (batch.downloadUrls.length > 0) return Either.right(parts(batch))
-  const detail = `it announces ${batch.resultCount} rows, but neither download_url nor download_urls`
+  const detail = `it announces ${plural(batch.resultCount, "row")}, but neither download_url nor download_urls`
   return Either.left(new ResultsUnavailable({ reason: "NoLink", batchId, detail }))
 }
 
@@ -60,6 +61,12 @@ export const alternative = (batch: Batch, plan: ResultPlan): Option.Option<Resul
     return batch.downloadUrls.length > 0 ? Option.some(parts(batch)) : Option.none()
   return Option.isSome(batch.downloadUrl) ? Option.some(merged(batch)) : Option.none()
 }
+
+/** A plan in words: `the merged file`, `the 3 part files`. */
+export const inWords = ({ files, source }: ResultPlan): string =>
+  source === "merged"
+    ? "the merged file"
+    : `the ${files.length === 1 ? "part file" : plural(files.length, "part file")}`
 
 /** The same way to the rows by what the job says later; none if it is not there any more. */
 export const again = (batch: Batch, { source }: ResultPlan): Option.Option<ResultPlan> =>

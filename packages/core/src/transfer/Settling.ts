@@ -20,6 +20,7 @@ import { Clock, Duration, Effect, Option, Random, Redacted } from "effect"
 import { type Batch, isTerminal } from "../model/Batch.js"
 import type { Settings } from "../model/BatchConfig.js"
 import type { StatusError } from "../model/BatchError.js"
+import { plural } from "../model/CountText.js"
 import type { BatchClient } from "../status/BatchClient.js"
 
 /** What is not there yet, why we think so, and how long we wait before the next question. */
@@ -72,7 +73,7 @@ export const links = (
     while (batch.status === "completed" && isWithoutLinks(latest)) {
       const delay = yield* pause(options.settings, yield* since(begun))
       if (Option.isNone(delay)) return latest
-      const detail = `it announces ${latest.resultCount} rows, but no link to them yet`
+      const detail = `it announces ${plural(latest.resultCount, "row")}, but no link to them yet`
       yield* options.onPause({ cause: "NoLink", detail, delay: delay.value })
       yield* Effect.sleep(delay.value)
       latest = yield* options.client.status(batch.batchId, { known: latest })

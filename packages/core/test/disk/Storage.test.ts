@@ -1,7 +1,8 @@
-import { FileSystem } from "@effect/platform"
+import { FileSystem, Error as PlatformErrors } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
+import * as LocalMachine from "../../src/disk/LocalMachine.js"
 import * as Storage from "../../src/disk/Storage.js"
 import * as Disk from "../Disk.js"
 
@@ -165,6 +166,52 @@ describe("checkDestination", () => {
           ])
         })
       )
+  )
+})
+
+describe("checkFolder", () => {
+  it.scopedLive("takes a folder that is there or can be made, and leaves nothing behind", () =>
+    inFolder((fs, folder) =>
+      Effect.gen(function* () {
+        yield* Storage.checkFolder(folder)
+        yield* Storage.checkFolder(`${folder}/a/b`)
+        expect(yield* fs.readDirectory(folder)).toEqual([])
+      })
+    )
+  )
+
+  it.scopedLive("says why no file can be made: a file in the way, no right to, no room", () =>
+    inFolder((fs, folder) =>
+      Effect.gen(function* () {
+        yield* fs.writeFileString(`${folder}/file`, "")
+        const failure = (path: string) => Effect.flip(Storage.checkFolder(path))
+        expect(yield* failure(`${folder}/file`)).toMatchObject({
+          reason: "Unwritable",
+          path: `${folder}/file`
+        })
+        expect(yield* failure(`${folder}/file/a`)).toMatchObject({ reason: "Unwritable" })
+        const denied = Object.assign(new Error("EACCES"), { code: "EACCES" })
+        const refusing = {
+          ...fs,
+          makeTempDirectory: () =>
+            Effect.fail(
+              new PlatformErrors.SystemError({
+                module: "FileSystem",
+                method: "makeTempDirectory",
+                reason: "PermissionDenied",
+                cause: denied
+              })
+            )
+        }
+        expect(
+          yield* failure(`${folder}/new`).pipe(Effect.provideService(FileSystem.FileSystem, refusing))
+        ).toMatchObject({ reason: "Denied", path: folder })
+        const full = { ...LocalMachine.unknown, freeBytes: () => Effect.succeedSome(0) }
+        expect(
+          yield* failure(folder).pipe(Effect.provideService(LocalMachine.LocalMachine, full))
+        ).toMatchObject({ reason: "NoSpace", detail: "1 more byte is needed, and there is room for 0" })
+      })
+    )
   )
 })
 

@@ -1,6 +1,7 @@
 import { expect, layer } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import * as Bench from "../Bench.js"
+import type * as Retrieval from "../../src/download/Retrieval.js"
 import * as Disk from "../Disk.js"
 
 interface Row {
@@ -161,6 +162,22 @@ layer(Bench.upstream, { excludeTestServices: true })("Faults of the disk", (it) 
         ]
         expect(delivered).toEqual(clean)
         expect((yield* broken.fs.readDirectory(broken.folder)).toSorted()).toEqual(["clean", "out"])
+      })
+    )
+  }
+
+  for (const code of ["EINVAL", "ENOTSUP", "ENOSYS"]) {
+    it.scoped(`a file system without sync (${code}) is told of once, and no failure`, () =>
+      Effect.gen(function* () {
+        const disk = Disk.make({ call: "sync", path: /./u, code })
+        const bench = yield* Bench.make({ members: 3 }, { fileSystem: disk.fileSystem })
+        const events: Array<Retrieval.Event> = []
+        const receipt = yield* bench.download(`${bench.folder}/out`, { events, receipt: true })
+        expect(receipt.complete).toBe(true)
+        expect(events.filter(({ _tag }) => _tag === "NotDurable")).toEqual([
+          { _tag: "NotDurable", path: `${bench.folder}/out.partial`, code }
+        ])
+        expect((yield* bench.fs.readDirectory(bench.folder)).toSorted()).toEqual(["out", "out.receipt.json"])
       })
     )
   }

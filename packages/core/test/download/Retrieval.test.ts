@@ -10,7 +10,7 @@ import * as BatchClient from "../../src/status/BatchClient.js"
 import * as BatchConfig from "../../src/model/BatchConfig.js"
 import * as LocalMachine from "../../src/disk/LocalMachine.js"
 import * as Retrieval from "../../src/download/Retrieval.js"
-import * as Verification from "../../src/proof/Verification.js"
+import * as Verification from "../../src/download/Verification.js"
 
 describe("Retrieval", () => {
   it.scopedLive("waits, downloads, verifies and publishes the merged file as delivered", () =>
@@ -32,7 +32,7 @@ describe("Retrieval", () => {
         })
         expect(receipt.sha256).toBe(sha256(bytes))
         expect(rows(bytes)).toHaveLength(300)
-        expect(yield* Verification.verify(output)).toMatchObject({ records: 300, receipt })
+        expect(yield* Verification.verify(output)).toMatchObject([{ records: 300, receipt }])
         expect(yield* listing(output)).toEqual(["out.jsonl.gz", "out.jsonl.gz.receipt.json"])
         expect(yield* fs.readFileString(`${output}.receipt.json`)).not.toMatch(/X-Amz|Signature|http/u)
         const requests = (yield* sandbox.requests).filter(({ server }) => server === "storage")
@@ -181,7 +181,7 @@ describe("Retrieval", () => {
                 yield* late({ id, sandbox }, { result_count: before }, 2)
                 const receipt = yield* Retrieval.download(id, { output, receipt: true, onEvent: events.push })
                 expect(receipt).toMatchObject({ records: 30, resultCount: 30, complete: true, retries: 0 })
-                expect(yield* Verification.verify(output)).toMatchObject({ records: 30 })
+                expect(yield* Verification.verify(output)).toMatchObject([{ records: 30 }])
                 expect(yield* asked(sandbox)).toBe(3)
                 expect(events.all.filter(({ _tag }) => _tag === "Settling")).toHaveLength(2)
                 expect(yield* listing(output)).toEqual(["out.jsonl.gz", "out.jsonl.gz.receipt.json"])
@@ -296,7 +296,7 @@ describe("Retrieval", () => {
               const text = Buffer.from(format === "jsonl.gz" ? gunzipSync(bytes) : bytes).toString()
               if (format !== "csv") expect(recordsOf(text)).toHaveLength(40)
               if (format !== "jsonl.gz") expect(text.startsWith("\ufeff")).toBe(false)
-              expect(yield* Verification.verify(output)).toMatchObject({ records: 40 })
+              expect(yield* Verification.verify(output)).toMatchObject([{ records: 40 }])
               expect((yield* listing(output)).filter((file) => !file.endsWith(".json"))).toEqual([
                 "out.jsonl.gz"
               ])
@@ -334,7 +334,7 @@ describe("Retrieval", () => {
               expect(receipt).toMatchObject({ bytes: bytes.length, sha256: sha256(bytes) })
               const text = Buffer.from(format === "jsonl.gz" ? gunzipSync(bytes) : bytes).toString()
               if (format !== "csv") expect(recordsOf(text)).toHaveLength(40 - lost)
-              expect(yield* Verification.verify(output)).toMatchObject({ records: 40 - lost })
+              expect(yield* Verification.verify(output)).toMatchObject([{ records: 40 - lost }])
               expect((yield* listing(output)).filter((file) => !file.endsWith(".json"))).toEqual([
                 "out.jsonl.gz"
               ])
@@ -354,14 +354,16 @@ describe("Retrieval", () => {
               allowIncomplete: lost > 0
             })
             expect(receipt).toMatchObject({ ...clean, records: 40 - lost, complete: lost === 0 })
-            const names = (yield* fs.readDirectory(output)).toSorted()
+            const found = (yield* fs.readDirectory(output)).toSorted()
+            const names = found.filter((file) => file.includes(".part-"))
+            expect(found.filter((file) => !names.includes(file))).toEqual([`${id}.receipt.json`])
             const files = yield* Effect.forEach(names, (file) => fs.readFile(`${output}/${file}`))
             expect(files).toHaveLength(4)
             expect(receipt.sha256).toBe(sha256(Buffer.concat(files)))
             expect(receipt.parts.map(({ bytes }) => bytes)).toEqual(files.map(({ length }) => length))
             const texts = files.map((file) => (file.length === 0 ? "" : gunzipSync(file).toString()))
             expect(texts.flatMap(recordsOf)).toHaveLength(40 - lost)
-            expect(yield* Verification.verify(output)).toMatchObject({ records: 40 - lost })
+            expect(yield* Verification.verify(output)).toMatchObject([{ records: 40 - lost }])
           })
         )
       )
@@ -375,7 +377,7 @@ describe("Retrieval", () => {
         expect(receipt).toMatchObject({ records: 0, source: "none", complete: true, bytes: 20 })
         expect(gunzipSync(yield* fs.readFile(output))).toHaveLength(0)
         expect((yield* sandbox.requests).filter(({ server }) => server === "storage")).toEqual([])
-        expect(yield* Verification.verify(output)).toMatchObject({ records: 0 })
+        expect(yield* Verification.verify(output)).toMatchObject([{ records: 0 }])
       })
     )
   )
@@ -441,6 +443,7 @@ describe("Retrieval", () => {
           expect(receipt).toMatchObject({ records: 40, resultCount: 41, complete: false })
           expect(events.all).toContainEqual({ _tag: "Incomplete", records: 40, resultCount: 41 })
           expect(rows(yield* fs.readFile(output))).toHaveLength(40)
+          expect(yield* listing(output)).toEqual(["out.jsonl.gz"])
         })
       )
   )
@@ -478,6 +481,7 @@ describe("Retrieval", () => {
           expect(yield* listing(output)).toEqual(["out.jsonl.gz.parts.corrupt"])
           const receipt = yield* Retrieval.download(id, { output, allowIncomplete: true })
           expect(receipt).toMatchObject({ records: 60, complete: false, source: "parts" })
+          expect(yield* listing(output)).toEqual(["out.jsonl.gz"])
         })
       )
     )
@@ -495,10 +499,13 @@ describe("Retrieval", () => {
             onEvent: events.push
           })
           expect(receipt).toMatchObject({ records: 60, complete: true, source: "merged" })
-          expect(yield* fs.readDirectory(`${output}.d`)).toEqual([`${id}.jsonl.gz`])
+          expect((yield* fs.readDirectory(`${output}.d`)).toSorted()).toEqual([
+            `${id}.jsonl.gz`,
+            `${id}.receipt.json`
+          ])
           const bytes = yield* fs.readFile(`${output}.d/${id}.jsonl.gz`)
           expect(receipt).toMatchObject({ bytes: bytes.length, sha256: sha256(bytes) })
-          expect(yield* Verification.verify(`${output}.d`)).toMatchObject({ records: 60 })
+          expect(yield* Verification.verify(`${output}.d`)).toMatchObject([{ records: 60 }])
           expect(events.all).toContainEqual({
             _tag: "Restarted",
             detail: "45 rows in the 3 part files, of 60 announced"
@@ -536,7 +543,7 @@ describe("Retrieval", () => {
         expect(yield* Effect.flip(download.pipe(room(100_000)))).toMatchObject({
           _tag: "StorageError",
           reason: "NoSpace",
-          detail: expect.stringMatching(/^\d{6} more bytes are needed, and there is room for 100000$/u)
+          detail: expect.stringMatching(/^\d{3},\d{3} more bytes are needed, and there is room for 100,000$/u)
         })
         expect(progress(events.all).every(({ bytes }) => bytes === 0)).toBe(true)
         expect((yield* sandbox.requests).filter(({ server }) => server === "storage")).toHaveLength(1)
@@ -608,7 +615,9 @@ describe("Retrieval", () => {
             const compressed = receipt.parts.reduce((sum, { bytes }) => sum + bytes, 0)
             expect((yield* served(sandbox)) - before).toBe(compressed - receipt.resumedBytes)
             expect(yield* listing(output)).toEqual(["out.jsonl.gz"])
-            expect(yield* Verification.verify(output)).toMatchObject({ records: 800, sha256: receipt.sha256 })
+            expect(yield* Verification.verify(output)).toMatchObject([
+              { records: 800, sha256: receipt.sha256 }
+            ])
           })
         )
       )

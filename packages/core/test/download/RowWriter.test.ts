@@ -7,7 +7,7 @@ import * as BatchConfig from "../../src/model/BatchConfig.js"
 import * as Csv from "../../src/records/Csv.js"
 import * as Receipt from "../../src/proof/Receipt.js"
 import type * as Retrieval from "../../src/download/Retrieval.js"
-import * as Verification from "../../src/proof/Verification.js"
+import * as Verification from "../../src/download/Verification.js"
 import { NodeContext } from "@effect/platform-node"
 import * as Bench from "../Bench.js"
 
@@ -50,9 +50,9 @@ layer(Bench.upstream, { excludeTestServices: true })("A table", (it) => {
           bytes: bytes.length,
           sha256: createHash("sha256").update(bytes).digest("hex")
         })
-        expect(yield* verify(output)).toMatchObject({ records: 50, receipt })
+        expect(yield* verify(output)).toMatchObject([{ records: 50, receipt }])
         yield* bench.fs.remove(Receipt.pathOf(output))
-        expect(yield* verify(output)).toMatchObject({ records: 50, receipt: undefined })
+        expect(yield* verify(output)).toMatchObject([{ records: 50, receipt: undefined }])
       })
     )
 
@@ -141,7 +141,7 @@ layer(Bench.upstream, { excludeTestServices: true })("A table", (it) => {
         'id,"a,b"\r\n'
       )
       for (const name of ["all.csv", "named.csv"]) {
-        expect(yield* verify(`${bench.folder}/${name}`)).toMatchObject({ records: 0 })
+        expect(yield* verify(`${bench.folder}/${name}`)).toMatchObject([{ records: 0 }])
       }
       expect(yield* bench.requests).toEqual([])
     })

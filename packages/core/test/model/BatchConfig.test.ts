@@ -146,7 +146,7 @@ describe.each(figures)("%s.%s", (group, name, variable) => {
         const outside = yield* refusal(fromEnvironment({ [variable]: text }))
         expect(outside).toContain(`Invalid data at ${variable}: `)
         expect(outside).toMatch(
-          /is no duration|is too short: it must be at least 1ms|is too long: it must be at most 24d 20h|must be a (whole )?number from/u
+          /is no duration|is too short: it must be at least 1 ms|is too long: it must be at most 24 d 20 h|must be a (whole )?number from/u
         )
       }
       const inside = inCode(group, name, isDuration ? "soon" : max + 1)
@@ -228,12 +228,20 @@ describe("base URL", () => {
     "https://api.test?key=5ec2e7",
     "https://api.test/v1#5ec2e7",
     "ftp://user:5ec2e7@api.test",
-    "5ec2e7"
+    "user:5ec2e7@api.test",
+    "foo?key=5ec2e7"
   ])("refuses %s without repeating what may be secret", (text) =>
     Effect.gen(function* () {
       const error = yield* refusal(baseUrl(text))
       expect(error).toContain("Invalid data at CRUSTDATA_BASE_URL: ")
       expect(error).not.toContain("5ec2e7")
+    })
+  )
+
+  it.effect("shows what is none", () =>
+    Effect.gen(function* () {
+      expect(yield* refusal(baseUrl("foo"))).toContain(`"foo" is no base URL: write it as https://host`)
+      expect(yield* refusal(baseUrl("https://me@api.test/v1?a=b"))).toContain(`"***@api.test/v1?***" must be`)
     })
   )
 })

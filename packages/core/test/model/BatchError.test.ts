@@ -132,7 +132,7 @@ describe("messages", () => {
     ["NotAuthorized", ["the API key was not accepted: TEXT"]],
     ["RequestRejected", ["the API refused the request (HTTP 400): TEXT"]],
     ["BatchNotFound", [`the API knows no batch ${batchId} for this account`]],
-    ["RateLimited", ["the API is limiting this account's requests (4 attempts): try again in 90 s"]],
+    ["RateLimited", ["the API is limiting this account's requests (4 attempts): try again in 1 min 30 s"]],
     ["ApiUnavailable", ["the API could not be asked (1 attempt): TEXT"]],
     ["MalformedResponse", ["the answer is not the batch API's: TEXT"]],
     ["BatchFailed", [`batch ${batchId} failed upstream: TEXT`]],
@@ -140,11 +140,11 @@ describe("messages", () => {
     [
       "WaitTimeout",
       [
-        `batch ${batchId} was still running after 1800 s and 60 polls (last seen TEXT with 1 result); the job itself goes on`,
-        `batch ${batchId} was still running after 2 s and 0 polls (its state is not known); the job itself goes on`
+        `batch ${batchId} was still running after 30 min and 60 polls (last seen TEXT with 1 row); the job itself goes on`,
+        `batch ${batchId} was still running after 1.5 s and 0 polls (its state is not known); the job itself goes on`
       ]
     ],
-    ["RecordInvalid", ["line 7 (byte 4096) is no record, since TEXT: TEXT"]]
+    ["RecordInvalid", ["line 7 (byte 4,096) is no record, since TEXT: TEXT"]]
   ])("%s", (tag, messages) => {
     expect(messageOf(tag)).toEqual(messages)
   })
@@ -167,7 +167,7 @@ describe("messages", () => {
       retryAfter: Option.some(Duration.seconds(60))
     })
     expect(error.message).toBe(
-      "the API could not be asked (4 attempts): it answered HTTP 503; it asks to be tried again in 60 s"
+      "the API could not be asked (4 attempts): it answered HTTP 503; it asks to be tried again in 1 min"
     )
   })
 })

@@ -71,3 +71,19 @@ describe("parse", () => {
     expect(Either.isLeft(read) || (read.right >= 0 && Number.isFinite(read.right))).toBe(true)
   })
 })
+
+describe("format", () => {
+  it.each([
+    [0, "0.0 s"],
+    [300, "0.3 s"],
+    [9_949, "9.9 s"],
+    [9_950, "10 s"],
+    [59_600, "1 min"],
+    [185_000, "3 min 5 s"],
+    [3_600_000, "1 h"],
+    [7_800_000, "2 h 10 min"],
+    [93_600_000, "1 d 2 h"]
+  ])("%d ms read %s", (millis, text) => {
+    expect(DurationText.format(Duration.millis(millis))).toBe(text)
+  })
+})

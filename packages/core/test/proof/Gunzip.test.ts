@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import { gzipSync } from "node:zlib"
+import { count, plural } from "../../src/model/CountText.js"
 import * as Gunzip from "../../src/proof/Gunzip.js"
 
 const run = (bytes: Uint8Array, portion: number, options: { keep?: boolean } = {}) =>
@@ -89,8 +90,8 @@ describe("Gunzip", () => {
     it.effect(`says where other bytes begin: ${name}`, () =>
       Effect.gen(function* () {
         const fault = yield* Effect.flip(run(bytes, bytes.length))
-        expect(fault.expected).toContain(`an end after ${twoMembers.length} bytes`)
-        expect(fault.actual).toBe(`other bytes from byte ${place} on`)
+        expect(fault.expected).toContain(`an end after ${plural(twoMembers.length, "byte")}`)
+        expect(fault.actual).toBe(`other bytes from byte ${count(place)} on`)
       })
     )
   }

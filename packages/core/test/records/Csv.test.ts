@@ -397,7 +397,7 @@ describe("a line that is no record", () => {
   it.each([
     ["no", "it is no JSON object"],
     ["[]", "it is no JSON object"],
-    [`{"a":"${"x".repeat(1100)}"}`, "it is longer than 1024 bytes (BATCH_TRANSFER_MAX_LINE_BYTES)"],
+    [`{"a":"${"x".repeat(1100)}"}`, "it is longer than 1,024 bytes (BATCH_TRANSFER_MAX_LINE_BYTES)"],
     [`{"a":${"[".repeat(1001)}`.padEnd(1020, "1"), "it is nested deeper than 1000 levels"]
   ])("%s ends it", (line, detail) => {
     const bytes = Buffer.from(`{"a":1}\n${line}\n{"a":2}\n`)

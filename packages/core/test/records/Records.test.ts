@@ -72,7 +72,7 @@ describe("framer", () => {
         {
           line: 2,
           offset: 3,
-          detail: "it is longer than 1024 bytes (BATCH_TRANSFER_MAX_LINE_BYTES)",
+          detail: "it is longer than 1,024 bytes (BATCH_TRANSFER_MAX_LINE_BYTES)",
           excerpt: "x".repeat(120)
         },
         { line: 3, offset: 2004, text: '{"a":1}' }
@@ -167,7 +167,7 @@ describe("streams", () => {
         Effect.provide(BatchConfig.layer({ transfer: { maxLineBytes: 1024 } }))
       )
       expect([...found]).toMatchObject([
-        { left: { detail: "it is longer than 1024 bytes (BATCH_TRANSFER_MAX_LINE_BYTES)" } }
+        { left: { detail: "it is longer than 1,024 bytes (BATCH_TRANSFER_MAX_LINE_BYTES)" } }
       ])
     })
   )

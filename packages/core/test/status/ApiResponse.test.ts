@@ -299,7 +299,7 @@ describe("no answer", () => {
     const failure = ApiResponse.timedOut(Duration.seconds(30))
     expect(failure.retry).toBe("Timeout")
     expect(failure.error(1, Duration.zero, false).message).toBe(
-      "the API could not be asked (1 attempt): no complete answer within 30s"
+      "the API could not be asked (1 attempt): no complete answer within 30 s"
     )
   })
 })

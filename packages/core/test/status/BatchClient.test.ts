@@ -304,7 +304,7 @@ describe("time", () => {
           reason: "Timeout",
           status: Option.none(),
           attempts: 4,
-          detail: "no complete answer within 30s"
+          detail: "no complete answer within 30 s"
         })
       )
     })
@@ -619,6 +619,14 @@ describe("list", () => {
       const api = pages({ "": ["a", "b"], b: ["c", "d"], d: ["e"] })
       expect(valueOf(yield* play(list(api)))).toEqual(["a", "b", "c", "d", "e"].map(idOf))
       expect(cursors(api)).toEqual([null, idOf("b"), idOf("d")])
+    })
+  )
+
+  it.effect("a job that has been pushed to the next page meanwhile comes once", () =>
+    Effect.gen(function* () {
+      const api = pages({ "": ["a", "b"], b: ["b", "a", "c"] })
+      expect(valueOf(yield* play(list(api)))).toEqual(["a", "b", "c"].map(idOf))
+      expect(cursors(api)).toEqual([null, idOf("b")])
     })
   )
 

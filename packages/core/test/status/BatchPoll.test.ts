@@ -700,7 +700,7 @@ describe("WaitTimeout", () => {
         ]
       })
       expect(error.message).toBe(
-        `batch ${batchId} was still running after 10 s and 2 polls (last seen processing with 4 results); the job itself goes on`
+        `batch ${batchId} was still running after 10 s and 2 polls (last seen processing with 4 rows); the job itself goes on`
       )
     })
   )
@@ -708,7 +708,7 @@ describe("WaitTimeout", () => {
   it.effect.each([
     [
       { status: 502 },
-      "the API could not be asked (3 attempts): no good answer in 4 s; the last time it answered HTTP 502"
+      "the API could not be asked (3 attempts): no good answer in 4.0 s; the last time it answered HTTP 502"
     ],
     [{ status: 200, body: "<html>" }, "the last time the answer is not the batch API's"],
     [{ status: 200, body: { error: { message: "come later" } } }, "come later"],

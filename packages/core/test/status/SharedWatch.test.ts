@@ -145,7 +145,7 @@ describe("SharedWatch", () => {
           yield* Script.advance("2 minutes")
           expect(yield* Fiber.join(waiting)).toMatchObject({
             _tag: "ApiUnavailable",
-            detail: "no good answer in 120 s; the last time it answered HTTP 503",
+            detail: "no good answer in 2 min; the last time it answered HTTP 503",
             attempts: script.seen.length
           })
         })

@@ -5,11 +5,11 @@ import { fileURLToPath } from "node:url"
 import * as BatchConfig from "../src/model/BatchConfig.js"
 import * as DurationText from "../src/model/DurationText.js"
 
-const readme = readFileSync(fileURLToPath(new URL("../../../README.md", import.meta.url)), "utf8")
+const settings = readFileSync(fileURLToPath(new URL("../../../docs/settings.md", import.meta.url)), "utf8")
 
 /** The table of figures: variable → documented default. */
 const documented = new Map(
-  [...readme.matchAll(/^\| `(BATCH_[A-Z_]+)`\s*\|.*\| `([^`]+)`\s*\|$/gmu)].map(
+  [...settings.matchAll(/^\| `(BATCH_[A-Z_]+)`\s*\|.*\| `([^`]+)`\s*\|$/gmu)].map(
     ([, name = "", dflt = ""]) => [name, dflt]
   )
 )
@@ -23,7 +23,7 @@ const load = (variables: ReadonlyMap<string, string>) =>
     )
   )
 
-describe("README", () => {
+describe("docs/settings.md", () => {
   it.effect("documents every figure's variable, and no others", () =>
     Effect.gen(function* () {
       const { poll, retry, transfer } = yield* load(new Map())

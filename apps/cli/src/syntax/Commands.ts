@@ -1,0 +1,241 @@
+/**
+ * All commands as data, in the order in which help shows them.
+ */
+import type { knownStatuses } from "@org/batch-core/Batch"
+import * as Flags from "./Flags.js"
+import type { Argument, Command } from "./Syntax.js"
+
+const id = "01234567-89ab-4cde-8f01-23456789abcd"
+
+const ids: Argument = {
+  term: "<batch-id>...",
+  about: "The id of a batch job, a UUID; several are carried to their end side by side.",
+  repeated: true,
+  path: false
+}
+
+const statuses = {
+  pending: "not begun",
+  processing: "running",
+  completed: "results are there",
+  failed: "ended without results"
+} as const satisfies Readonly<Record<(typeof knownStatuses)[number], string>>
+
+/** `batchctl get` */
+export const get = {
+  group: "main",
+  about: "Wait for jobs, then download their results, verified: the main job.",
+  argument: ids,
+  flags: { timeout: Flags.timeout, ...Flags.output },
+  examples: [
+    { line: `batchctl get ${id}`, does: "wait, download, verify: ./<batch-id>.jsonl.gz" },
+    { line: `batchctl get ${id} -o rows.jsonl`, does: "decompressed" },
+    { line: `batchctl get ${id} -o rows.csv`, does: "a table" },
+    {
+      line: `batchctl get ${id} -o rows.csv --columns internal_id,data.basic_info.name`,
+      does: "some columns of it"
+    },
+    {
+      line: `batchctl get ${id} -o - | jq .data.basic_info.name`,
+      does: "rows on standard output, verified first"
+    },
+    { line: `batchctl get ${id} -o out/ --receipt`, does: "into a folder, with the proof beside it" }
+  ]
+} as const satisfies Command
+
+/** `batchctl wait` */
+export const wait = {
+  group: "main",
+  about: "Wait until batch jobs have ended.",
+  argument: ids,
+  flags: {
+    timeout: Flags.timeout,
+    json: Flags.json("Print the API's own JSON of the final state."),
+    quiet: Flags.quiet
+  },
+  examples: [{ line: `batchctl wait ${id} --timeout 2h && echo done`, does: "wait for the end" }]
+} as const satisfies Command
+
+/** `batchctl download` */
+export const download = {
+  group: "main",
+  about: "Download the results of completed jobs, verified; resumes what was interrupted.",
+  argument: ids,
+  flags: Flags.output,
+  examples: [{ line: `batchctl download ${id} -o out/ --json`, does: "into a folder; the receipt as JSON" }]
+} as const satisfies Command
+
+/** `batchctl status` */
+export const status = {
+  group: "look",
+  about: "Show the state of batch jobs as it is now.",
+  argument: ids,
+  flags: {
+    json: Flags.json("Print the API's own JSON, one object per line; links are masked."),
+    "show-urls": {
+      type: "boolean",
+      about: "Show the download links in full. Whoever reads them can read the results."
+    },
+    "exit-status": {
+      type: "boolean",
+      about: "Exit with 4 when a job failed and with 5 when it is still running."
+    }
+  },
+  examples: [
+    { line: `batchctl status ${id}`, does: "the state of a job" },
+    { line: `batchctl status ${id} --json | jq -r .status`, does: "for a script" },
+    { line: `batchctl status ${id} --exit-status && batchctl download ${id}`, does: "only if it is over" }
+  ]
+} as const satisfies Command
+
+/** `batchctl list` */
+export const list = {
+  group: "look",
+  about: "List the account's batch jobs, newest first.",
+  flags: {
+    status: {
+      type: "string",
+      value: "STATUS",
+      values: statuses,
+      open: true,
+      about: "Only jobs in this state: pending, processing, completed or failed."
+    },
+    limit: { type: "string", value: "N", integer: true, about: "Jobs at most; 20 unless told otherwise." },
+    all: { type: "boolean", about: "All jobs of the account." },
+    json: Flags.json("Print the API's own JSON, one job per line.")
+  },
+  examples: [
+    { line: "batchctl list --status processing", does: "the jobs that run" },
+    { line: "batchctl list --all --json | jq -r .batch_id", does: "every id, for a script" }
+  ]
+} as const satisfies Command
+
+/** `batchctl verify` */
+export const verify = {
+  group: "look",
+  about:
+    "Check delivered results again, offline: against their receipts; without one, that all of it can be read.",
+  argument: {
+    term: "<file>...",
+    about: "A results file, or a folder with results; all are checked, whatever is wrong with one.",
+    repeated: true,
+    path: true
+  },
+  flags: {
+    json: Flags.json("Print what was found as JSON, one object per result and line."),
+    quiet: {
+      type: "boolean",
+      short: "q",
+      about: "Print nothing of results that are as they should be, unless --json asks for it."
+    }
+  },
+  examples: [
+    { line: "batchctl verify rows.jsonl.gz", does: "check a file again" },
+    { line: "batchctl verify --quiet out/ && echo sound", does: "all of a folder, for a script" }
+  ]
+} as const satisfies Command
+
+/** `batchctl doctor` */
+export const doctor = {
+  group: "tools",
+  about: "Check settings, network, disk and clock; shows no secrets.",
+  flags: { json: Flags.json("Print the findings as one JSON object.") },
+  examples: [{ line: "batchctl doctor", does: "is everything set and reachable?" }]
+} as const satisfies Command
+
+/** `batchctl sandbox` */
+export const sandbox = {
+  group: "tools",
+  about: "Run a local batch API with storage and a few jobs to try, until Ctrl-C.",
+  flags: {
+    port: {
+      type: "string",
+      value: "N",
+      integer: true,
+      about: "Port of the API; 0 takes any free one. Default: 8788"
+    },
+    host: { type: "string", value: "ADDRESS", about: "Address to listen on. Default: 127.0.0.1" },
+    "storage-port": {
+      type: "string",
+      value: "N",
+      integer: true,
+      about: "Port of the file storage; any free one unless told otherwise."
+    }
+  },
+  examples: [
+    { line: "batchctl sandbox", does: "a batch API to play with" },
+    { line: "batchctl sandbox --port 0", does: "on any free port" }
+  ]
+} as const satisfies Command
+
+/** `batchctl demo` */
+export const demo = {
+  group: "tools",
+  about: "Show the main job in a few seconds: submit, wait, download, verify. No key needed.",
+  flags: {
+    records: {
+      type: "string",
+      value: "N",
+      integer: true,
+      about: "Companies to submit, 1 to 10,000. Default: 1000"
+    }
+  },
+  examples: [
+    { line: "batchctl demo", does: "the main job, without a key" },
+    { line: "batchctl demo --records 50", does: "a small one" }
+  ]
+} as const satisfies Command
+
+/** All commands by their names, in the order in which help shows them. */
+export const all = { get, wait, download, status, list, verify, doctor, sandbox, demo } as const
+
+/** The name of a command. */
+export type Name = keyof typeof all
+
+/** The names of all commands. */
+export const names: ReadonlyArray<Name> = [
+  "get",
+  "wait",
+  "download",
+  "status",
+  "list",
+  "verify",
+  "doctor",
+  "sandbox",
+  "demo"
+]
+
+/** Whether a word is the name of a command. */
+export const isName = (word: string): word is Name => Object.hasOwn(all, word)
+
+/** What batchctl is, in a sentence. */
+export const summary = "From a batch id of the Crustdata Batch API to complete, verified rows."
+
+/** The exit codes and their meanings. */
+export const exitCodes = {
+  "0": "done, complete and verified",
+  "1": "a bug in batchctl",
+  "2": "usage: bad flag, bad id, bad setting",
+  "3": "not allowed: no key, or the API refuses it",
+  "4": "the job itself failed",
+  "5": "the job is still running",
+  "6": "the network or the API did not serve us",
+  "7": "results missing, expired, changed, corrupt or incomplete",
+  "8": "no such batch",
+  "9": "local trouble: disk, permission, destination exists",
+  "130, 143": "interrupted by SIGINT, SIGTERM"
+} as const
+
+/** The variables of the environment and their meanings. */
+export const environment = {
+  CRUSTDATA_API_KEY: "The API key. It is never taken from a flag and never shown.",
+  CRUSTDATA_BASE_URL: "Root of the API; https://api.crustdata.com unless told otherwise.",
+  "BATCH_POLL_…, BATCH_RETRY_…, BATCH_TRANSFER_…":
+    "Every figure of waiting, retrying and downloading; the README lists them.",
+  BATCH_DEBUG: "api shows requests, answers and pauses, as --log-level debug; 1 the stack of a bug.",
+  "HTTPS_PROXY, NO_PROXY, …": "As everywhere, for the API and the files alike; NODE_EXTRA_CA_CERTS too.",
+  "NO_COLOR, CI": "As everywhere."
+} as const
+
+/** Where the profile file lies unless `XDG_CONFIG_HOME` says otherwise. */
+export const profileFile = "~/.config/batchctl/config"

@@ -1,0 +1,198 @@
+import { Sandbox } from "@org/batch-sandbox"
+import { build } from "esbuild"
+import { Effect, Exit, Scope } from "effect"
+import { execFile, spawn } from "node:child_process"
+import { mkdir, mkdtemp, readFile, realpath, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { delimiter, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import * as Registry from "./Registry.js"
+
+const repository = fileURLToPath(new URL("..", import.meta.url))
+const packages = ["packages/core", "packages/node", "packages/sandbox", "apps/cli", "apps/server"]
+
+/** The batch of the examples: the first one that a sandbox makes. */
+const batchId = "96faf844-e303-4ba5-a622-56965e684878"
+const rows = 12
+
+const scope = Effect.runSync(Scope.make())
+let folder = ""
+let registry: Registry.Registry
+let environment: NodeJS.ProcessEnv = {}
+
+beforeAll(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), "batch-install-")))
+  const tarballs = join(folder, "tarballs")
+  for (const path of packages) {
+    await run("pnpm", ["pack", "--pack-destination", tarballs], join(repository, path), process.env)
+  }
+  registry = await Registry.start(tarballs)
+  const sandbox = await Effect.runPromise(
+    Scope.extend(Sandbox.start({ clock: { pendingMs: 0, processingMs: 0 } }), scope)
+  )
+  expect(await Effect.runPromise(sandbox.createJob({ records: rows }))).toBe(batchId)
+  environment = {
+    PATH: process.env["PATH"],
+    HOME: process.env["HOME"],
+    npm_config_audit: "false",
+    npm_config_fund: "false",
+    npm_config_registry: registry.url,
+    pnpm_config_registry: registry.url,
+    CRUSTDATA_API_KEY: sandbox.apiKey,
+    CRUSTDATA_BASE_URL: sandbox.baseUrl
+  }
+}, 600_000)
+
+afterAll(async () => {
+  await registry.close()
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe.each(["packages/core", "packages/node", "packages/sandbox"])(
+  "%s/README.md",
+  { timeout: 600_000 },
+  (path) => {
+    it.concurrent.each(["npm", "pnpm"])(
+      "its %s line installs what its example needs, in an empty folder",
+      async (manager) => {
+        const readme = await readFile(join(repository, path, "README.md"), "utf8")
+        const home = await emptyFolder()
+        await shell(lineOf(readme, manager), home)
+        const said = expect.stringContaining(path === "packages/sandbox" ? "200" : `${rows} rows`)
+        expect(await outputs(exampleOf(readme), home)).toEqual([said, said])
+      }
+    )
+  }
+)
+
+describe("README.md", { timeout: 600_000 }, () => {
+  it("its npm line for the library installs what its example needs", async () => {
+    const document = await readFile(join(repository, "README.md"), "utf8")
+    const [line = ""] = /^npm install (?!--global).*$/mu.exec(document) ?? []
+    const home = await emptyFolder()
+    await shell(line, home)
+    const said = expect.stringContaining(`${rows} rows`)
+    expect(await outputs(exampleOf(document), home)).toEqual([said, said])
+  })
+})
+
+describe("apps/cli/README.md", { timeout: 600_000 }, () => {
+  it.concurrent.each(["npm", "pnpm"])(
+    "its %s line installs a command that works as printed",
+    async (manager) => {
+      const readme = await readFile(join(repository, "apps/cli/README.md"), "utf8")
+      const home = await globalFolder()
+      await shell(lineOf(readme, manager), home.path, home.environment)
+      const [command = ""] = /^batchctl get <batch-id>$/mu.exec(readme) ?? []
+      await shell(command.replace("<batch-id>", batchId), home.path, home.environment)
+      const verified = await shell(`gzip -dc ${batchId}.jsonl.gz | wc -l`, home.path, home.environment)
+      expect(verified.trim()).toBe(String(rows))
+    }
+  )
+})
+
+describe("apps/server/README.md", { timeout: 600_000 }, () => {
+  it.concurrent.each(["npm", "pnpm"])(
+    "its %s line installs a service that works as printed",
+    async (manager) => {
+      const readme = await readFile(join(repository, "apps/server/README.md"), "utf8")
+      const home = await globalFolder()
+      await shell(lineOf(readme, manager), home.path, home.environment)
+      const [command = ""] = /^batch-server$/mu.exec(readme) ?? []
+      const service = spawn(command, {
+        cwd: home.path,
+        env: { ...home.environment, PORT: "0" },
+        stdio: ["ignore", "pipe", "inherit"]
+      })
+      try {
+        const url = await new Promise<string>((resolve, reject) => {
+          service.stdout.setEncoding("utf8").on("data", (text: string) => {
+            const [, found] = /listening on (http:\/\/[\d.]+:\d+)/u.exec(text) ?? []
+            if (found !== undefined) resolve(found)
+          })
+          service.on("close", () => reject(new Error("it did not start")))
+          service.on("error", reject)
+        })
+        const results = await (await fetch(`${url}/batch/${batchId}/results?wait=10m`)).text()
+        expect(results.trimEnd().split("\n")).toHaveLength(rows)
+      } finally {
+        service.kill("SIGKILL")
+      }
+    }
+  )
+})
+
+/** The first line of a README that installs with this manager, without its comment. */
+const lineOf = (readme: string, manager: string): string => {
+  const [line] = new RegExp(`(?<=^|\`)${manager} (?:install|add) [^\`\\n]*`, "mu").exec(readme) ?? []
+  if (line === undefined) throw new Error(`it has no line for ${manager}`)
+  return line.replace(/\s+#.*$/u, "")
+}
+
+/** The first example of a README. */
+const exampleOf = (readme: string): string =>
+  /^```ts\n(.*?)^```$/msu.exec(readme)?.[1] ?? "throw new Error('none')"
+
+/** What an example prints as an ES module, and as what a bundler makes of it for CommonJS. */
+const outputs = async (example: string, home: string): Promise<ReadonlyArray<string>> => {
+  const printed: Array<string> = []
+  for (const [format, file] of [
+    ["esm", "example.mjs"],
+    ["cjs", "example.cjs"]
+  ] as const) {
+    await mkdir(join(home, format))
+    await build({
+      stdin: { contents: example, resolveDir: home, loader: "ts" },
+      bundle: true,
+      packages: "external",
+      platform: "node",
+      format,
+      outfile: join(home, format, file)
+    })
+    printed.push(await run("node", [file], join(home, format)))
+  }
+  return printed
+}
+
+let folders = 0
+
+const emptyFolder = async (): Promise<string> => {
+  const path = join(folder, `empty-${folders++}`)
+  await mkdir(path)
+  return path
+}
+
+/** An empty folder in which both managers install their global packages, as they do in a home. */
+const globalFolder = async () => {
+  const path = await emptyFolder()
+  const bins = [join(path, "bin"), join(path, "pnpm"), join(path, "pnpm/bin")]
+  return {
+    path,
+    environment: {
+      ...environment,
+      npm_config_prefix: path,
+      PNPM_HOME: join(path, "pnpm"),
+      PATH: [...bins, environment["PATH"]].join(delimiter)
+    }
+  }
+}
+
+const shell = (line: string, cwd: string, env = environment) =>
+  run("bash", ["-eo", "pipefail", "-c", line], cwd, env)
+
+const run = async (
+  command: string,
+  args: ReadonlyArray<string>,
+  cwd: string,
+  env = environment
+): Promise<string> => {
+  try {
+    return (await promisify(execFile)(command, args, { cwd, env })).stdout
+  } catch (error) {
+    const output = typeof error === "object" && error !== null && "stdout" in error ? error.stdout : ""
+    throw new Error(`${command} ${args.join(" ")}\n${String(error)}\n${String(output)}`, { cause: error })
+  }
+}
