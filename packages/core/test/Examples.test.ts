@@ -55,8 +55,12 @@ describe("examples", () => {
       composite: false,
       incremental: false,
       rootDir: join(root, ".."),
-      // The README uses it, and core does not know it.
-      paths: { "@org/batch-node": [join(node, "index.ts")], "@org/batch-node/*": [join(node, "*.ts")] },
+      // The documents use them, and core does not know them.
+      paths: {
+        "@org/batch-node": [join(node, "index.ts")],
+        "@org/batch-node/*": [join(node, "*.ts")],
+        "@electric-sql/*": [join(root, "../../tests/node_modules/@electric-sql/*/dist/index.d.ts")]
+      },
       noUnusedLocals: false
     }
     const host = ts.createCompilerHost(options)
