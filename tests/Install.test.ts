@@ -2,7 +2,7 @@ import { Sandbox } from "@org/batch-sandbox"
 import { build } from "esbuild"
 import { Effect, Exit, Scope } from "effect"
 import { execFile, spawn } from "node:child_process"
-import { mkdir, mkdtemp, readFile, realpath, rm } from "node:fs/promises"
+import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -135,6 +135,37 @@ describe("apps/server/README.md", { timeout: 600_000 }, () => {
       }
     }
   )
+})
+
+describe("examples", { timeout: 600_000 }, () => {
+  it("the script on Effect counts all rows", async () => {
+    const home = await emptyFolder()
+    await cp(join(repository, "examples/effect-script"), home, { recursive: true })
+    await shell("npm install", home)
+    const printed = await shell(`npm start --silent -- ${batchId}`, home)
+    const counts = printed
+      .trimEnd()
+      .split("\n")
+      .map((line) => Number(line.split("\t")[0]))
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(rows)
+    expect(counts).toEqual(counts.toSorted((a, b) => b - a))
+  })
+
+  it("the nightly job fetches once, and is silent", async () => {
+    const home = await globalFolder()
+    await shell("npm install --global @org/batch-cli", home.path, home.environment)
+    const script = join(repository, "examples/cron/nightly.sh")
+    const night = () => run(script, ["results"], home.path, home.environment)
+    expect(await night()).toBe("")
+    const file = join(home.path, "results", `${batchId}.jsonl.gz`)
+    const { mtimeMs } = await stat(file)
+    expect(await night()).toBe("")
+    expect((await stat(file)).mtimeMs).toBe(mtimeMs)
+    expect((await readdir(join(home.path, "results"))).toSorted()).toEqual([
+      `${batchId}.jsonl.gz`,
+      `${batchId}.jsonl.gz.receipt.json`
+    ])
+  })
 })
 
 /** The first line of a README that installs with this manager, without its comment. */
