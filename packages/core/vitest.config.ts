@@ -5,6 +5,7 @@ export default defineConfig({
     // Ends a test that hangs. A loaded machine takes long.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    setupFiles: ["test/Seed.ts"],
     maxWorkers: 2,
     minWorkers: 1,
     reporters: ["default", ["json", { outputFile: ".test-results/results.json" }]],

@@ -182,7 +182,11 @@ const flatten = (json: JsonObject, path: ReadonlyArray<string> = []): ReadonlyAr
   Object.entries(json).flatMap(([name, value]): ReadonlyArray<[string, string]> => {
     const here = [...path, name]
     if (isObject(value) && Object.keys(value).length > 0) return flatten(value, here)
-    const cell = Predicate.isString(value) ? value : value === null ? undefined : JSON.stringify(value)
+    const cell = Predicate.isString(value)
+      ? value.replaceAll("\0", "\u{fffd}")
+      : value === null
+        ? undefined
+        : JSON.stringify(value)
     return [[JSON.stringify(here), cell === undefined ? "plain " : `text ${Buffer.from(cell).toString()}`]]
   })
 
