@@ -15,7 +15,8 @@ const paths = [
   "/ready",
   "/metrics",
   "/openapi.json",
-  "/docs"
+  "/docs",
+  "/"
 ]
 
 layer(service(), { excludeTestServices: true })("hostile input", (it) => {
