@@ -139,10 +139,7 @@ export const respond = (
 > =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
-    yield* ResultPlan.make(batch, { parts: false }).pipe(
-      Effect.catchTag("ResultsUnavailable", () => Effect.void),
-      Effect.mapError(fromError)
-    )
+    yield* Either.mapLeft(ResultPlan.completed(batch), fromError)
     const isAsked = form.format === "jsonl.gz" && ByteRange.isConcerned(request)
     const known = isAsked ? yield* ResultRange.file(batch) : Option.none()
     const headers = headersOf(batch, form, known)

@@ -129,7 +129,7 @@ export const under = <A, E, R>(
   sandbox: Sandbox.Service,
   rules: ReadonlyArray<Fault.Rule>,
   use: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> =>
+): Effect.Effect<A, E | Sandbox.SandboxError, R> =>
   Effect.gen(function* () {
     yield* sandbox.script(...rules)
     const result = yield* use

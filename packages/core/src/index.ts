@@ -42,11 +42,13 @@ export * as Receipt from "./proof/Receipt.js"
 
 // records: bytes, records, tables
 export * as Csv from "./records/Csv.js"
-export * as Records from "./records/Records.js"
 
 // download: the whole story
+export * as Download from "./download/Download.js"
+export * as Event from "./download/Event.js"
 export * as Existing from "./download/Existing.js"
 export * as ResultRange from "./download/ResultRange.js"
+export * as Records from "./download/Records.js"
 export * as ResultStream from "./download/ResultStream.js"
 export * as Retrieval from "./download/Retrieval.js"
 export * as Verification from "./download/Verification.js"

@@ -23,7 +23,9 @@ export interface Bench {
   readonly download: (
     output: string,
     options?: Partial<Retrieval.DownloadOptions> & { readonly events?: Array<Retrieval.Event> }
-  ) => Effect.Effect<Effect.Effect.Success<ReturnType<typeof Retrieval.download>>, Retrieval.DownloadError>
+  ) => ReturnType<typeof Retrieval.download> extends Effect.Effect<infer A, infer E, unknown>
+    ? Effect.Effect<A, E>
+    : never
   /** Requests for the job's files. */
   readonly requests: Effect.Effect<ReadonlyArray<Sandbox.RequestRecord>>
   /** Requests for the job's status. */

@@ -9,7 +9,9 @@ import { createContext, runInContext } from "node:vm"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const manifest: {
-  readonly publishConfig: { readonly exports: Readonly<Record<string, { readonly default?: string }>> }
+  readonly publishConfig: {
+    readonly exports: Readonly<Record<string, { readonly browser?: string; readonly default?: string }>>
+  }
 } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 
 /** The package as it is packed. */
@@ -23,11 +25,20 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** What needs Node: whatever inflates, hashes or is on a disk. The README names the same modules. */
-const ofNode = ["Existing", "Gunzip", "ResultStream", "Retrieval", "Verification"]
+const ofNode = [
+  "Compression",
+  "Download",
+  "Existing",
+  "Gunzip",
+  "ResultRange",
+  "ResultStream",
+  "Retrieval",
+  "Verification"
+]
 
 const modules = new Map(
   Object.entries(manifest.publishConfig.exports).flatMap(
-    ([name, { default: file }]): Array<[string, string]> =>
+    ([name, { default: dflt, browser: file = dflt }]): Array<[string, string]> =>
       file === undefined || name === "." ? [] : [[name.slice(2), file]]
   )
 )

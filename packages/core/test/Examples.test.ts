@@ -6,10 +6,11 @@ import ts from "typescript"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const src = join(root, "src")
+const node = join(root, "../node/src")
 
 /** The code of the `@example` in a module's own comment, without the comment's stars. */
-const exampleOf = (module: string): string | undefined => {
-  const header = /^\/\*\*(.*?)\*\//su.exec(readFileSync(join(src, module), "utf8"))?.[1] ?? ""
+const exampleOf = (module: string, folder = src): string | undefined => {
+  const header = /^\/\*\*(.*?)\*\//su.exec(readFileSync(join(folder, module), "utf8"))?.[1] ?? ""
   return header.split("@example")[1]?.replace(/^ \* ?/gmu, "")
 }
 
@@ -17,15 +18,22 @@ const exampleOf = (module: string): string | undefined => {
 const blocksOf = (file: string): ReadonlyArray<string> =>
   [...readFileSync(file, "utf8").matchAll(/^```ts\n(.*?)^```$/gmsu)].map(([, code]) => code ?? "")
 
-const modules = readdirSync(src, { recursive: true, encoding: "utf8" }).filter(
-  (name) => name.endsWith(".ts") && name !== "index.ts"
-)
+const modulesOf = (folder: string): ReadonlyArray<string> =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(
+    (name) => name.endsWith(".ts") && name !== "index.ts"
+  )
+
+const examplesOf = (folder: string): ReadonlyArray<[string, string]> =>
+  modulesOf(folder).flatMap((module): ReadonlyArray<[string, string]> => {
+    const code = exampleOf(module, folder)
+    return code === undefined ? [] : [[join(folder, `${module.replace(/\.ts$/u, "")}.example.ts`), code]]
+  })
+
+const modules = modulesOf(src)
 const examples = new Map<string, string>([
-  ...modules.flatMap((module): ReadonlyArray<[string, string]> => {
-    const code = exampleOf(module)
-    return code === undefined ? [] : [[join(src, `${module.replace(/\.ts$/u, "")}.example.ts`), code]]
-  }),
-  ...["../../README.md", "../../docs/library.md", "README.md"].flatMap((file, place) =>
+  ...examplesOf(src),
+  ...examplesOf(node),
+  ...["../../README.md", "../../docs/library.md", "README.md", "../node/README.md"].flatMap((file, place) =>
     blocksOf(join(root, file)).map((code, index): [string, string] => [
       join(src, `document-${place}-${index}.example.ts`),
       code
@@ -46,6 +54,13 @@ describe("examples", () => {
       noEmit: true,
       composite: false,
       incremental: false,
+      rootDir: join(root, ".."),
+      // The documents use them, and core does not know them.
+      paths: {
+        "@org/batch-node": [join(node, "index.ts")],
+        "@org/batch-node/*": [join(node, "*.ts")],
+        "@electric-sql/*": [join(root, "../../tests/node_modules/@electric-sql/*/dist/index.d.ts")]
+      },
       noUnusedLocals: false
     }
     const host = ts.createCompilerHost(options)

@@ -1,10 +1,20 @@
 /** Promises that the compiler keeps: `tsc -b` fails when one of these types changes; at run time nothing happens. */
-import type { HttpClient, HttpClientError } from "@effect/platform"
+import type { FileSystem, HttpClient, HttpClientError, Path } from "@effect/platform"
 import { describe, expectTypeOf, it } from "@effect/vitest"
-import type { ConfigError, Duration, Effect, Either, Layer, Option, Redacted, Schema, Stream } from "effect"
+import {
+  type ConfigError,
+  type Duration,
+  Effect,
+  type Either,
+  type Layer,
+  type Option,
+  type Redacted,
+  Schema,
+  type Stream
+} from "effect"
 import type * as ApiResponse from "../src/status/ApiResponse.js"
-import type * as Batch from "../src/model/Batch.js"
-import type * as BatchClient from "../src/status/BatchClient.js"
+import * as Batch from "../src/model/Batch.js"
+import * as BatchClient from "../src/status/BatchClient.js"
 import type * as BatchConfig from "../src/model/BatchConfig.js"
 import type {
   ApiError,
@@ -32,8 +42,11 @@ import type * as BatchPoll from "../src/status/BatchPoll.js"
 import type * as Csv from "../src/records/Csv.js"
 import type * as Format from "../src/model/Format.js"
 import type * as Receipt from "../src/proof/Receipt.js"
-import type * as Records from "../src/records/Records.js"
-import type * as Retrieval from "../src/download/Retrieval.js"
+import * as Records from "../src/download/Records.js"
+import type * as Event from "../src/download/Event.js"
+import * as Download from "../src/download/Download.js"
+import type * as ResultStream from "../src/download/ResultStream.js"
+import * as Retrieval from "../src/download/Retrieval.js"
 import type * as RetryPolicy from "../src/retry/RetryPolicy.js"
 import type { JsonObject } from "../src/model/Masking.js"
 import type * as Throttle from "../src/retry/Throttle.js"
@@ -84,6 +97,7 @@ describe("BatchClient", () => {
         options?: BatchClient.StatusOptions
       ) => Effect.Effect<Batch.Batch, StatusError>
       readonly page: (options?: BatchClient.ListOptions) => Effect.Effect<BatchClient.Page, ApiError>
+      readonly throttle: Throttle.Throttle
     }>()
     expectTypeOf<BatchClient.BatchClient["Type"]>().toEqualTypeOf<BatchClient.Service>()
   })
@@ -130,7 +144,7 @@ describe("BatchPoll", () => {
 
   it("await", () => {
     expectTypeOf<Parameters<typeof BatchPoll.await>>().toEqualTypeOf<
-      [batchId: Batch.BatchId, options: BatchPoll.WatchOptions]
+      [batchId: Batch.BatchId, options: BatchPoll.AwaitOptions]
     >()
     expectTypeOf<ReturnType<typeof BatchPoll.await>>().toEqualTypeOf<
       Effect.Effect<
@@ -189,6 +203,7 @@ describe("BatchHttp", () => {
     expectTypeOf<BatchHttp.Service>().toEqualTypeOf<{
       readonly api: HttpClient.HttpClient.With<HttpClientError.HttpClientError | NotAuthorized>
       readonly files: HttpClient.HttpClient
+      readonly fileThrottle: Throttle.Throttle
     }>()
     expectTypeOf<typeof BatchHttp.layer>().toEqualTypeOf<
       Layer.Layer<BatchHttp.BatchHttp, never, BatchConfig.BatchConfig | HttpClient.HttpClient>
@@ -291,21 +306,114 @@ describe("Csv and Format", () => {
   })
 })
 
+type TransferErrors = StatusError | ResultsUnavailable | TransferFailed | ResultsCorrupt | StorageError
+
+type ErrorOf<T> =
+  T extends Effect.Effect<unknown, infer E, unknown>
+    ? E
+    : T extends Stream.Stream<unknown, infer E, unknown>
+      ? E
+      : never
+
 describe("Retrieval", () => {
-  it("download", () => {
-    expectTypeOf<ReturnType<typeof Retrieval.download>>().toEqualTypeOf<
+  const id = Batch.BatchId.make("01234567-89ab-4cde-8f01-23456789abcd")
+
+  it("only a table can fail with its lines and its columns", () => {
+    const rows = () => Retrieval.download(id, { output: "rows.jsonl" })
+    const table = () => Retrieval.download(id, { output: "rows.csv", format: "csv" })
+    const any = (format: Format.Format) => Retrieval.download(id, { output: "rows", format })
+    type Rows = TransferErrors | BatchFailed | BatchNotCompleted
+    expectTypeOf<ErrorOf<ReturnType<typeof rows>>>().toEqualTypeOf<Rows>()
+    expectTypeOf<ErrorOf<ReturnType<typeof table>>>().toEqualTypeOf<Rows | RecordInvalid | ColumnsNotFound>()
+    expectTypeOf<ErrorOf<ReturnType<typeof any>>>().toEqualTypeOf<Rows | RecordInvalid | ColumnsNotFound>()
+    expectTypeOf<ReturnType<typeof rows>>().toEqualTypeOf<
+      Effect.Effect<Receipt.Receipt, Rows, Retrieval.Needs>
+    >()
+  })
+
+  it("after a wait the job is not running any more", () => {
+    const rows = () => Retrieval.get(id, { deadline: 60, output: "rows.jsonl.gz", format: "jsonl.gz" })
+    const table = () => Retrieval.get(id, { deadline: 60, output: "rows.csv", format: "csv" })
+    expectTypeOf<ErrorOf<ReturnType<typeof rows>>>().toEqualTypeOf<TransferErrors | AwaitError>()
+    expectTypeOf<ErrorOf<ReturnType<typeof table>>>().toEqualTypeOf<
+      TransferErrors | AwaitError | RecordInvalid | ColumnsNotFound
+    >()
+  })
+
+  it("a misspelt option is still an error", () => {
+    // @ts-expect-error there is no such option
+    const wrong = () => Retrieval.get(id, { deadline: 60, output: "rows.jsonl.gz", forse: true })
+    expectTypeOf(wrong).toBeFunction()
+  })
+})
+
+describe("ResultStream, Records and Download", () => {
+  const id = Batch.BatchId.make("01234567-89ab-4cde-8f01-23456789abcd")
+  type Results = StatusError | BatchFailed | ResultsUnavailable | TransferFailed | ResultsCorrupt
+
+  it("only a job that was not waited for can be running still", () => {
+    expectTypeOf<ResultStream.StreamError>().toEqualTypeOf<Results | BatchNotCompleted>()
+    expectTypeOf<ResultStream.GetError>().toEqualTypeOf<Results | AwaitError>()
+  })
+
+  it("records fail with what is done about invalid lines", () => {
+    const Row = Schema.Struct({ internal_id: Schema.Number })
+    const plain = () => Records.ofBatch(id, { deadline: 60 })
+    const typed = () => Records.ofBatch(id, { deadline: 60, schema: Row, onInvalid: "skip" })
+    const told = (tell: (invalid: RecordInvalid) => Effect.Effect<void, "told", "teller">) =>
+      Records.ofFile("rows.jsonl", { onInvalid: tell })
+    const inline = () =>
+      Records.ofBatch(id, {
+        deadline: 60,
+        schema: Row,
+        onInvalid: ({ line }) => (line > 3 ? Effect.fail("enough" as const) : Effect.void)
+      })
+    expectTypeOf<ErrorOf<ReturnType<typeof inline>>>().toEqualTypeOf<ResultStream.GetError | "enough">()
+    const either = (onInvalid: "fail" | "skip") => Records.ofFile("rows.jsonl", { schema: Row, onInvalid })
+    expectTypeOf<ReturnType<typeof plain>>().toEqualTypeOf<
+      Stream.Stream<Records.Record, ResultStream.GetError | RecordInvalid, ResultStream.Needs>
+    >()
+    expectTypeOf<ReturnType<typeof typed>>().toEqualTypeOf<
+      Stream.Stream<{ readonly internal_id: number }, ResultStream.GetError, ResultStream.Needs>
+    >()
+    expectTypeOf<ReturnType<typeof told>>().toEqualTypeOf<
+      Stream.Stream<
+        Records.Record,
+        ResultsCorrupt | StorageError | "told",
+        BatchConfig.BatchConfig | FileSystem.FileSystem | "teller"
+      >
+    >()
+    expectTypeOf<ErrorOf<ReturnType<typeof either>>>().toEqualTypeOf<
+      ResultsCorrupt | StorageError | RecordInvalid
+    >()
+  })
+
+  it("a link of one's own fails with what its effect fails with, and needs no client of the API", () => {
+    const fixed = () => Download.fetch("https://files.test/x", { to: "x.jsonl.gz" })
+    const signed = (sign: Effect.Effect<Redacted.Redacted<string>, "denied", "signer">) =>
+      Download.fetch(sign, { to: "x.jsonl.gz" })
+    type Needs = BatchConfig.BatchConfig | BatchHttp.BatchHttp | FileSystem.FileSystem | Path.Path
+    type Failures = ResultsUnavailable | TransferFailed | ResultsCorrupt | StorageError
+    expectTypeOf<ReturnType<typeof fixed>>().toEqualTypeOf<Effect.Effect<Download.Fetched, Failures, Needs>>()
+    expectTypeOf<ReturnType<typeof signed>>().toEqualTypeOf<
+      Effect.Effect<Download.Fetched, Failures | "denied", Needs | "signer">
+    >()
+  })
+
+  it("everything tells the same events", () => {
+    expectTypeOf<Retrieval.DownloadOptions["onEvent"]>().toEqualTypeOf<Event.Emit | undefined>()
+    expectTypeOf<ResultStream.StreamOptions["onEvent"]>().toEqualTypeOf<Event.Emit | undefined>()
+    expectTypeOf<Records.ReadOptions["onEvent"]>().toEqualTypeOf<Event.Emit | undefined>()
+    expectTypeOf<Download.FetchOptions["onEvent"]>().toEqualTypeOf<Event.Emit | undefined>()
+  })
+
+  it("a call of one's own can be refused by the account's throttle", () => {
+    const call = (own: Effect.Effect<"answer", "broken", "host">) => BatchClient.retry(own)
+    expectTypeOf<ReturnType<typeof call>>().toEqualTypeOf<
       Effect.Effect<
-        Receipt.Receipt,
-        | StatusError
-        | ResultsUnavailable
-        | TransferFailed
-        | ResultsCorrupt
-        | StorageError
-        | BatchFailed
-        | BatchNotCompleted
-        | RecordInvalid
-        | ColumnsNotFound,
-        Retrieval.Needs
+        "answer",
+        "broken" | RateLimited,
+        "host" | BatchClient.BatchClient | BatchConfig.BatchConfig
       >
     >()
   })

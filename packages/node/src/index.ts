@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export * as Address from "./Address.js"
+export * as BatchNode from "./BatchNode.js"
 export * as LocalMachine from "./LocalMachine.js"
 export * as Network from "./Network.js"
 export * as Signals from "./Signals.js"

@@ -1,7 +1,7 @@
 /**
  * The service of a sandbox over HTTP, under `/__sandbox/` of the API listener, for other processes on this machine.
  */
-import { Effect, ParseResult, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import * as Answer from "./Answer.js"
 import * as Fault from "./Fault.js"
 import type { FaultScript } from "./FaultScript.js"
@@ -12,7 +12,7 @@ import type { JobStore } from "./JobStore.js"
 import { badRequest, Problem, toAnswer } from "./Problem.js"
 import type { RequestLog } from "./RequestLog.js"
 import type { Results } from "./Results.js"
-import type { SandboxError } from "./SandboxError.js"
+import { explain, type SandboxError } from "./SandboxError.js"
 
 /** What the control endpoints work on. */
 export interface Options {
@@ -91,13 +91,6 @@ const read = <A, I>({ body }: Incoming, schema: Schema.Schema<A, I>): Effect.Eff
   )
 
 const refused = <A>(self: Effect.Effect<A, SandboxError>): Effect.Effect<A, Problem> =>
-  Effect.mapError(
-    self,
-    ({ message, reason }) => new Problem({ status: reason === "UnknownJob" ? 404 : 500, message })
-  )
+  Effect.mapError(self, ({ message, reason }) => new Problem({ status: statuses[reason], message }))
 
-/** The tree form repeats the whole schema at every level. */
-const explain = (error: ParseResult.ParseError): string =>
-  ParseResult.ArrayFormatter.formatErrorSync(error)
-    .map(({ message, path }) => `${path.join(".") || "body"}: ${message}`)
-    .join("; ")
+const statuses = { UnknownJob: 404, Invalid: 400, Listen: 500, Spool: 500 } as const

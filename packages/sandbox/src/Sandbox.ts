@@ -16,13 +16,13 @@
  * )
  * ```
  */
-import { Context, Effect, Layer, Scope } from "effect"
+import { Context, Effect, Layer, Schema, Scope } from "effect"
 import { mkdtemp, rm, mkdir } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Api from "./Api.js"
 import * as Control from "./Control.js"
-import type * as Fault from "./Fault.js"
+import * as Fault from "./Fault.js"
 import * as FaultScript from "./FaultScript.js"
 import * as JobControl from "./JobControl.js"
 import type { JobAction, JobSpec } from "./JobSpec.js"
@@ -32,7 +32,7 @@ import * as Presign from "./Presign.js"
 import * as RateLimit from "./RateLimit.js"
 import * as RequestLog from "./RequestLog.js"
 import * as Results from "./Results.js"
-import { type SandboxError, spooling } from "./SandboxError.js"
+import { checked, type SandboxError, spooling } from "./SandboxError.js"
 import * as Seed from "./Seed.js"
 import * as Serve from "./Serve.js"
 import * as Storage from "./Storage.js"
@@ -77,8 +77,8 @@ export interface Service {
   readonly apiKey: string
   /** Seed a job, past the rules of the API; its batch id. One that is over at once has its results written on return. */
   readonly createJob: (spec?: JobSpec) => Effect.Effect<string, SandboxError>
-  /** Append rules to the fault script. */
-  readonly script: (...rules: ReadonlyArray<Fault.Rule>) => Effect.Effect<void>
+  /** Append rules to the fault script: all of them, or, if one makes no sense, none. */
+  readonly script: (...rules: ReadonlyArray<Fault.Rule>) => Effect.Effect<void, SandboxError>
   readonly clearFaults: Effect.Effect<void>
   /** Every rule of the script with how much of it was consumed. */
   readonly faults: Effect.Effect<ReadonlyArray<Fault.Report>>
@@ -112,7 +112,7 @@ export class Sandbox extends Context.Tag("@org/batch-sandbox/Sandbox")<Sandbox, 
  */
 export const start = (options: Options = {}): Effect.Effect<Service, SandboxError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { apiKey = "sandbox-key", clock, host = "127.0.0.1", seed = 1 } = options
+    const { apiKey = "sandbox-key", clock, host = "127.0.0.1", seed = 1 } = yield* checkedOptions(options)
     const folder = yield* dataFolder(options.dataDir)
     const results = yield* Results.make(folder, seed)
     const jobs = yield* JobStore.make(seed, {
@@ -160,7 +160,7 @@ export const start = (options: Options = {}): Effect.Effect<Service, SandboxErro
       storageUrl: storage.url,
       apiKey,
       createJob: (spec = {}) => JobControl.create(jobs, results, spec),
-      script: (...rules) => Effect.asVoid(script.append(rules)),
+      script: (...rules) => Effect.asVoid(Effect.flatMap(checkedRules(rules), script.append)),
       clearFaults: script.clear,
       faults: script.reports,
       requests: log.records,
@@ -169,6 +169,30 @@ export const start = (options: Options = {}): Effect.Effect<Service, SandboxErro
       resumeApi: api.resume
     }
   })
+
+const Count = Schema.NonNegativeInt
+
+const Port = Schema.optional(Schema.Int.pipe(Schema.between(0, 65_535)))
+
+const checkedOptions = checked(
+  Schema.Struct({
+    host: Schema.optional(Schema.NonEmptyString),
+    port: Port,
+    storagePort: Port,
+    apiKey: Schema.optional(Schema.NonEmptyString),
+    dataDir: Schema.optional(Schema.NonEmptyString),
+    seed: Schema.optional(Schema.Int),
+    clock: Schema.optional(
+      Schema.Struct({ pendingMs: Schema.optional(Count), processingMs: Schema.optional(Count) })
+    ),
+    linkTtlSeconds: Schema.optional(Count),
+    rateLimit: Schema.optional(Schema.Struct({ limit: Count, windowSeconds: Schema.Positive })),
+    maxActiveJobs: Schema.optional(Count),
+    signature: Schema.optional(Schema.Literal("v4", "v2"))
+  })
+)
+
+const checkedRules = checked(Schema.Array(Fault.Rule))
 
 /** A sandbox that lives as long as the layer. */
 export const layer = (options: Options = {}): Layer.Layer<Sandbox, SandboxError> =>

@@ -18,7 +18,9 @@ it.scoped("seeds jobs and changes them", () =>
     expect((yield* Http.send(download_url)).status).toBe(200)
     yield* control(`jobs/${batch_id}`, { body: { action: "expireLinks" } })
     expect((yield* Http.send(download_url)).status).toBe(403)
-    expect((yield* control("jobs/unknown", { body: { action: "complete" } })).status).toBe(404)
+    expect(
+      (yield* control("jobs/01234567-89ab-4cde-8f01-23456789abcd", { body: { action: "complete" } })).status
+    ).toBe(404)
   })
 )
 

@@ -89,8 +89,10 @@ it.scoped("a job can be ended, one way or the other", () =>
       status: "failed",
       error_message: "out of memory"
     })
-    const unknown = yield* Effect.flip(sandbox.job("nobody").complete)
-    expect(unknown.reason).toBe("UnknownJob")
+    const nobody = yield* Effect.flip(sandbox.job("01234567-89ab-4cde-8f01-23456789abcd").complete)
+    expect(nobody.reason).toBe("UnknownJob")
+    const noId = yield* Effect.flip(sandbox.job("nobody").complete)
+    expect(noId.message).toBe("Invalid: nobody is no batch id: these are UUIDs")
   })
 )
 

@@ -44,7 +44,7 @@ export const of = (failure: Failure, circumstances: Circumstances): string => {
     case "WaitTimeout":
       return same()
     case "ResultsUnavailable":
-      return failure.reason === "Changed" || failure.reason === "Expired"
+      return failure.reason === "Changed" || failure.reason === "Expired" || failure.batchId === undefined
         ? same()
         : `${command("status", failure.batchId)} shows what the API has of it; then ${same()}`
     case "TransferFailed":

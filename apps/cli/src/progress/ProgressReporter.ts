@@ -45,12 +45,8 @@ export const make = Effect.fn("ProgressReporter.make")(function* (options: {
   // The first notice of a kind comes at once, then one a minute, with how often it was.
   const told = new Map<string, { at: number; times: number }>()
   const sparing = (event: Event, text: string, now: number): string | undefined => {
-    if (event._tag !== "Notice" || event.notice._tag !== "RequestFailed") return text
-    const { error } = event.notice
-    const kind =
-      error._tag === "ApiUnavailable"
-        ? `${error.reason} ${Option.getOrElse(error.status, () => "")}`
-        : error._tag
+    const kind = kindOf(event)
+    if (kind === undefined) return text
     const entry = told.get(kind)
     if (entry !== undefined && now < entry.at + noticeEvery) {
       entry.times += 1
@@ -87,6 +83,26 @@ export const make = Effect.fn("ProgressReporter.make")(function* (options: {
     last: (id) => Effect.map(Ref.get(jobs), (all) => all.get(id)?.batch)
   }
 })
+
+/** The kind of a notice that may come again and again; the figures in a text do not make a kind. */
+const kindOf = (event: Event): string | undefined => {
+  switch (event._tag) {
+    case "Notice": {
+      if (event.notice._tag !== "RequestFailed") return undefined
+      const { error } = event.notice
+      return error._tag === "ApiUnavailable"
+        ? `${error.reason} ${Option.getOrElse(error.status, () => "")}`
+        : error._tag
+    }
+    case "LinkRefreshed":
+    case "Retrying":
+      return `${event._tag} ${event.detail?.replaceAll(/\d+/gu, "")}`
+    case "Settling":
+      return `${event._tag} ${event.cause}`
+    default:
+      return undefined
+  }
+}
 
 const redraw = (stderr: Stderr["Type"], jobs: Ref.Ref<Jobs>): Effect.Effect<void> =>
   Effect.gen(function* () {

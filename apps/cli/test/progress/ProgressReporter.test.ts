@@ -2,7 +2,7 @@ import { expect, it } from "@effect/vitest"
 import * as Batch from "@org/batch-core/Batch"
 import { ApiUnavailable, MalformedResponse } from "@org/batch-core/BatchError"
 import type * as BatchPoll from "@org/batch-core/BatchPoll"
-import { Effect, Option, Schema, TestClock } from "effect"
+import { Duration, Effect, Option, Schema, TestClock } from "effect"
 import * as ProgressReporter from "../../src/progress/ProgressReporter.js"
 import * as Stderr from "../../src/terminal/Stderr.js"
 
@@ -46,4 +46,33 @@ it.scoped(
       expect(yield* after(answered(502), 61)).toBe(`${line} (1 more since the last notice)\n`)
       expect(yield* after(answered(502), 60)).toBe(`${line}\n`)
     })
+)
+
+it.scoped("so does a connection that breaks again and again, whatever the figures in its text", () =>
+  Effect.gen(function* () {
+    const texts: Array<string> = []
+    const stderr = yield* Stderr.make({ write: (text) => texts.push(text) }, {})
+    const { onEvent } = yield* ProgressReporter.make({ ids: [id], quiet: false }).pipe(
+      Effect.provideService(Stderr.Stderr, stderr)
+    )
+    const broken = (bytes: number, detail = "the connection ended") =>
+      onEvent(id)({
+        _tag: "Retrying",
+        file: "rows",
+        detail: `${detail} after ${bytes} bytes`,
+        delay: Duration.seconds(1)
+      })
+    yield* broken(10)
+    yield* broken(20)
+    yield* broken(30, "no byte came")
+    yield* broken(40)
+    const said = texts.splice(0)
+    expect(said).toHaveLength(2)
+    expect(said[0]).toContain("after 10 bytes")
+    expect(said[1]).toContain("no byte came")
+    yield* TestClock.adjust("1 minute")
+    yield* broken(50)
+    expect(texts.at(-1)).toContain("after 50 bytes")
+    expect(texts.at(-1)).toContain("(2 more since the last notice)")
+  })
 )

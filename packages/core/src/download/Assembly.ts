@@ -6,7 +6,7 @@
  * import { Effect } from "effect"
  * import * as Assembly from "./Assembly.js"
  *
- * const rows = (options: Assembly.AssemblyOptions) =>
+ * const rows = <E>(options: Assembly.AssemblyOptions<E>) =>
  *   Effect.scoped(Effect.map(Assembly.assemble(options), ({ records }) => records))
  */
 import type { FileSystem } from "@effect/platform"
@@ -17,34 +17,27 @@ import * as GrowingFile from "../disk/GrowingFile.js"
 import * as LocalMachine from "../disk/LocalMachine.js"
 import * as Storage from "../disk/Storage.js"
 import { BatchConfig } from "../model/BatchConfig.js"
-import type {
-  ColumnsNotFound,
-  RecordInvalid,
-  ResultsCorrupt,
-  StorageError,
-  TransferError
-} from "../model/BatchError.js"
+import type { ResultsCorrupt, StorageError } from "../model/BatchError.js"
 import * as Proof from "../proof/Proof.js"
-import type { Throttle } from "../retry/Throttle.js"
 import type { BatchHttp } from "../status/BatchHttp.js"
 import type * as Cells from "../transfer/Cells.js"
 import * as Connections from "../transfer/Connections.js"
 import * as FileResponse from "../transfer/FileResponse.js"
+import type * as FileTransfer from "../transfer/FileTransfer.js"
 import * as RangeFetch from "../transfer/RangeFetch.js"
-import type { Links } from "../transfer/ResultLinks.js"
+import type { FileLinks } from "../transfer/ResultLinks.js"
 import type { Emit } from "./Event.js"
 import * as Mending from "./Mending.js"
 import * as PartialFiles from "./PartialFiles.js"
 import type * as RowWriter from "./RowWriter.js"
 
-/** What to assemble, and where. */
-export interface AssemblyOptions extends PartialFiles.Layout {
-  readonly links: Links
-  readonly throttle: Throttle
+/** What to assemble, and where. `E` is what asking for fresh links, and the writer, can fail with. */
+export interface AssemblyOptions<E> extends PartialFiles.Layout {
+  readonly links: FileLinks<E>
   /** Connections at most. */
   readonly concurrency: number
   /** Takes the inflated rows of all files, one after the other, if they are wanted. */
-  readonly writer?: RowWriter.Open | undefined
+  readonly writer?: RowWriter.Open<E> | undefined
   readonly emit: Emit
 }
 
@@ -76,12 +69,15 @@ export interface Assembled {
   readonly resumedBytes: number
 }
 
+/** What assembling can fail with, beside the failures of fresh links and of the writer. */
+export type AssemblyError = RangeFetch.FetchError | StorageError
+
 type Needs = BatchHttp | BatchConfig | FileSystem.FileSystem | Scope.Scope
 
 /** Fetches and proves everything, going on where an earlier run ended. A failure ends all; what came stays. */
-export const assemble = (
-  options: AssemblyOptions
-): Effect.Effect<Assembled, ColumnsNotFound | RecordInvalid | TransferError, Needs> =>
+export const assemble = <E>(
+  options: AssemblyOptions<E>
+): Effect.Effect<Assembled, AssemblyError | E, Needs> =>
   Effect.gen(function* () {
     const files = yield* PartialFiles.open(options)
     const resumedBytes = files.reduce((sum, { transfer }) => sum + transfer.received(), 0)
@@ -129,8 +125,8 @@ interface Stored extends RowWriter.Written {
 }
 
 /** Mends what is not yet a sound gzip file of lines. Nothing of it can be gone on with then. */
-const mended = (
-  options: AssemblyOptions,
+const mended = <E>(
+  options: AssemblyOptions<E>,
   proven: ReadonlyArray<ProvenFile>,
   sha256: string
 ): Effect.Effect<Stored, StorageError, FileSystem.FileSystem> =>
@@ -171,12 +167,12 @@ interface Arriving extends PartialFiles.PartialFile {
 }
 
 /** A pool of workers, of which as many work as the host bears, brings all bytes of all files. */
-const bring = (
-  options: AssemblyOptions,
+const bring = <E>(
+  options: AssemblyOptions<E>,
   files: ReadonlyArray<PartialFiles.PartialFile>,
   progress: Progress,
   checkpoints: PartialFiles.Checkpoints
-): Effect.Effect<void, TransferError, Needs> =>
+): Effect.Effect<void, AssemblyError | E, Needs> =>
   Effect.gen(function* () {
     const { initialConnections } = (yield* BatchConfig).transfer
     const changed = yield* Condition.make
@@ -188,7 +184,7 @@ const bring = (
     const arriving = yield* Effect.forEach(files, (file) =>
       Effect.map(Effect.once(finish(file)), (once): Arriving => ({ ...file, finish: once }))
     )
-    const shared = (file: Arriving): Omit<RangeFetch.Shared<StorageError>, "isSurplus"> => ({
+    const shared = (file: Arriving): Omit<RangeFetch.Shared<StorageError | E>, "isSurplus"> => ({
       ...options,
       connections,
       onSize: (transfer, bytes) =>
@@ -234,7 +230,7 @@ const checkRoom = (files: ReadonlyArray<PartialFiles.PartialFile>): Effect.Effec
 
 /** All files lie in one folder, so one of them tells for all. */
 const warnUnlessDurable = (
-  { emit }: AssemblyOptions,
+  { emit }: Pick<AssemblyOptions<never>, "emit">,
   { growing: { path } }: PartialFiles.PartialFile
 ): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
   Effect.flatMap(
@@ -245,12 +241,12 @@ const warnUnlessDurable = (
     })
   )
 
-const etagOf = ({ identity }: PartialFiles.PartialFile["transfer"]): string =>
+const etagOf = ({ identity }: FileTransfer.FileTransfer<unknown>): string =>
   Option.match(identity(), { onNone: () => "", onSome: ({ etag }) => etag })
 
 const warnUnlessStrong = (
-  options: AssemblyOptions,
-  transfer: PartialFiles.PartialFile["transfer"]
+  { emit }: Pick<AssemblyOptions<never>, "emit">,
+  transfer: FileTransfer.FileTransfer<unknown>
 ): Effect.Effect<void> => {
   const etag = etagOf(transfer)
   const isEmpty = Option.contains(transfer.total(), 0)
@@ -260,7 +256,7 @@ const warnUnlessStrong = (
     : etag === ""
       ? "the host names no ETag"
       : `the host's ETag ${etag} does not name one version`
-  return options.emit({ _tag: "NotResumable", file: transfer.planned.name, detail })
+  return emit({ _tag: "NotResumable", file: transfer.planned.name, detail })
 }
 
 /** A run to fetch, and its file. */
@@ -290,10 +286,10 @@ const finish = ({ growing, transfer }: PartialFiles.PartialFile): Effect.Effect<
 
 /** Proves the rows of one file behind its transfer. Where another one follows, its last row is given its line feed. */
 const prove = (
-  options: AssemblyOptions,
+  options: Pick<AssemblyOptions<never>, "files" | "purpose">,
   { growing, transfer }: PartialFiles.PartialFile,
   progress: Progress,
-  writer: RowWriter.RowWriter | undefined
+  writer: Pick<RowWriter.RowWriter, "write"> | undefined
 ): Effect.Effect<ProvenFile, ResultsCorrupt | StorageError, Needs> =>
   Effect.gen(function* () {
     const { index, name, target } = transfer.planned
@@ -337,7 +333,7 @@ interface Counters {
 }
 
 const makeProgress = (
-  options: AssemblyOptions,
+  options: Pick<AssemblyOptions<never>, "emit" | "files">,
   files: ReadonlyArray<PartialFiles.PartialFile>,
   resumedBytes: number
 ): Effect.Effect<Progress> => {

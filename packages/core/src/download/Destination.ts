@@ -14,8 +14,8 @@ import { FileSystem, Path } from "@effect/platform"
 import { Effect, Option } from "effect"
 import * as GrowingFile from "../disk/GrowingFile.js"
 import * as Storage from "../disk/Storage.js"
-import { type Batch, type BatchId, isSameId } from "../model/Batch.js"
-import { StorageError, storageErrorAt } from "../model/BatchError.js"
+import { isSameId } from "../model/Batch.js"
+import { StorageError, storageErrorAt, type TableError } from "../model/BatchError.js"
 import type { Format } from "../model/Format.js"
 import * as Proof from "../proof/Proof.js"
 import * as Receipt from "../proof/Receipt.js"
@@ -28,7 +28,11 @@ import * as RowWriter from "./RowWriter.js"
 
 /** What to deliver, and where. */
 export interface Request {
-  readonly batch: Batch
+  readonly subject: Journal.Subject
+  /** How many rows there must be, if that is known. */
+  readonly announced: number | undefined
+  /** What the job or the file is called. */
+  readonly name: string
   readonly plan: ResultPlan
   /** The file, or with `parts` the folder. */
   readonly output: string
@@ -48,14 +52,17 @@ export interface Request {
   readonly aside?: boolean | undefined
 }
 
-/** The destination of one result: what lies beside the output, and how it is published and cleared up. */
-export interface Destination {
+/**
+ * The destination of one result: what lies beside the output, and how it is published and cleared up. `E` is what becoming
+ * its format can fail with.
+ */
+export interface Destination<E = TableError> {
   /** Where the bytes lie until they are published, and which run may go on with them. */
   readonly layout: PartialFiles.Layout
   /** The path of the lock. */
   readonly lock: string
   /** Takes the decompressed rows until they are published, if they are wanted. */
-  readonly writer: RowWriter.Open | undefined
+  readonly writer: RowWriter.Open<E> | undefined
   /** Makes the folder of the output. */
   readonly makeFolder: Effect.Effect<void, StorageError, FileSystem.FileSystem>
   /** Ends a publication that a crash has interrupted, and gives what was published; none if there is no such thing. */
@@ -80,7 +87,8 @@ type Needs = FileSystem.FileSystem | Path.Path
 
 /** What can be said of a destination while nothing is known of the job but its id. */
 export interface Outlook extends Pick<Request, "output" | "parts" | "replace"> {
-  readonly batchId: BatchId
+  /** The id of the batch; of a file that is no batch's its name. */
+  readonly batchId: string
 }
 
 /**
@@ -140,10 +148,26 @@ const checkReceipt = (outlook: Outlook): Effect.Effect<void, StorageError, FileS
   })
 
 /** The destination of a request. Looks at no file yet. */
-export const make = (request: Request): Effect.Effect<Destination, never, Path.Path> =>
-  Effect.map(Path.Path, (path) => {
-    const { batch, bom = false, columns, emit, format, output, parts, plan, replace } = request
-    const place = placeOf({ batchId: batch.batchId, output, parts }, path)
+export function make(
+  request: Request & { readonly format: Exclude<Format, "csv"> }
+): Effect.Effect<Destination<never>, never, Path.Path>
+export function make(request: Request): Effect.Effect<Destination, never, Path.Path>
+export function make(request: Request): Effect.Effect<Destination, never, Path.Path> {
+  return Effect.map(Path.Path, (path): Destination => {
+    const {
+      announced,
+      bom = false,
+      columns,
+      emit,
+      format,
+      name,
+      output,
+      parts,
+      plan,
+      replace,
+      subject
+    } = request
+    const place = placeOf({ batchId: name, output, parts }, path)
     const beside = request.aside === true ? `${place}.parts` : place
     const inflated = format !== "jsonl.gz"
     const spool = partialOf(inflated ? `${beside}.gz` : beside)
@@ -154,8 +178,7 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
       pathOf,
       journal: `${beside}.journal`,
       purpose: {
-        batch_id: batch.batchId,
-        result_count: batch.resultCount,
+        ...subject,
         source: plan.source,
         files: plan.files.length,
         joined: !parts
@@ -180,7 +203,9 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
         Option.filter(
           (note) => note.format === format && note.bom === bom && sameColumns(note.columns, columns)
         ),
-        Option.filter((note) => Proof.isComplete(note, batch.resultCount) || request.allowIncomplete),
+        Option.filter(
+          (note) => announced === undefined || Proof.isComplete(note, announced) || request.allowIncomplete
+        ),
         Option.map((note) => assembledOf(note, plan.files.map(pathOf)))
       )
     )
@@ -246,6 +271,7 @@ export const make = (request: Request): Effect.Effect<Destination, never, Path.P
       forget
     }
   })
+}
 
 const partialOf = (path: string): string => `${path}.partial`
 

@@ -1,16 +1,17 @@
 /**
- * What a retrieval tells while it runs, for whoever shows or logs it.
+ * What everything that waits, fetches or reads tells while it runs, for whoever shows or logs it: `onEvent` of `Retrieval`,
+ * `ResultStream`, `Records` and `Download` takes one and the same type.
  *
  * @example
+ * import type { Event } from "@org/batch-core"
  * import { Effect } from "effect"
- * import type * as Retrieval from "./Retrieval.js"
  *
- * const show = (event: Retrieval.Event) =>
+ * const show: Event.Emit = (event) =>
  *   event._tag === "Progress" ? Effect.log(`${event.records} rows proven`) : Effect.void
  */
-import type { Duration, Effect } from "effect"
+import { type Duration, Effect } from "effect"
 import type { Batch } from "../model/Batch.js"
-import type { Notice } from "../status/BatchPoll.js"
+import type { AwaitOptions, Notice } from "../status/BatchPoll.js"
 import type { Pause } from "../transfer/Settling.js"
 
 /** Something worth showing. Counters never go back, except when files are fetched again (`Restarted`). */
@@ -72,3 +73,12 @@ export type Event =
 
 /** Takes events, in order. */
 export type Emit = (event: Event) => Effect.Effect<void>
+
+/** Tells nobody. */
+export const silent: Emit = () => Effect.void
+
+/** What `BatchPoll.await` tells, as events. */
+export const ofWait = (emit: Emit): Pick<AwaitOptions, "onNotice" | "onStatus"> => ({
+  onNotice: (notice) => emit({ _tag: "Notice", notice }),
+  onStatus: (batch) => emit({ _tag: "Status", batch })
+})

@@ -46,14 +46,24 @@ export const Entry = Schema.Struct({
 /** One file: which version of it, and which bytes of it are here. */
 export type Entry = typeof Entry.Type
 
+/** Whose rows they are: those of a job, or those behind a link, which is kept without its query. */
+export const Subject = Schema.Union(
+  Schema.Struct({ batch_id: BatchId, result_count: Count }),
+  Schema.Struct({ link: Schema.String })
+)
+
+/** Whose rows they are. */
+export type Subject = typeof Subject.Type
+
 /** What the bytes are for: they are of use to no other plan. */
-export const Purpose = Schema.Struct({
-  batch_id: BatchId,
-  result_count: Count,
-  source: Schema.Literal("merged", "parts", "none"),
-  files: Count,
-  joined: Schema.Boolean
-})
+export const Purpose = Schema.extend(
+  Subject,
+  Schema.Struct({
+    source: Schema.Literal("merged", "parts", "none"),
+    files: Count,
+    joined: Schema.Boolean
+  })
+)
 
 /** What the bytes are for: they are of use to no other plan. */
 export type Purpose = typeof Purpose.Type

@@ -4,30 +4,33 @@
  * a prefix of the result, and the stream ends without a failure only if every byte and every row was there.
  *
  * @example
- * import { Effect, Stream } from "effect"
- * import { type Batch, BatchClient, ResultStream } from "@org/batch-core"
+ * import { Stream } from "effect"
+ * import { type Batch, ResultStream } from "@org/batch-core"
  *
  * const bytes = (id: Batch.BatchId) =>
- *   Stream.unwrap(Effect.map(BatchClient.status(id), (batch) => ResultStream.make(batch, { format: "jsonl" }))).pipe(
+ *   ResultStream.get(id, { deadline: "30 minutes", format: "jsonl" }).pipe(
  *     Stream.runFold(0, (sum, chunk) => sum + chunk.length)
  *   )
  */
 import { Effect, Either, Mailbox, Option, Queue, type Scope, Stream } from "effect"
-import type { Batch } from "../model/Batch.js"
+import type { Batch, BatchId } from "../model/Batch.js"
 import { BatchClient } from "../status/BatchClient.js"
 import { BatchConfig, type Settings } from "../model/BatchConfig.js"
-import {
-  type BatchFailed,
-  type BatchNotCompleted,
-  type ResultsCorrupt,
-  type ResultsUnavailable,
-  type StatusError,
-  type TransferFailed
+import type {
+  AwaitError,
+  BatchFailed,
+  BatchNotCompleted,
+  ResultsCorrupt,
+  ResultsUnavailable,
+  StatusError,
+  TransferFailed
 } from "../model/BatchError.js"
 import * as CountText from "../model/CountText.js"
 import type { BatchHttp } from "../status/BatchHttp.js"
+import * as BatchPoll from "../status/BatchPoll.js"
 import * as Digest from "../disk/Digest.js"
 import * as Connections from "../transfer/Connections.js"
+import * as Event from "./Event.js"
 import type { Emit } from "./Event.js"
 import * as Compression from "../proof/Compression.js"
 import * as Gunzip from "../proof/Gunzip.js"
@@ -40,7 +43,6 @@ import * as Condition from "../disk/Condition.js"
 import * as FileResponse from "../transfer/FileResponse.js"
 import * as FileTransfer from "../transfer/FileTransfer.js"
 import * as Settling from "../transfer/Settling.js"
-import * as Throttle from "../retry/Throttle.js"
 import * as RangeFetch from "../transfer/RangeFetch.js"
 
 /** One version of a results file, which is gzip. */
@@ -60,13 +62,24 @@ export interface StreamOptions {
   readonly format: "jsonl" | "jsonl.gz"
   /** Told which file it is, before its first byte, if the bytes as delivered are those of one file with a strong name. */
   readonly onFile?: ((file: DeliveredFile) => Effect.Effect<void>) | undefined
-  /** Told of retries and fresh links. */
+  /** Told of everything worth showing, in order. */
   readonly onEvent?: Emit | undefined
 }
 
+/** As `StreamOptions`, and how long to wait for the job. */
+export interface GetOptions extends StreamOptions {
+  /** There is no default: `Infinity` must be said. A number alone counts seconds. */
+  readonly deadline: BatchPoll.Deadline
+}
+
+/** What the results of a completed job can fail with, at the beginning of their stream or in its middle. */
+export type ResultsError = StatusError | BatchFailed | ResultsUnavailable | TransferFailed | ResultsCorrupt
+
 /** What a stream of results can fail with, at its beginning or in its middle. */
-export type StreamError =
-  StatusError | BatchFailed | BatchNotCompleted | ResultsUnavailable | TransferFailed | ResultsCorrupt
+export type StreamError = ResultsError | BatchNotCompleted
+
+/** What `get` can fail with. */
+export type GetError = AwaitError | ResultsError
 
 /** What is needed to stream. */
 export type Needs = BatchClient | BatchConfig | BatchHttp
@@ -76,21 +89,59 @@ export const make = (
   answered: Batch,
   options: StreamOptions
 ): Stream.Stream<Uint8Array, StreamError, Needs> =>
+  Stream.unwrap(Effect.map(ResultPlan.completed(answered), (batch) => ofCompleted(batch, options)))
+
+/** Waits for the job, then streams its results as `make` does. */
+export const get = (batchId: BatchId, options: GetOptions): Stream.Stream<Uint8Array, GetError, Needs> => {
+  const { deadline, onEvent = Event.silent } = options
+  return Stream.unwrap(
+    Effect.map(BatchPoll.await(batchId, { deadline, ...Event.ofWait(onEvent) }), (batch) =>
+      ofCompleted(batch, options)
+    )
+  )
+}
+
+const ofCompleted = (
+  completed: Batch,
+  options: StreamOptions
+): Stream.Stream<Uint8Array, ResultsError, Needs> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
-      const emit = options.onEvent ?? (() => Effect.void)
-      const batch = yield* Settling.links(answered, {
-        client: yield* BatchClient,
-        settings: yield* BatchConfig,
+      const emit = options.onEvent ?? Event.silent
+      const client = yield* BatchClient
+      const settings = yield* BatchConfig
+      const batch = yield* Settling.links(completed, {
+        client,
+        settings,
         onPause: (pause) => emit({ _tag: "Settling", ...pause })
       })
       const plan = yield* ResultPlan.make(batch, { parts: false })
+      yield* emit({ _tag: "Planned", batch, source: plan.source, files: plan.files.length })
       if (plan.source === "none") {
         return options.format === "jsonl.gz" ? Stream.make(Uint8Array.from(Gunzip.emptyMember)) : Stream.empty
       }
-      const output = yield* Mailbox.make<Uint8Array, StreamError>(1)
-      const shared = yield* share(batch, emit)
-      const run: Run = { batch, options, plan, output, emit, versions: new Map(), ...shared }
+      const output = yield* Mailbox.make<Uint8Array, ResultsError>(1)
+      const links = yield* ResultLinks.make(batch, {
+        client,
+        settings,
+        onRefresh: (detail) => emit({ _tag: "LinkRefreshed", detail })
+      })
+      const progress = progressOf(emit)
+      const shared = yield* share(links, emit, progress)
+      const { transfer } = settings
+      const blockBytes = Math.min(transfer.blockBytes, chunkBytes)
+      const run: Run = {
+        batch,
+        options,
+        plan,
+        output,
+        emit,
+        links,
+        shared,
+        progress,
+        versions: new Map(),
+        settings: { ...settings, transfer: { ...transfer, blockBytes } }
+      }
       yield* Effect.forkScoped(Mailbox.into(pump(run), output))
       return Mailbox.toStream(output)
     })
@@ -103,57 +154,77 @@ interface Run {
   readonly batch: Batch
   readonly options: StreamOptions
   readonly plan: ResultPlan.ResultPlan
-  readonly output: Mailbox.Mailbox<Uint8Array, StreamError>
+  readonly output: Mailbox.Mailbox<Uint8Array, ResultsError>
   readonly emit: Emit
   /** The ETag of each file that was read. */
   readonly versions: Map<ResultPlan.PlannedFile, string>
   readonly settings: Settings
-  readonly shared: RangeFetch.Shared
+  readonly links: ResultLinks.Links
+  readonly shared: RangeFetch.Shared<StatusError>
+  readonly progress: Progress
 }
 
 /** Takes the next bytes for the reader, in order. */
 type HandOn = (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, ResultsCorrupt>
 
-/** What the transfers of one job's files to one reader share. */
-export interface Sharing {
-  readonly settings: Settings
-  readonly shared: RangeFetch.Shared
-}
-
-/** Makes what the transfers of one job's files to one reader share: one connection, which hands on small blocks. */
-export const share = (
-  batch: Batch,
-  emit: Emit = () => Effect.void
-): Effect.Effect<Sharing, never, BatchClient | BatchConfig | Scope.Scope> =>
+const share = (
+  links: ResultLinks.Links,
+  emit: Emit,
+  progress: Progress
+): Effect.Effect<RangeFetch.Shared<StatusError>, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const config = yield* BatchConfig
-    const { retry, transfer } = config
     const changed = yield* Condition.make
-    const shared: RangeFetch.Shared = {
-      links: yield* ResultLinks.make(batch, {
-        client: yield* BatchClient,
-        settings: config,
-        onRefresh: (detail) => emit({ _tag: "LinkRefreshed", detail })
-      }),
-      throttle: yield* Throttle.make(retry),
+    return {
+      links,
       connections: yield* Connections.make({ initial: 1, most: 1, changed }),
       isSurplus: Effect.succeed(false),
       onWritten: () => Effect.void,
-      onSize: () => Effect.void,
+      onSize: (_, bytes) => progress.sized(bytes),
       onSettling: (pause) => emit({ _tag: "Settling", ...pause }),
       onRetry: ({ planned }, detail, delay) => emit({ _tag: "Retrying", file: planned.name, detail, delay })
     }
-    const blockBytes = Math.min(transfer.blockBytes, chunkBytes)
-    return { shared, settings: { ...config, transfer: { ...transfer, blockBytes } } }
   })
+
+/** What is told of for the event `Progress`, of the way to the rows that is read at the moment. */
+interface Progress {
+  /** So many files follow, from the first row on. */
+  readonly begin: (files: number) => void
+  readonly sized: (bytes: number) => Effect.Effect<void>
+  /** Bytes of a file that are inflated, and the rows that this makes in all. */
+  readonly read: (bytes: number, records: number) => Effect.Effect<void>
+}
+
+const progressOf = (emit: Emit): Progress => {
+  let bytes = 0
+  let known = 0
+  let unknown = 0
+  return {
+    begin: (files) => {
+      bytes = 0
+      known = 0
+      unknown = files
+    },
+    sized: (size) =>
+      Effect.sync(() => {
+        known += size
+        unknown -= 1
+      }),
+    read: (more, records) =>
+      Effect.suspend(() => {
+        bytes += more
+        const totalBytes = unknown === 0 ? known : undefined
+        return emit({ _tag: "Progress", bytes, totalBytes, resumedBytes: 0, records })
+      })
+  }
+}
 
 /**
  * All rows. If the merged file has not all of them, the part files may go on where it ended; and if the job says later
  * that there are more, or its files are other ones, these may.
  */
-const pump = (run: Run): Effect.Effect<void, StreamError, BatchHttp> =>
+const pump = (run: Run): Effect.Effect<void, ResultsError, BatchHttp> =>
   Effect.gen(function* () {
-    const { batch, options, output, plan, settings, shared } = run
+    const { batch, emit, links, options, output, plan, settings } = run
     const isText = options.format === "jsonl"
     const read = { bytes: 0, crc: 0 }
     const offer: HandOn = (chunks) => {
@@ -168,15 +239,19 @@ const pump = (run: Run): Effect.Effect<void, StreamError, BatchHttp> =>
     const isShort = (announced: number) =>
       counts.every(({ count }) => !Proof.isComplete(count, announced) && count.records <= announced)
     if (isShort(batch.resultCount) && Option.isSome(other)) {
+      yield* emit({
+        _tag: "Restarted",
+        detail: `${counts.map(inWords).join()}, of ${batch.resultCount} announced`
+      })
       const count = yield* pumpFiles(run, other.value, behind(batch, { ...read }, offer))
       counts.push({ plan: other.value, count })
     }
-    let latest = yield* shared.links.batch
+    let latest = yield* links.batch
     const most = () => counts.reduce((a, b) => (b.count.records > a.count.records ? b : a))
     const isComplete = () => Proof.isComplete(most().count, latest.resultCount)
     const recount = Settling.recount({
       settings,
-      ask: Effect.option(shared.links.ask),
+      ask: Effect.option(links.ask),
       isNews: (fresh) => isNews(run, latest, fresh),
       onPause: (pause) => run.emit({ _tag: "Settling", ...pause })
     })
@@ -188,6 +263,7 @@ const pump = (run: Run): Effect.Effect<void, StreamError, BatchHttp> =>
       run.versions.clear()
       const next = ResultPlan.make(latest, { parts: false })
       if (isComplete() || !isText || Either.isLeft(next)) continue
+      yield* emit({ _tag: "Restarted", detail: `${told}; the job or its files have changed since` })
       const count = yield* pumpFiles(run, next.right, behind(latest, { ...read }, offer))
       counts.splice(0, counts.length, { plan: next.right, count })
     }
@@ -195,7 +271,7 @@ const pump = (run: Run): Effect.Effect<void, StreamError, BatchHttp> =>
 
 /** Whether an answer says something new of the job, or its files have another version than those that were read. */
 const isNews = (
-  { shared, settings, versions }: Run,
+  { links, settings, versions }: Run,
   before: Batch,
   fresh: Batch
 ): Effect.Effect<boolean, never, BatchHttp> =>
@@ -205,7 +281,7 @@ const isNews = (
     return yield* Effect.exists(versions, ([planned, etag]) =>
       Effect.gen(function* () {
         const file = yield* FileTransfer.make({ planned, target: ignored, transfer: settings.transfer })
-        return Option.exists(yield* RangeFetch.look(shared.links, file), (now) => now.etag !== etag)
+        return Option.exists(yield* RangeFetch.look(links, file), (now) => now.etag !== etag)
       })
     )
   }).pipe(Effect.provideService(BatchConfig, settings))
@@ -246,12 +322,14 @@ const pumpFiles = (
   run: Run,
   { files }: ResultPlan.ResultPlan,
   handOn: HandOn
-): Effect.Effect<Proof.Count, StreamError, BatchHttp> =>
+): Effect.Effect<Proof.Count, ResultsError, BatchHttp> =>
   Effect.gen(function* () {
     const count = { records: 0, blankLines: 0 }
+    run.progress.begin(files.length)
     for (const file of files) {
       const isFollowed = file.index + 1 < files.length
-      const end = yield* Effect.scoped(pumpFile(run, file, handOn, isFollowed))
+      const onRead = (bytes: number, records: number) => run.progress.read(bytes, count.records + records)
+      const end = yield* Effect.scoped(pumpFile(run, file, handOn, onRead, isFollowed))
       count.records += Gunzip.countOf(end)
       count.blankLines += end.blankLines
       if (Gunzip.isUnterminated(end) && isFollowed) yield* handOn([lineFeed(run.options.format)])
@@ -265,6 +343,7 @@ const lineFeed = (format: StreamOptions["format"]): Uint8Array =>
 /** How one file is proven and handed on: made once its first byte says what it is. */
 interface Reader {
   readonly push: (block: Uint8Array) => Effect.Effect<unknown, Gunzip.GzipFault | ResultsCorrupt>
+  readonly position: Effect.Effect<Gunzip.Position>
   readonly end: Effect.Effect<Gunzip.Position, Gunzip.GzipFault | ResultsCorrupt>
 }
 
@@ -283,6 +362,7 @@ const readerOf = (
       const lines = PlainLines.make()
       const member = yield* Compression.make(handOn)
       return {
+        position: lines.position,
         push: (block) => Effect.zipRight(lines.push(block), member.push(block)),
         end: Effect.zipRight(member.end, lines.end)
       }
@@ -298,6 +378,7 @@ const readerOf = (
     }
     const zeros = withheld(handOn)
     return {
+      position: lines.position,
       push: (block) => Effect.zipRight(lines.push(block), isFollowed ? zeros.push(block) : handOn([block])),
       end: Effect.tap(lines.end, ({ padding }) => zeros.end(padding))
     }
@@ -330,8 +411,9 @@ const pumpFile = (
   run: Run,
   planned: ResultPlan.PlannedFile,
   handOn: HandOn,
+  onRead: Progress["read"],
   isFollowed: boolean
-): Effect.Effect<Gunzip.Position, StreamError, BatchHttp | Scope.Scope> =>
+): Effect.Effect<Gunzip.Position, ResultsError, BatchHttp | Scope.Scope> =>
   Effect.gen(function* () {
     const blocks = yield* Queue.bounded<Option.Option<Uint8Array>>(1)
     const fetched = fetchAll(run, planned, (block) =>
@@ -342,17 +424,22 @@ const pumpFile = (
       const first = Option.getOrElse(block, () => new Uint8Array(0))
       const reader = yield* readerOf(run, planned, first, handOn, isFollowed)
       while (Option.isSome(block)) {
+        // A block that is read may be given back: its length is gone then.
+        const { length } = block.value
         yield* reader.push(block.value)
+        yield* onRead(length, Gunzip.countOf(yield* reader.position))
         block = yield* Queue.take(blocks)
       }
-      return yield* reader.end
+      const end = yield* reader.end
+      yield* onRead(0, Gunzip.countOf(end))
+      return end
     }).pipe(Effect.catchTag("GzipFault", (fault) => Proof.corrupt(planned.name, fault)))
     const [end] = yield* Effect.all([proven, fetched], { concurrency: 2 })
     return end
   })
 
 /** What a file is known as, once its first bytes are here. */
-export const deliveredFile = (file: FileTransfer.FileTransfer): Option.Option<DeliveredFile> =>
+export const deliveredFile = <E>(file: FileTransfer.FileTransfer<E>): Option.Option<DeliveredFile> =>
   Option.flatMap(file.identity(), ({ etag, total }) =>
     FileResponse.isStrong(etag) && !file.isPlain()
       ? Option.map(total, (bytes) => ({ etag, total: bytes }))
@@ -364,14 +451,14 @@ const fetchAll = (
   { options, plan, settings, shared, versions }: Run,
   planned: ResultPlan.PlannedFile,
   write: (bytes: Uint8Array) => Effect.Effect<unknown>
-): Effect.Effect<void, StreamError, BatchHttp> =>
+): Effect.Effect<void, ResultsError, BatchHttp> =>
   Effect.gen(function* () {
     const tell = Effect.suspend(() => {
       const isAll = options.format === "jsonl.gz" && plan.files.length === 1
       const known = isAll ? deliveredFile(file) : Option.none()
       return options.onFile === undefined || Option.isNone(known) ? Effect.void : options.onFile(known.value)
     })
-    const file: FileTransfer.FileTransfer = yield* FileTransfer.make({
+    const file: FileTransfer.FileTransfer<StatusError> = yield* FileTransfer.make<StatusError>({
       planned,
       target: {
         write: (position, bytes) =>

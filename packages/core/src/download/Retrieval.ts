@@ -8,9 +8,8 @@
  *   Retrieval.get(id, { deadline: "30 minutes", output: `${id}.jsonl.gz` })
  */
 import type { FileSystem, Path } from "@effect/platform"
-import { DateTime, Effect, Either, Option, Stream } from "effect"
-import { alongside } from "../disk/Companion.js"
-import * as Assembly from "./Assembly.js"
+import { DateTime, Effect, Either, Option } from "effect"
+import type * as Assembly from "./Assembly.js"
 import type { Batch, BatchId } from "../model/Batch.js"
 import { BatchClient, status } from "../status/BatchClient.js"
 import { count, plural } from "../model/CountText.js"
@@ -19,19 +18,18 @@ import {
   type AwaitError,
   type BatchFailed,
   type BatchNotCompleted,
-  type ColumnsNotFound,
-  type RecordInvalid,
   ResultsCorrupt,
   type StorageError,
+  type TableError,
   type TransferError
 } from "../model/BatchError.js"
 import type { BatchHttp } from "../status/BatchHttp.js"
 import * as BatchPoll from "../status/BatchPoll.js"
-import type { Emit, Event } from "./Event.js"
+import * as Event from "./Event.js"
+import * as Delivery from "./Delivery.js"
 import * as Destination from "./Destination.js"
 import * as Digest from "../disk/Digest.js"
 import type { Format } from "../model/Format.js"
-import * as Lock from "../disk/Lock.js"
 import * as Proof from "../proof/Proof.js"
 import * as Receipt from "../proof/Receipt.js"
 import * as ResultLinks from "../transfer/ResultLinks.js"
@@ -39,7 +37,6 @@ import * as FileTransfer from "../transfer/FileTransfer.js"
 import * as RangeFetch from "../transfer/RangeFetch.js"
 import * as ResultPlan from "../transfer/ResultPlan.js"
 import * as Settling from "../transfer/Settling.js"
-import * as Throttle from "../retry/Throttle.js"
 
 export type { Event } from "./Event.js"
 
@@ -70,7 +67,7 @@ export interface DownloadOptions {
   /** Write the receipt as well: `<output>.receipt.json`; with `parts` `<batch-id>.receipt.json` in the folder. */
   readonly receipt?: boolean | undefined
   /** Told of everything worth showing, in order. */
-  readonly onEvent?: ((event: Event) => Effect.Effect<void>) | undefined
+  readonly onEvent?: ((event: Event.Event) => Effect.Effect<void>) | undefined
 }
 
 /** As `DownloadOptions`, and how long to wait for the job. */
@@ -82,42 +79,57 @@ export interface GetOptions extends DownloadOptions {
 /** What everything here needs. */
 export type Needs = BatchClient | BatchConfig | BatchHttp | FileSystem.FileSystem | Path.Path
 
-/** What fetching the results of a job can fail with; with `RecordInvalid` and `ColumnsNotFound` only where they are to become `csv`. */
-export type DownloadError = TransferError | BatchFailed | BatchNotCompleted | RecordInvalid | ColumnsNotFound
+/** What fetching the results of a job can fail with; where they become `csv`, with `TableError` as well. */
+export type DownloadError = TransferError | BatchFailed | BatchNotCompleted
 
-/** What `get` can fail with. */
-export type GetError = AwaitError | DownloadError
+/** What `get` can fail with; where the results become `csv`, with `TableError` as well. */
+export type GetError = AwaitError | TransferError
+
+/** Options for everything but a table. */
+type WithoutTable<Options> = Options & { readonly format?: Exclude<Format, "csv"> | undefined }
 
 /** Fetches the results of a job that is completed already. */
-export const download = Effect.fn("Retrieval.download")(function* (
+export function download(
+  batchId: BatchId,
+  options: WithoutTable<DownloadOptions>
+): Effect.Effect<Receipt.Receipt, DownloadError, Needs>
+export function download(
   batchId: BatchId,
   options: DownloadOptions
-): Effect.fn.Return<Receipt.Receipt, DownloadError, Needs> {
+): Effect.Effect<Receipt.Receipt, DownloadError | TableError, Needs>
+export function download(
+  batchId: BatchId,
+  options: DownloadOptions
+): Effect.Effect<Receipt.Receipt, DownloadError | TableError, Needs> {
+  return downloadAny(batchId, options)
+}
+
+const downloadAny = Effect.fn("Retrieval.download")(function* (batchId: BatchId, options: DownloadOptions) {
   yield* Destination.check(outlookOf(batchId, options))
-  return yield* deliver(yield* status(batchId), options)
+  return yield* deliver(yield* ResultPlan.completed(yield* status(batchId)), options)
 })
 
 /** Waits for the job, then fetches its results: the main job. */
-export const get = Effect.fn("Retrieval.get")(function* (
+export function get(
+  batchId: BatchId,
+  options: WithoutTable<GetOptions>
+): Effect.Effect<Receipt.Receipt, GetError, Needs>
+export function get(
   batchId: BatchId,
   options: GetOptions
-): Effect.fn.Return<Receipt.Receipt, GetError, Needs> {
-  yield* Destination.check(outlookOf(batchId, options))
-  const emit = options.onEvent ?? silent
-  const last = yield* BatchPoll.watch(batchId, {
-    deadline: options.deadline,
-    onNotice: (notice) => emit({ _tag: "Notice", notice })
-  }).pipe(
-    Stream.tap((batch) => emit({ _tag: "Status", batch })),
-    Stream.runLast
-  )
-  return yield* deliver(
-    yield* Option.match(last, { onNone: () => status(batchId), onSome: Effect.succeed }),
-    options
-  )
-})
+): Effect.Effect<Receipt.Receipt, GetError | TableError, Needs>
+export function get(
+  batchId: BatchId,
+  options: GetOptions
+): Effect.Effect<Receipt.Receipt, GetError | TableError, Needs> {
+  return getAny(batchId, options)
+}
 
-const silent: Emit = () => Effect.void
+const getAny = Effect.fn("Retrieval.get")(function* (batchId: BatchId, options: GetOptions) {
+  yield* Destination.check(outlookOf(batchId, options))
+  const { deadline, onEvent = Event.silent } = options
+  return yield* deliver(yield* BatchPoll.await(batchId, { deadline, ...Event.ofWait(onEvent) }), options)
+})
 
 /** What one run works with. */
 interface Run {
@@ -125,14 +137,13 @@ interface Run {
   readonly batch: Batch
   readonly options: DownloadOptions
   readonly format: Format
-  readonly emit: Emit
+  readonly emit: Event.Emit
   readonly startedAt: DateTime.Utc
 }
 
 /** One way to the rows: what is fetched, and where it lies meanwhile. */
-interface Way {
+interface Way extends Delivery.Way {
   readonly plan: ResultPlan.ResultPlan
-  readonly destination: Destination.Destination
   /** Whether its bytes lie beside those of another way. */
   readonly aside: boolean
 }
@@ -157,9 +168,9 @@ const outlookOf = (batchId: BatchId, options: DownloadOptions): Destination.Outl
 const deliver = (
   answered: Batch,
   options: DownloadOptions
-): Effect.Effect<Receipt.Receipt, DownloadError, Needs> =>
+): Effect.Effect<Receipt.Receipt, RowsError | BatchFailed, Needs> =>
   Effect.gen(function* () {
-    const emit = options.onEvent ?? silent
+    const emit = options.onEvent ?? Event.silent
     const batch = yield* Settling.links(answered, {
       client: yield* BatchClient,
       settings: yield* BatchConfig,
@@ -191,7 +202,9 @@ const wayOf = (
   Effect.map(
     Destination.make({
       ...requestOf(options),
-      batch,
+      subject: { batch_id: batch.batchId, result_count: batch.resultCount },
+      announced: batch.resultCount,
+      name: batch.batchId,
       plan,
       format,
       columns: options.columns,
@@ -228,25 +241,23 @@ const deliverNothing = (
 const deliverRows = (run: Run, way: Way): Effect.Effect<Receipt.Receipt, RowsError, Needs> =>
   Effect.gen(function* () {
     const settings = yield* BatchConfig
-    const { retry, transfer } = settings
     const links = yield* ResultLinks.make(run.batch, {
       client: yield* BatchClient,
       settings,
       onRefresh: (detail) => run.emit({ _tag: "LinkRefreshed", detail })
     })
-    const shared: Shared = { links, throttle: yield* Throttle.make(retry) }
-    const lock = yield* Lock.acquire(way.destination.lock, transfer.lockPatience)
-    const before = yield* takeUp(run, way)
-    const found = Option.isSome(before) ? before.value : yield* publishRows(run, shared, way, lock)
-    yield* found.destination.forget
+    const found = yield* Delivery.alone(way.destination, {
+      takeUp: takeUp(run, way),
+      find: findRows(run, links, way)
+    })
     yield* Effect.forEach(yield* waysOf(run, way), ({ destination }) => destination.discard, {
       discard: true
     })
     return yield* makeReceipt(run, found, yield* links.refreshes)
-  }).pipe(Effect.scoped)
+  })
 
 /** What an earlier run had proven, and a crash kept from being published or cleared up, either way. */
-const takeUp = (run: Run, way: Way): Effect.Effect<Option.Option<Found>, StorageError, Needs> =>
+const takeUp = (run: Run, way: Way): Effect.Effect<Option.Option<Found>, StorageError, Delivery.Needs> =>
   Effect.gen(function* () {
     for (const one of yield* waysOf(run, way)) {
       const assembled = yield* one.destination.takeUp
@@ -264,39 +275,24 @@ const waysOf = (run: Run, way: Way): Effect.Effect<ReadonlyArray<Way>, never, Pa
     (aside) => [way, ...Option.toArray(aside)]
   )
 
-const publishRows = (
-  run: Run,
-  shared: Shared,
-  way: Way,
-  lock: Lock.Lock
-): Effect.Effect<Found, RowsError, Needs> =>
-  Effect.gen(function* () {
-    yield* way.destination.prepare
-    const found = yield* alongside(findRows(run, shared, way), lock.heart)
-    yield* lock.check
-    yield* found.destination.publish(found.assembled)
-    return found
-  })
-
-type RowsError = RecordInvalid | ColumnsNotFound | TransferError
-
-interface Shared {
-  readonly links: ResultLinks.Links
-  readonly throttle: Throttle.Throttle
-}
+type RowsError = TableError | TransferError
 
 /**
  * As many rows as were announced. If they are not, the job is asked for again, since its count may come late; what has
  * changed is fetched again.
  */
-const findRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, RowsError, Needs> =>
+const findRows = (
+  run: Run,
+  links: ResultLinks.Links,
+  way: Way
+): Effect.Effect<Found, RowsError, Delivery.Needs> =>
   Effect.gen(function* () {
     const settings = yield* BatchConfig
-    let found = yield* tryBothWays(run, shared, way)
+    let found = yield* tryBothWays(run, links, way)
     const recount = Settling.recount({
       settings,
-      ask: Effect.option(shared.links.ask),
-      isNews: (fresh) => isNews(shared, found[0], fresh),
+      ask: Effect.option(links.ask),
+      isNews: (fresh) => isNews(links, found[0], fresh),
       onPause: (pause) => run.emit({ _tag: "Settling", ...pause })
     })
     while (!isComplete(found[0])) {
@@ -311,7 +307,7 @@ const findRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, Rows
       yield* run.emit({ _tag: "Restarted", detail: `${told}; the job or its files have changed since` })
       yield* Effect.forEach(found, ({ destination }) => destination.forget, { discard: true })
       const again = { ...run, batch: fresh.value }
-      found = yield* tryBothWays(again, shared, yield* wayOf(again, plan.right))
+      found = yield* tryBothWays(again, links, yield* wayOf(again, plan.right))
     }
     return found[0]
   })
@@ -320,9 +316,13 @@ const findRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, Rows
 type Rows = readonly [Found, ...ReadonlyArray<Found>]
 
 /** If the merged file has not all rows, the part files may, and the reverse. */
-const tryBothWays = (run: Run, shared: Shared, way: Way): Effect.Effect<Rows, RowsError, Needs> =>
+const tryBothWays = (
+  run: Run,
+  links: ResultLinks.Links,
+  way: Way
+): Effect.Effect<Rows, RowsError, Delivery.Needs> =>
   Effect.gen(function* () {
-    const first = yield* fetchRows(run, shared, way)
+    const first = yield* fetchRows(run, links, way)
     if (isComplete(first)) return [first]
     const other = ResultPlan.alternative(first.batch, way.plan)
     if (Option.isNone(other)) return [first]
@@ -331,7 +331,7 @@ const tryBothWays = (run: Run, shared: Shared, way: Way): Effect.Effect<Rows, Ro
       detail: `${inWords(first)}, of ${count(first.batch.resultCount)} announced`
     })
     const aside = yield* wayOf(run, other.value, true)
-    const second = yield* fetchRows(run, shared, aside).pipe(
+    const second = yield* fetchRows(run, links, aside).pipe(
       Effect.asSome,
       Effect.catchTags({
         ResultsUnavailable: () => Effect.succeedNone,
@@ -347,7 +347,7 @@ const tryBothWays = (run: Run, shared: Shared, way: Way): Effect.Effect<Rows, Ro
 
 /** Whether an answer says something new of the job, or its files have another version or size. */
 const isNews = (
-  { links }: Shared,
+  links: ResultLinks.Links,
   { assembled, batch, plan }: Found,
   fresh: Batch
 ): Effect.Effect<boolean, never, BatchHttp | BatchConfig> =>
@@ -373,44 +373,27 @@ const retold = (run: Run, found: Found): Effect.Effect<Found, never, Path.Path> 
     destination
   }))
 
-/** One way to the rows. What was replaced upstream or damaged on the way is fetched once more. */
-const fetchRows = (run: Run, shared: Shared, way: Way): Effect.Effect<Found, RowsError, Needs> =>
+/** One way to the rows. */
+const fetchRows = (
+  run: Run,
+  links: ResultLinks.Links,
+  way: Way
+): Effect.Effect<Found, RowsError, Delivery.Needs> =>
   Effect.gen(function* () {
-    const { maxConnections } = (yield* BatchConfig).transfer
-    const concurrency = Math.max(1, run.options.concurrency ?? maxConnections)
-    const assemble = (one: Way) => {
-      const { layout, writer } = one.destination
-      return Assembly.assemble({ ...layout, ...shared, concurrency, writer, emit: run.emit }).pipe(
-        Effect.scoped,
-        Effect.map((assembled) => ({ ...one, assembled }))
-      )
-    }
-    const found = yield* assemble(way).pipe(
-      Effect.catchIf(isCurable, (error) =>
-        Effect.gen(function* () {
-          yield* run.emit({ _tag: "Restarted", detail: error.message })
-          yield* way.destination.forget
-          return yield* assemble(yield* renewed(run, shared, way))
-        })
-      ),
-      Effect.catchTag("ResultsCorrupt", (error) => corrupt(way, error))
-    )
-    return yield* retold(run, { ...found, batch: yield* shared.links.batch })
+    const { concurrency } = run.options
+    const { emit } = run
+    const found = yield* Delivery.fetch(way, { links, concurrency, emit, anew: renewed(run, links, way) })
+    return yield* retold(run, { ...found, batch: yield* links.batch })
   })
 
 /** The same way to what the job says now: it may have other files than when the run began. */
-const renewed = (run: Run, shared: Shared, way: Way): Effect.Effect<Way, never, Path.Path> =>
-  Effect.flatMap(shared.links.batch, (batch) =>
+const renewed = (run: Run, links: ResultLinks.Links, way: Way): Effect.Effect<Way, never, Path.Path> =>
+  Effect.flatMap(links.batch, (batch) =>
     Option.match(ResultPlan.again(batch, way.plan), {
       onNone: () => Effect.succeed(way),
       onSome: (plan) => wayOf({ ...run, batch }, plan, way.aside)
     })
   )
-
-/** Another version of the object, or bytes that were damaged: a fresh start may bring whole ones. */
-const isCurable = (error: RowsError): boolean =>
-  (error._tag === "ResultsUnavailable" && error.reason === "Changed") ||
-  (error._tag === "ResultsCorrupt" && error.reason !== "RowCount")
 
 const isComplete = ({ assembled, batch }: Found): boolean => Proof.isComplete(assembled, batch.resultCount)
 
@@ -426,14 +409,8 @@ const settleFor = (
   if (run.options.allowIncomplete === true) {
     return Effect.as(run.emit({ _tag: "Incomplete", records: best.assembled.records, resultCount }), best)
   }
-  return corrupt(best, Proof.wrongCount(best.batch, [best, ...others].map(inWords).join(" and ")))
+  return Delivery.corrupt(best, Proof.wrongCount(best.batch, [best, ...others].map(inWords).join(" and ")))
 }
-
-const corrupt = (
-  way: Way,
-  error: ResultsCorrupt
-): Effect.Effect<never, ResultsCorrupt, FileSystem.FileSystem> =>
-  Effect.flatMap(way.destination.keep, (kept) => Effect.fail(new ResultsCorrupt({ ...error, kept })))
 
 const makeReceipt = (
   run: Run,

@@ -14,7 +14,13 @@
 import type { FileSystem } from "@effect/platform"
 import { Effect, Either, Fiber, type Scope } from "effect"
 import { BatchConfig } from "../model/BatchConfig.js"
-import type { ColumnsNotFound, RecordInvalid, ResultsCorrupt, StorageError } from "../model/BatchError.js"
+import type {
+  ColumnsNotFound,
+  RecordInvalid,
+  ResultsCorrupt,
+  StorageError,
+  TableError
+} from "../model/BatchError.js"
 import * as Csv from "../records/Csv.js"
 import * as Digest from "../disk/Digest.js"
 import type { Format } from "../model/Format.js"
@@ -30,26 +36,26 @@ export interface Written {
   readonly sha256: string
 }
 
-/** A writer of the rows of one result. */
-export interface RowWriter {
+/** A writer of the rows of one result. `E` is what becoming its format can fail with. */
+export interface RowWriter<E = TableError> {
   /** Takes decompressed bytes, in order, which may be gone when it is done. */
   readonly write: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, StorageError>
   /**
    * Ends the file and syncs it. To be called when all rows are here and proven: only then is one that is no record
    * known to be upstream's.
    */
-  readonly end: Effect.Effect<Written, ColumnsNotFound | RecordInvalid | ResultsCorrupt | StorageError, Needs>
+  readonly end: Effect.Effect<Written, E | ResultsCorrupt | StorageError, Needs>
 }
 
 /** A writer of bytes to a file, whose end can fail as the disk does only. */
-export interface FileWriter extends RowWriter {
+export interface FileWriter extends RowWriter<never> {
   readonly end: Effect.Effect<Written, StorageError>
 }
 
 type Needs = BatchConfig | FileSystem.FileSystem
 
 /** Opens a writer, over what an earlier one has left. */
-export type Open = Effect.Effect<RowWriter, StorageError, Needs | Scope.Scope>
+export type Open<E = TableError> = Effect.Effect<RowWriter<E>, StorageError, Needs | Scope.Scope>
 
 /** Where a writer writes, and what. */
 export interface Options {
@@ -64,7 +70,9 @@ export interface Options {
 }
 
 /** The writer of a format; none if rows are stored as they were delivered. */
-export const of = (format: Format, options: Options): Open | undefined => {
+export function of(format: Exclude<Format, "csv">, options: Options): Open<never> | undefined
+export function of(format: Format, options: Options): Open | undefined
+export function of(format: Format, options: Options): Open | undefined {
   switch (format) {
     case "jsonl.gz":
       return undefined

@@ -218,7 +218,7 @@ export class BatchConfig extends Context.Tag("@org/batch-core/BatchConfig")<Batc
 
 /** Reads and checks settings given in code. `ConfigError` names the setting, as its variable, and the reason. */
 export const make = (options: Options = {}): Effect.Effect<Settings, ConfigError.ConfigError> =>
-  ConfigProvider.fromMap(new Map(variables(options)), { pathDelim: "_" }).load(settings)
+  inCode(options).load(settings)
 
 /** The settings from code. */
 export const layer = (options: Options = {}): Layer.Layer<BatchConfig, ConfigError.ConfigError> =>
@@ -230,6 +230,20 @@ export const layer = (options: Options = {}): Layer.Layer<BatchConfig, ConfigErr
  */
 export const layerConfig = (): Layer.Layer<BatchConfig, ConfigError.ConfigError> =>
   Layer.effect(BatchConfig, settings)
+
+/** The settings from code, and from the environment what the code does not say. */
+export const layerWith = (options: Options): Layer.Layer<BatchConfig, ConfigError.ConfigError> =>
+  Layer.effect(
+    BatchConfig,
+    Effect.configProviderWith((environment) =>
+      inCode(options)
+        .pipe(ConfigProvider.orElse(() => environment))
+        .load(settings)
+    )
+  )
+
+const inCode = (options: Options): ConfigProvider.ConfigProvider =>
+  ConfigProvider.fromMap(new Map(variables(options)), { pathDelim: "_" })
 
 /** The names of all variables that `layerConfig` reads. */
 export const names: Effect.Effect<ReadonlyArray<string>> = Effect.suspend(() => make()).pipe(

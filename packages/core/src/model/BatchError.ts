@@ -187,14 +187,15 @@ export class WaitTimeout extends Schema.TaggedError<WaitTimeout>()("WaitTimeout"
 /** There are no results to fetch: no link, no object behind it, or another object than before. */
 export class ResultsUnavailable extends Schema.TaggedError<ResultsUnavailable>()("ResultsUnavailable", {
   reason: Schema.Literal("NoLink", "Missing", "Expired", "Changed"),
-  batchId: BatchId,
+  /** The job whose results they are, unless a link of one's own was fetched. */
+  batchId: Schema.optional(BatchId),
   detail: MaskedText
 }) {
   override get message(): string {
     const what = {
-      NoLink: "the API gives no download link",
+      NoLink: "there is no download link that can be used",
       Missing: "the results file is not there",
-      Expired: "the download link has expired and a fresh one did not help",
+      Expired: "the download link has expired",
       Changed: "the results file was replaced during the download"
     }[this.reason]
     return shown`${what}: ${this.detail}`
@@ -334,6 +335,9 @@ export type AwaitError = WatchError | BatchFailed
 
 /** What bringing one file to disk can fail with. */
 export type TransferError = StatusError | ResultsUnavailable | TransferFailed | ResultsCorrupt | StorageError
+
+/** What rows can fail with on their way into a table, beside what brings them. */
+export type TableError = RecordInvalid | ColumnsNotFound
 
 /** Every failure of this package, for encoding. */
 export const BatchError = Schema.Union(

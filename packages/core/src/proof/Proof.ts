@@ -55,8 +55,8 @@ export interface RowsOptions {
   readonly name: string
   /** Takes the inflated bytes, in order, which are gone when it is done. */
   readonly onInflated?: ((chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, StorageError>) | undefined
-  /** Told of further rows. */
-  readonly onRows?: ((count: number) => Effect.Effect<void>) | undefined
+  /** Told of further rows, and how many bytes of the file are read by then. */
+  readonly onRows?: ((count: number, read: number) => Effect.Effect<void>) | undefined
   /** Whether a file without a byte is a file without rows, as an empty part is. Default false. */
   readonly mayBeEmpty?: boolean | undefined
 }
@@ -70,17 +70,18 @@ export const rows = (
     const first = yield* GrowingFile.beginning(file, 1)
     const isPlain = first.length === 0 ? mayBeEmpty : PlainLines.mayBegin(first)
     const lines = isPlain ? PlainLines.make(onInflated) : yield* Gunzip.make({ onInflated, lent: true })
-    let told = 0
+    let [told, read] = [0, 0]
     const tell = (position: Gunzip.Position) => {
       const news = Gunzip.countOf(position) - told
       if (news === 0 || onRows === undefined) return Effect.void
       told += news
-      return onRows(news)
+      return onRows(news, read)
     }
     const proven = Effect.gen(function* () {
-      yield* GrowingFile.follow(file, (bytes) =>
-        Effect.zipRight(lines.push(bytes), Effect.flatMap(lines.position, tell))
-      )
+      yield* GrowingFile.follow(file, (bytes) => {
+        read += bytes.length
+        return Effect.zipRight(lines.push(bytes), Effect.flatMap(lines.position, tell))
+      })
       return yield* Effect.tap(lines.end, tell)
     })
     const end = yield* Effect.catchTag(proven, "GzipFault", (fault) => corrupt(name, fault))

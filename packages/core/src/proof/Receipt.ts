@@ -87,7 +87,7 @@ export class Receipt extends Schema.Class<Receipt>("Receipt")({
 
 /** Where the receipt of a delivery lies: beside the file, or in the folder of the part files, one for each batch. */
 export const placeOf = (delivery: {
-  readonly batchId: BatchId
+  readonly batchId: string
   readonly output: string
   readonly parts: boolean
 }): string => pathOf(delivery.parts ? inFolder(delivery.output, delivery.batchId) : delivery.output)

@@ -20,7 +20,7 @@ import { BatchConfig } from "../model/BatchConfig.js"
 import { ColumnsNotFound, type RecordInvalid } from "../model/BatchError.js"
 import * as CsvText from "./internal/CsvText.js"
 import * as JsonFields from "./internal/JsonFields.js"
-import * as Records from "./Records.js"
+import * as RecordLines from "./RecordLines.js"
 
 /** The header of a path. */
 const headerOf = (path: ReadonlyArray<string>): string =>
@@ -168,13 +168,13 @@ const convert = <A>(
   read: (record: Uint8Array) => JsonFields.Outcome,
   result: () => A
 ): Conversion<A> => {
-  const lines = Records.framer(options)
-  const readAll = (found: ReturnType<Records.Framer["push"]>): Either.Either<A, RecordInvalid> => {
+  const lines = RecordLines.framer(options)
+  const readAll = (found: ReturnType<RecordLines.Framer["push"]>): Either.Either<A, RecordInvalid> => {
     for (const framed of found) {
-      const line = Either.flatMap(framed, Records.checked)
+      const line = Either.flatMap(framed, RecordLines.checked)
       if (Either.isLeft(line)) return Either.left(line.left)
       const outcome = read(line.right.bytes)
-      if (outcome !== "Record") return Either.left(Records.invalid(line.right, faults[outcome]))
+      if (outcome !== "Record") return Either.left(RecordLines.invalid(line.right, faults[outcome]))
     }
     return Either.right(result())
   }

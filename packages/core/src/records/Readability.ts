@@ -12,7 +12,7 @@
 import { Either } from "effect"
 import { count, plural } from "../model/CountText.js"
 import { RecordInvalid } from "../model/BatchError.js"
-import * as Records from "./Records.js"
+import * as RecordLines from "./RecordLines.js"
 
 /** A reader of one text. */
 export interface Reader {
@@ -22,16 +22,16 @@ export interface Reader {
   readonly end: () => Either.Either<number, RecordInvalid>
 }
 
-type Options = Pick<Records.FramerOptions, "maxLineBytes">
+type Options = Pick<RecordLines.FramerOptions, "maxLineBytes">
 
 const cut = "has no line end: the file is cut off there"
 
 /** A reader of JSON lines, each of which must be an object. The last one needs no line feed, if it is whole. */
 export const ofLines = (options: Options): Reader =>
-  make(Records.framer(options), {
-    read: (line) => Either.map(Records.decode(line), () => 1),
+  make(RecordLines.framer(options), {
+    read: (line) => Either.map(RecordLines.decode(line), () => 1),
     last: (line) =>
-      Either.mapBoth(Records.decode(line), {
+      Either.mapBoth(RecordLines.decode(line), {
         onLeft: (error) => new RecordInvalid({ ...error, detail: `${error.detail} and ${cut}` }),
         onRight: () => 1
       })
@@ -40,33 +40,36 @@ export const ofLines = (options: Options): Reader =>
 /** A reader of a table after RFC 4180: a header, and rows of as many cells, each with a line end, as `Csv` writes them. */
 export const ofTable = (options: Options): Reader => {
   let width: number | undefined
-  return make(Records.framer({ ...options, quoted: true }), {
+  return make(RecordLines.framer({ ...options, quoted: true }), {
     read: (line) =>
-      Either.flatMap(Records.checked(line), ({ bytes }) => {
+      Either.flatMap(RecordLines.checked(line), ({ bytes }) => {
         const cells = cellsIn(bytes.at(-1) === carriageReturn ? bytes.subarray(0, -1) : bytes)
         if (cells === undefined)
-          return Either.left(Records.invalid(line, "its quotes are not those of a table"))
+          return Either.left(RecordLines.invalid(line, "its quotes are not those of a table"))
         const isHeader = width === undefined
         width ??= cells
         return cells === width
           ? Either.right(isHeader ? 0 : 1)
           : Either.left(
-              Records.invalid(line, `it has ${plural(cells, "cell")} where the header has ${count(width)}`)
+              RecordLines.invalid(
+                line,
+                `it has ${plural(cells, "cell")} where the header has ${count(width)}`
+              )
             )
       }),
-    last: (line) => Either.left(Records.invalid(line, `it ${cut}`))
+    last: (line) => Either.left(RecordLines.invalid(line, `it ${cut}`))
   })
 }
 
 /** How a line is read, and the last one if it has no line feed: as how many rows it counts. */
 interface Rule {
-  readonly read: (line: Records.Line) => Either.Either<number, RecordInvalid>
+  readonly read: (line: RecordLines.Line) => Either.Either<number, RecordInvalid>
   readonly last: Rule["read"]
 }
 
-const make = (framer: Records.Framer, { last, read }: Rule): Reader => {
+const make = (framer: RecordLines.Framer, { last, read }: Rule): Reader => {
   let state: Either.Either<number, RecordInvalid> = Either.right(0)
-  const take = (found: ReturnType<Records.Framer["push"]>, rule: Rule["read"]): void => {
+  const take = (found: ReturnType<RecordLines.Framer["push"]>, rule: Rule["read"]): void => {
     for (const line of found) {
       if (Either.isLeft(state)) return
       const rows = state.right

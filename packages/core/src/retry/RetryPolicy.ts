@@ -6,18 +6,20 @@
  * import { BatchConfig, RetryPolicy, Throttle } from "@org/batch-core"
  * import { Effect } from "effect"
  *
- * // a call of your own, on the gate and the budget of a throttle
+ * // a call of your own on a throttle of your own; `BatchClient.retry` has that of the client's calls
  * const polite = <A, E>(call: Effect.Effect<A, E>, throttle: Throttle.Throttle) =>
  *   Effect.flatMap(BatchConfig.BatchConfig, ({ retry }) =>
- *     RetryPolicy.run(Effect.mapError(call, RetryPolicy.transient), { retry, throttle })
+ *     RetryPolicy.run(RetryPolicy.judged(call), { retry, throttle })
  *   )
  *
  * // the same pauses without a throttle
  * const patient = <A, E>(call: Effect.Effect<A, E>) =>
  *   Effect.flatMap(BatchConfig.BatchConfig, ({ retry }) => Effect.retry(call, RetryPolicy.schedule(retry)))
  */
-import type { Headers } from "@effect/platform"
+import { type Headers, HttpClientError } from "@effect/platform"
 import {
+  Cause,
+  Clock,
   Data,
   Duration,
   Effect,
@@ -89,6 +91,36 @@ export const transient = <E>(error: E): Failure<E> => ({
   hint: Option.none(),
   error: () => error
 })
+
+/**
+ * What a failure of any call is worth: of an answer of `HttpClient` its status and its `Retry-After` decide (429 closes
+ * the gate), a connection that failed and a timeout are tried again, a request that cannot be made or an answer that
+ * cannot be decoded is not; and any other failure is tried again. `now` is in epoch milliseconds.
+ */
+export const judge = <E>(error: E, now: number): Failure<E> => {
+  if (Cause.isTimeoutException(error)) return { ...transient(error), retry: "Timeout" }
+  if (!HttpClientError.isHttpClientError(error)) return transient(error)
+  if (error.reason !== "StatusCode") return error.reason === "Transport" ? transient(error) : final(error)
+  const { headers, status } = error.response
+  const isRefused = !isRetryableStatus(status) || (status === 429 && isAbsurd(status, headers, now))
+  const hint = retryAfter(status, headers, now)
+  return {
+    ...transient(error),
+    hint,
+    retry: isRefused ? "Never" : status === 429 ? "Throttled" : "Transient"
+  }
+}
+
+/** A call whose failures are judged by `judge`, for `run`; what `while` does not hold for is not tried again. */
+export const judged = <A, E, R>(
+  call: Effect.Effect<A, E, R>,
+  options: { readonly while?: ((error: E) => boolean) | undefined } = {}
+): Effect.Effect<A, Failure<E>, R> =>
+  Effect.catchAll(call, (error) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.fail(options.while?.(error) === false ? final(error) : judge(error, now))
+    )
+  )
 
 /**
  * What a server asks for in `Retry-After` (seconds or a date, measured against the server's own `Date`) and, on a

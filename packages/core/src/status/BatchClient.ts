@@ -2,13 +2,16 @@
  * The vendor's calls. Here, once, JSON becomes the model and HTTP becomes an error; here, once, requests are retried.
  *
  * @example
- * import { Stream } from "effect"
+ * import { type Effect, Stream } from "effect"
  * import { BatchClient } from "@org/batch-core"
  *
  * const running = BatchClient.list({ status: "processing" }).pipe(
  *   Stream.map((batch) => batch.batchId),
  *   Stream.runCollect
  * )
+ *
+ * // a call of your own that waits its turn and is tried again like the client's
+ * const polite = <A, E>(call: Effect.Effect<A, E>) => call.pipe(BatchClient.retry)
  */
 import {
   type HttpClient,
@@ -89,6 +92,8 @@ export interface Service {
   readonly status: (batchId: BatchId, options?: StatusOptions) => Effect.Effect<Batch, StatusError>
   /** `GET /batch`: one page of the account's jobs. */
   readonly page: (options?: ListOptions) => Effect.Effect<Page, ApiError>
+  /** The gate, the limiter and the retry budget of all calls of this account; `retry` puts calls of your own on them. */
+  readonly throttle: Throttle.Throttle
 }
 
 /** The calls of the API. */
@@ -97,6 +102,36 @@ export class BatchClient extends Context.Tag("@org/batch-core/BatchClient")<Batc
 /** `GET /batch/{batch_id}`: the job as it is now. */
 export const status = (batchId: BatchId): Effect.Effect<Batch, StatusError, BatchClient> =>
   Effect.flatMap(BatchClient, (client) => client.status(batchId))
+
+/**
+ * A call of your own, tried again as the client's calls are, on the same gate, limiter and retry budget. What its failures
+ * are worth is for `RetryPolicy.judge` to say; those that `while` does not hold for end it at once. Fails with its own
+ * last failure, and with `RateLimited` while the API wants no calls of this account at all. Only for calls that may be
+ * made twice.
+ */
+export const retry = <A, E, R>(
+  call: Effect.Effect<A, E, R>,
+  options: { readonly while?: ((error: E) => boolean) | undefined } = {}
+): Effect.Effect<A, E | RateLimited, R | BatchClient | BatchConfig> =>
+  Effect.gen(function* () {
+    const { throttle } = yield* BatchClient
+    const { retry } = yield* BatchConfig
+    return yield* unlessRefused(
+      throttle,
+      RetryPolicy.run(RetryPolicy.judged(call, options), { retry, throttle })
+    )
+  })
+
+/** Nobody waits at the gate when the API has asked for a longer pause than we make. */
+const unlessRefused = <A, E, R>(
+  throttle: Throttle.Throttle,
+  call: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | RateLimited, R> =>
+  Effect.gen(function* () {
+    const refused = yield* throttle.refused
+    if (Option.isSome(refused)) return yield* new RateLimited({ retryAfter: refused.value, attempts: 0 })
+    return yield* call
+  })
 
 /**
  * All jobs of the account, newest first; pages are asked for as the stream is read. `limit` is the size of a page. A job
@@ -224,9 +259,7 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
     const run = once
       ? throttle.sparingly(RetryPolicy.run(answered, { retry, throttle, limit: 0 }))
       : RetryPolicy.run(answered, { retry, throttle })
-    return Effect.flatMap(throttle.refused, (refused) =>
-      Option.isSome(refused) ? Effect.fail(new RateLimited({ retryAfter: refused.value, attempts: 0 })) : run
-    ).pipe(
+    return unlessRefused(throttle, run).pipe(
       Effect.tapError((error) =>
         error instanceof RateLimited && Duration.greaterThan(error.retryAfter, retry.maxRetryAfter)
           ? throttle.refuse(Duration.min(error.retryAfter, Duration.min(poll.maxHint, longestRefusal)))
@@ -249,6 +282,7 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
     )
 
   return {
+    throttle,
     status: Effect.fn("BatchClient.status")((batchId: BatchId, options?: StatusOptions) =>
       call(
         HttpClientRequest.get(`/batch/${batchId}`),

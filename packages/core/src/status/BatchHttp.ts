@@ -20,13 +20,16 @@ import * as DurationText from "../model/DurationText.js"
 import { maskText, scrub } from "../model/Masking.js"
 import * as Telemetry from "../model/Telemetry.js"
 import * as Monotonic from "../retry/Monotonic.js"
+import * as Throttle from "../retry/Throttle.js"
 
-/** The client for the API and the client for the files. */
+/** The client for the API and the client for the files, with what all downloads share. */
 export interface Service {
   /** Relative to the base URL, with the key. Fails with `NotAuthorized` before any request when there is no key. */
   readonly api: HttpClient.HttpClient.With<HttpClientError.HttpClientError | NotAuthorized>
   /** Whatever URL it is given, byte for byte, with no header of ours that could identify the account. */
   readonly files: HttpClient.HttpClient
+  /** Gate and retry budget for the file host: all downloads share them, and no call of the API does. */
+  readonly fileThrottle: Throttle.Throttle
 }
 
 /** The client for the API and the client for the files. */
@@ -55,7 +58,8 @@ export const make: Effect.Effect<Service, never, BatchConfig | HttpClient.HttpCl
         HttpClient.mapRequest(HttpClientRequest.acceptJson),
         HttpClient.mapRequestEffect(authorize)
       ),
-      files: client.pipe(HttpClient.withTracerDisabledWhen(() => true))
+      files: client.pipe(HttpClient.withTracerDisabledWhen(() => true)),
+      fileThrottle: yield* Throttle.make(config.retry)
     }
   }
 )

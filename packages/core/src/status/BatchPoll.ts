@@ -68,6 +68,12 @@ export interface WatchOptions {
   readonly onNotice?: ((notice: Notice) => Effect.Effect<void>) | undefined
 }
 
+/** How to wait for the end alone. */
+export interface AwaitOptions extends WatchOptions {
+  /** Told of the answer to each poll. */
+  readonly onStatus?: ((batch: Batch) => Effect.Effect<void>) | undefined
+}
+
 /** The answer to each poll, from the first, at once, to the one in which the job has ended, well or badly. */
 export const watch = (
   batchId: BatchId,
@@ -86,11 +92,12 @@ export const watch = (
 
 const await_ = Effect.fn("BatchPoll.await")(function* (
   batchId: BatchId,
-  options: WatchOptions
+  options: AwaitOptions
 ): Effect.fn.Return<Batch, AwaitError, BatchClient | BatchConfig> {
   const wait = yield* begin(batchId, options)
-  let batch = yield* next(wait)
-  while (!isTerminal(batch.status)) batch = yield* next(wait)
+  const told = Effect.tap(next(wait), (batch) => options.onStatus?.(batch) ?? Effect.void)
+  let batch = yield* told
+  while (!isTerminal(batch.status)) batch = yield* told
   return yield* completed(batch)
 })
 

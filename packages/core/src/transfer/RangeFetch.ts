@@ -21,13 +21,12 @@ import {
 import { Clock, type Data, Duration, Effect, Metric, Option, Redacted, type Scope } from "effect"
 import * as DurationText from "../model/DurationText.js"
 import { BatchConfig, type Settings } from "../model/BatchConfig.js"
-import { ResultsCorrupt, ResultsUnavailable, type StatusError, TransferFailed } from "../model/BatchError.js"
+import { ResultsCorrupt, type ResultsUnavailable, TransferFailed } from "../model/BatchError.js"
 import * as PresignedLink from "../model/PresignedLink.js"
 import * as Telemetry from "../model/Telemetry.js"
 import * as Digest from "../disk/Digest.js"
 import * as RetryPolicy from "../retry/RetryPolicy.js"
 import { count } from "../model/CountText.js"
-import type { Throttle } from "../retry/Throttle.js"
 import * as BatchHttp from "../status/BatchHttp.js"
 import * as Blocks from "./Blocks.js"
 import type * as Cells from "./Cells.js"
@@ -37,11 +36,9 @@ import type * as FileTransfer from "./FileTransfer.js"
 import type * as ResultLinks from "./ResultLinks.js"
 import * as Settling from "./Settling.js"
 
-/** What the connections of one retrieval share. `E` is what its target can fail with. */
+/** What the connections of one retrieval share. `E` is what its target and asking for fresh links can fail with. */
 export interface Shared<E = never> {
-  readonly links: ResultLinks.Links
-  /** Gate and retry budget for the file host. */
-  readonly throttle: Throttle
+  readonly links: ResultLinks.FileLinks<E>
   readonly connections: Connections
   /** Whether the host bears fewer connections than are open: then what it refuses this one is left to the others. */
   readonly isSurplus: Effect.Effect<boolean>
@@ -60,10 +57,10 @@ export interface Shared<E = never> {
 }
 
 /**
- * What fetching bytes can fail with, beside the failures of their target. A replaced object is `ResultsUnavailable` with
+ * What fetching bytes can fail with, beside the failures of their target and of fresh links. A replaced object is `ResultsUnavailable` with
  * reason `Changed`: start over.
  */
-export type FetchError = StatusError | ResultsUnavailable | TransferFailed | ResultsCorrupt
+export type FetchError = ResultsUnavailable | TransferFailed | ResultsCorrupt
 
 /** Fetches a run that was claimed of its file, to its end, or gives the rest of it back. */
 export const fetch = <E>(
@@ -72,20 +69,21 @@ export const fetch = <E>(
   claimed: Cells.Run
 ): Effect.Effect<void, FetchError | E, BatchHttp.BatchHttp | BatchConfig> =>
   Effect.gen(function* () {
-    const { files } = yield* BatchHttp.BatchHttp
+    const http = yield* BatchHttp.BatchHttp
     const settings = yield* BatchConfig
     const run: Run<E> = {
       shared,
       file,
       settings,
-      files: HttpClient.withScope(files),
+      http,
+      files: HttpClient.withScope(http.files),
       position: claimed.start,
       end: claimed.end,
       left: false
     }
     const rest = RetryPolicy.run(Effect.scoped(attempt(run)), {
       retry: settings.retry,
-      throttle: shared.throttle,
+      throttle: http.fileThrottle,
       limit: settings.transfer.retries,
       progress: file.written,
       onPause: ({ detail = "" }, delay) => {
@@ -104,6 +102,7 @@ interface Run<E> {
   readonly shared: Shared<E>
   readonly file: FileTransfer.FileTransfer<E>
   readonly settings: Settings
+  readonly http: BatchHttp.Service
   readonly files: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
   /** The first byte of the run that is not here. */
   position: number
@@ -410,7 +409,7 @@ const busy = <E>(
       const retry = Option.isSome(hint) ? ("Throttled" as const) : ("Overloaded" as const)
       return yield* Effect.fail<Failure<E>>({ ...failure, retry, hint })
     }
-    if (Option.isSome(hint)) yield* shared.throttle.close(hint.value)
+    if (Option.isSome(hint)) yield* run.http.fileThrottle.close(hint.value)
     run.file.retried()
     run.left = true
   })
@@ -419,12 +418,7 @@ const unavailable = <E>(
   { file, shared }: Run<E>,
   reason: ResultsUnavailable["reason"],
   detail: string
-): ResultsUnavailable =>
-  new ResultsUnavailable({
-    reason,
-    batchId: shared.links.batchId,
-    detail: `${file.planned.name}: ${detail}`
-  })
+): ResultsUnavailable => shared.links.unavailable(reason, `${file.planned.name}: ${detail}`)
 
 /** The host cannot do `If-Match`: it is asked again, at once, without it, from now on. */
 const unconditional = <E>(run: Run<E>, detail: string): Failure<E> => ({
@@ -446,14 +440,16 @@ const dead = <E>(
           reason: "Protocol",
           file: file.planned.name,
           status: Option.fromNullable(status),
-          attempts: 2,
+          attempts: shared.links.isRenewable ? 2 : 1,
           detail
         })
-      : unavailable(run, why, detail)
+      : unavailable(run, why, shared.links.isRenewable ? `${detail}; a fresh link did not help` : detail)
   return {
     ...RetryPolicy.final(end(reason)),
-    remedy: Effect.suspend((): Effect.Effect<void, FetchError> => {
-      const hopeless = file.linkDied({ generation: link.generation, reason })
+    remedy: Effect.suspend((): Effect.Effect<void, FetchError | E> => {
+      const hopeless = shared.links.isRenewable
+        ? file.linkDied({ generation: link.generation, reason })
+        : Option.some(reason)
       return Option.isSome(hopeless)
         ? Effect.fail(end(hopeless.value))
         : shared.links.renew(link, { detail: reason === "Expired" ? undefined : detail })
@@ -465,7 +461,7 @@ const dead = <E>(
 const absent = <E>(run: Run<E>, link: ResultLinks.ResultLink, detail: string): Failure<E> => {
   const { file, settings, shared } = run
   const end = unavailable(run, "Missing", detail)
-  const remedy: Effect.Effect<void, FetchError> = Effect.gen(function* () {
+  const remedy: Effect.Effect<void, FetchError | E> = Effect.gen(function* () {
     const before = file.absentSince(yield* Clock.currentTimeNanos)
     if (Option.isNone(before)) return yield* shared.links.renew(link, { detail })
     const delay = yield* Settling.pause(settings, yield* Settling.since(before.value))
@@ -480,8 +476,8 @@ const absent = <E>(run: Run<E>, link: ResultLinks.ResultLink, detail: string): F
 /**
  * Which version of a file lies there now, by a request for its first byte; none if that does not say.
  */
-export const look = (
-  links: ResultLinks.Links,
+export const look = <E>(
+  links: ResultLinks.FileLinks<E>,
   file: FileTransfer.FileTransfer
 ): Effect.Effect<Option.Option<FileResponse.Identity>, never, BatchHttp.BatchHttp | BatchConfig> =>
   Effect.gen(function* () {

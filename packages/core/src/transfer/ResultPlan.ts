@@ -27,18 +27,30 @@ export interface ResultPlan {
   readonly files: ReadonlyArray<PlannedFile>
 }
 
+/** The job, if it is completed. */
+export const completed = (batch: Batch): Either.Either<Batch, BatchFailed | BatchNotCompleted> => {
+  const { batchId, status } = batch
+  if (status === "failed") return Either.left(batchFailed(batch))
+  return status === "completed"
+    ? Either.right(batch)
+    : Either.left(new BatchNotCompleted({ batchId, status }))
+}
+
 /**
- * The plan for a job. A `result_count` of 0 plans nothing, whatever links there are: the object behind them may never
- * have been written. Otherwise the merged file, or the parts when they are asked for or are all there is.
+ * The plan for a completed job. A `result_count` of 0 plans nothing, whatever links there are: the object behind them may
+ * never have been written. Otherwise the merged file, or the parts when they are asked for or are all there is. A job that
+ * says now that it is running again has `Changed`.
  */
 export const make = (
   batch: Batch,
   options: { readonly parts: boolean }
-): Either.Either<ResultPlan, BatchFailed | BatchNotCompleted | ResultsUnavailable> => {
+): Either.Either<ResultPlan, BatchFailed | ResultsUnavailable> => {
   const { batchId } = batch
   if (batch.status === "failed") return Either.left(batchFailed(batch))
-  if (batch.status !== "completed")
-    return Either.left(new BatchNotCompleted({ batchId, status: batch.status }))
+  if (batch.status !== "completed") {
+    const detail = `the job is ${batch.status} now`
+    return Either.left(new ResultsUnavailable({ reason: "Changed", batchId, detail }))
+  }
   if (!hasResultCount(batch)) {
     const detail =
       "it is completed, but says no result_count that can be read, so nothing proves its rows to be all"

@@ -56,8 +56,8 @@ export const since = (nanos: bigint): Effect.Effect<Duration.Duration> =>
   Effect.map(Clock.currentTimeNanos, (now) => Duration.nanos(now - nanos))
 
 /**
- * The job once it has links, if it announces rows; as it is if it has none when the time is up, or if it has ended
- * otherwise.
+ * The job once it has links, if it announces rows; as it was if it has none when the time is up, or if it has ended
+ * otherwise. One that says for all that time that it is running after all is taken as it was, completed.
  */
 export const links = (
   batch: Batch,
@@ -72,7 +72,7 @@ export const links = (
     let latest = batch
     while (batch.status === "completed" && isWithoutLinks(latest)) {
       const delay = yield* pause(options.settings, yield* since(begun))
-      if (Option.isNone(delay)) return latest
+      if (Option.isNone(delay)) return isTerminal(latest.status) ? latest : batch
       const detail = `it announces ${plural(latest.resultCount, "row")}, but no link to them yet`
       yield* options.onPause({ cause: "NoLink", detail, delay: delay.value })
       yield* Effect.sleep(delay.value)

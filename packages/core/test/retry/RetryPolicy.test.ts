@@ -1,6 +1,6 @@
-import { Headers } from "@effect/platform"
+import { Headers, HttpClientError, HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Exit, FastCheck as fc, Fiber, Option, Ref } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, FastCheck as fc, Fiber, Option, Ref } from "effect"
 import * as BatchConfig from "../../src/model/BatchConfig.js"
 import * as RetryPolicy from "../../src/retry/RetryPolicy.js"
 import * as Throttle from "../../src/retry/Throttle.js"
@@ -496,6 +496,35 @@ describe("schedule", () => {
 type Kind = RetryPolicy.Kind
 
 type Try = "ok" | Kind | readonly [Kind, hintSeconds: number]
+
+describe("judge", () => {
+  const request = HttpClientRequest.get("https://own.test/")
+  const answer = (status: number, headers: Readonly<Record<string, string>> = {}) =>
+    new HttpClientError.ResponseError({
+      request,
+      response: HttpClientResponse.fromWeb(request, new Response(null, { status, headers })),
+      reason: "StatusCode"
+    })
+  const failed = (reason: "Transport" | "Encode" | "InvalidUrl") =>
+    new HttpClientError.RequestError({ request, reason })
+
+  it.each([
+    [answer(429, { "retry-after": "7" }), "Throttled", 7000],
+    [answer(429, { "retry-after": "1764432000" }), "Never", undefined],
+    [answer(503, { "retry-after": asDate(now + 5000) }), "Transient", 5000],
+    [answer(500), "Transient", undefined],
+    [answer(501), "Never", undefined],
+    [answer(404), "Never", undefined],
+    [failed("Transport"), "Transient", undefined],
+    [failed("InvalidUrl"), "Never", undefined],
+    [new Cause.TimeoutException(), "Timeout", undefined],
+    ["own", "Transient", undefined]
+  ])("%s is %s", (error, kind, millis) => {
+    const { error: told, hint, retry } = RetryPolicy.judge<unknown>(error, now)
+    expect([retry, Option.getOrUndefined(Option.map(hint, Duration.toMillis))]).toEqual([kind, millis])
+    expect(told(1, Duration.zero, false)).toBe(error)
+  })
+})
 
 const failure = (kind: Kind, seconds?: number) => ({
   retry: kind,

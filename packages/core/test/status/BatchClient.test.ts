@@ -1,3 +1,4 @@
+import { HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import {
   Cause,
@@ -25,6 +26,7 @@ import {
   errorOf,
   job,
   play,
+  type Script,
   script,
   systemError,
   upstream,
@@ -533,6 +535,75 @@ describe("a pause beyond our patience", () => {
       expect(valueOf(yield* play(Effect.provide(program, upstream(api)), { within: "2 hours" }))).toBe(
         "completed"
       )
+    })
+  )
+})
+
+describe("retry", () => {
+  const own = (api: Script) =>
+    api.client.get("https://own.test/").pipe(Effect.flatMap(HttpClientResponse.filterStatusOk))
+
+  it.effect("puts a call of one's own on the gate of the client's calls", () =>
+    Effect.gen(function* () {
+      const api = script((_, index) =>
+        index === 0 ? { status: 429, headers: { "retry-after": "30" } } : completed
+      )
+      const both = [
+        BatchClient.retry(own(api)),
+        Effect.delay(BatchClient.status(batchId), "1 second")
+      ] as const
+      const played = yield* play(Effect.all(both, { concurrency: 2 }).pipe(Effect.provide(upstream(api))), {
+        random: 0
+      })
+      expect(valueOf(played)[0].status).toBe(200)
+      expect(api.seen.map(({ at, url }) => `${at} ${new URL(url).host}`).toSorted()).toEqual([
+        "0 own.test",
+        "30000 api.test",
+        "30000 own.test"
+      ])
+    })
+  )
+
+  it.effect("and on their budget, and fails with its own failure", () =>
+    Effect.gen(function* () {
+      const api = script([{ status: 503 }])
+      const calls = Effect.all([
+        Effect.flip(BatchClient.retry(own(api))),
+        Effect.flip(BatchClient.status(batchId))
+      ])
+      const layer = upstream(api, { retry: { budget: 10 } })
+      const [first, second] = valueOf(yield* play(Effect.provide(calls, layer)))
+      expect([first._tag, second]).toMatchObject(["ResponseError", { _tag: "ApiUnavailable", attempts: 1 }])
+      expect(api.seen.map(({ url }) => new URL(url).host)).toEqual([
+        "own.test",
+        "own.test",
+        "own.test",
+        "api.test"
+      ])
+    })
+  )
+
+  it.effect("makes no call that is not worth it, and none while the API wants none", () =>
+    Effect.gen(function* () {
+      const api = script([
+        { status: 404 },
+        { status: 503 },
+        { status: 429, headers: { "retry-after": "3600" } }
+      ])
+      const calls = Effect.all([
+        Effect.flip(BatchClient.retry(own(api))),
+        Effect.flip(BatchClient.retry(own(api), { while: () => false })),
+        Effect.flip(BatchClient.status(batchId)),
+        Effect.flip(BatchClient.retry(own(api)))
+      ])
+      const errors = valueOf(yield* play(Effect.provide(calls, upstream(api)), { within: "1 minute" }))
+      expect(errors.map(({ _tag }) => _tag)).toEqual([
+        "ResponseError",
+        "ResponseError",
+        "RateLimited",
+        "RateLimited"
+      ])
+      expect(api.seen).toHaveLength(3)
     })
   )
 })

@@ -11,8 +11,7 @@ import * as GrowingFile from "../../src/disk/GrowingFile.js"
 import * as ResultLinks from "../../src/transfer/ResultLinks.js"
 import * as Condition from "../../src/disk/Condition.js"
 import * as FileTransfer from "../../src/transfer/FileTransfer.js"
-import type { StorageError } from "../../src/model/BatchError.js"
-import * as Throttle from "../../src/retry/Throttle.js"
+import type { StatusError, StorageError } from "../../src/model/BatchError.js"
 import * as RangeFetch from "../../src/transfer/RangeFetch.js"
 import * as Bench from "../Bench.js"
 import * as Script from "../Script.js"
@@ -217,7 +216,7 @@ const ranged = (range: string): Response => {
   })
 }
 
-type File = FileTransfer.FileTransfer<StorageError>
+type File = FileTransfer.FileTransfer<StatusError | StorageError>
 
 /** A transfer of one file from a host that answers as it is told. */
 const start = (
@@ -275,15 +274,11 @@ const start = (
             : undefined
       })
       const connections = yield* Connections.make({ initial: 4, most: 4, changed: yield* Condition.make })
-      const shared: RangeFetch.Shared<StorageError> = {
+      const shared: RangeFetch.Shared<StatusError | StorageError> = {
         links: yield* ResultLinks.make(batch, {
-          client: {
-            status: () => Effect.succeed(batch),
-            page: () => Effect.dieMessage("no page is asked for")
-          },
+          client: { status: () => Effect.succeed(batch) },
           settings
         }),
-        throttle: yield* Throttle.make(settings.retry),
         connections,
         isSurplus: Effect.succeed(options.isSurplus ?? false),
         onWritten: () => Effect.void,

@@ -206,7 +206,7 @@ const makeLinks = (
         Effect.flatMap((fiber) => fiber)
       )
     const links = yield* ResultLinks.make(yield* sign({}), {
-      client: { status, page: () => Effect.dieMessage("no page is asked for") },
+      client: { status },
       settings: { baseUrl: options.allowHttp === true ? "http://api.test" : Script.baseUrl, transfer },
       onRefresh: () => Ref.update(refreshed, (count) => count + 1)
     })

@@ -45,7 +45,7 @@ describe("ResultPlan", () => {
           status === "failed"
             ? "BatchFailed"
             : status !== "completed"
-              ? "BatchNotCompleted"
+              ? "ResultsUnavailable"
               : count === 0
                 ? "none"
                 : wanted
@@ -58,6 +58,10 @@ describe("ResultPlan", () => {
                       ? "parts"
                       : "ResultsUnavailable"
         expect(kind).toBe(expected)
+        const job = Either.merge(Either.map(ResultPlan.completed(batch), () => ({ _tag: "completed" })))
+        expect(job._tag).toBe(
+          { completed: "completed", failed: "BatchFailed" }[status] ?? "BatchNotCompleted"
+        )
         if ("_tag" in plan) return
         const names = plan.files.map(({ name }) => name)
         expect(plan.files).toHaveLength(kind === "none" ? 0 : kind === "merged" ? 1 : parts)

@@ -1,16 +1,16 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { Chunk, Effect, Either, FastCheck as fc, Predicate, Schema, Stream } from "effect"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as BatchConfig from "../../src/model/BatchConfig.js"
 import type { RecordInvalid } from "../../src/model/BatchError.js"
-import * as Records from "../../src/records/Records.js"
+import * as RecordLines from "../../src/records/RecordLines.js"
 
 const bytesOf = (text: string): Buffer => Buffer.from(text)
 
 /** Lines of bytes that are pushed in these portions, from one buffer that is used again and again. */
 const frame = (bytes: Uint8Array, cuts: ReadonlyArray<number>, maxLineBytes = 1_000_000) => {
-  const framer = Records.framer({ maxLineBytes })
+  const framer = RecordLines.framer({ maxLineBytes })
   const buffer = Buffer.alloc(bytes.length)
   const edges = [0, ...[...cuts].toSorted((a, b) => a - b), bytes.length]
   const found = edges.slice(1).flatMap((to, index) => {
@@ -21,7 +21,7 @@ const frame = (bytes: Uint8Array, cuts: ReadonlyArray<number>, maxLineBytes = 1_
   return [...found, ...framer.end().map(look)]
 }
 
-const look = (found: Either.Either<Records.Line, RecordInvalid>) =>
+const look = (found: Either.Either<RecordLines.Line, RecordInvalid>) =>
   Either.match(found, {
     onLeft: ({ detail, excerpt, line, offset }) => ({ line, offset, detail, excerpt }),
     onRight: ({ bytes, line, offset }) => ({ line, offset, text: Buffer.from(bytes).toString() })
@@ -82,7 +82,7 @@ describe("framer", () => {
   })
 
   it("holds no more of a line than the longest one may have", () => {
-    const framer = Records.framer({ maxLineBytes: 1024 })
+    const framer = RecordLines.framer({ maxLineBytes: 1024 })
     const portion = new Uint8Array(1_048_576).fill(0x78)
     const before = held()
     for (let count = 0; count < 200; count++) framer.push(portion)
@@ -92,7 +92,7 @@ describe("framer", () => {
 })
 
 describe("decode", () => {
-  const decode = (bytes: Uint8Array) => Records.decode({ bytes, line: 4, offset: 90 })
+  const decode = (bytes: Uint8Array) => RecordLines.decode({ bytes, line: 4, offset: 90 })
 
   it("gives any JSON object", () => {
     expect(decode(bytesOf(' {"a":[1,null],"b":{}}\r'))).toEqual(Either.right({ a: [1, null], b: {} }))
@@ -130,7 +130,7 @@ describe("streams", () => {
 
   it.effect("one bad line is a value", () =>
     Effect.gen(function* () {
-      expect(yield* collect(Records.fromBytes(portions))).toMatchObject([
+      expect(yield* collect(RecordLines.fromBytes(portions))).toMatchObject([
         { right: { id: 1 } },
         { right: { id: "2" } },
         { left: { line: 3, offset: 20, detail: "it is no JSON", excerpt: "no" } },
@@ -142,7 +142,7 @@ describe("streams", () => {
   it.effect("a record that the schema refuses is a bad line that says why", () =>
     Effect.gen(function* () {
       const Row = Schema.Struct({ id: Schema.Number })
-      expect(yield* collect(Records.schemaFromBytes(portions, Row))).toMatchObject([
+      expect(yield* collect(RecordLines.schemaFromBytes(portions, Row))).toMatchObject([
         { right: { id: 1 } },
         { left: { line: 2, offset: 9, detail: 'id: Expected number, actual "2"', excerpt: '{"id":"2"}' } },
         { left: { line: 3 } },
@@ -153,16 +153,16 @@ describe("streams", () => {
 
   it.effect("begins anew each time it is run, and fails with what the bytes fail with", () =>
     Effect.gen(function* () {
-      const records = Records.fromBytes(portions)
+      const records = RecordLines.fromBytes(portions)
       expect(yield* collect(records)).toEqual(yield* collect(records))
       const broken = Stream.concat(portions, Stream.fail("cut off" as const))
-      expect(yield* Effect.flip(collect(Records.fromBytes(broken)))).toBe("cut off")
+      expect(yield* Effect.flip(collect(RecordLines.fromBytes(broken)))).toBe("cut off")
     })
   )
 
   it.effect("the longest line is that of the settings", () =>
     Effect.gen(function* () {
-      const long = Records.fromBytes(Stream.make<[Uint8Array]>(bytesOf(`${"x".repeat(2000)}\n`)))
+      const long = RecordLines.fromBytes(Stream.make<[Uint8Array]>(bytesOf(`${"x".repeat(2000)}\n`)))
       const found = yield* Stream.runCollect(long).pipe(
         Effect.provide(BatchConfig.layer({ transfer: { maxLineBytes: 1024 } }))
       )
@@ -171,6 +171,68 @@ describe("streams", () => {
       ])
     })
   )
+})
+
+describe("decoder", () => {
+  const Envelope = Schema.Struct({
+    original_identifier: Schema.String,
+    internal_id: Schema.NullOr(Schema.Number),
+    match_status: Schema.optional(Schema.Literal("matched", "unmatched"))
+  })
+  const read = RecordLines.decoder(Envelope)
+  const line = (text: string) => ({ bytes: bytesOf(text), line: 1, offset: 0 })
+
+  it("reads an envelope as it reads whole records", () => {
+    const whole = Schema.decodeUnknownEither(Envelope)
+    fc.assert(
+      fc.property(
+        fc.record(
+          {
+            original_identifier: fc.oneof(fc.string({ unit: "grapheme" }), fc.integer()),
+            internal_id: fc.oneof(
+              fc.constant(null),
+              fc.integer(),
+              fc.double({ noNaN: true, noDefaultInfinity: true })
+            ),
+            match_status: fc.constantFrom("matched", "unmatched", "lost"),
+            data: fc.jsonValue(),
+            "a.b": fc.jsonValue()
+          },
+          { requiredKeys: [] }
+        ),
+        (record) => {
+          const text = JSON.stringify(record)
+          expect(Either.getRight(read(line(text)))).toEqual(Either.getRight(whole(JSON.parse(text))))
+        }
+      ),
+      { seed: 12 }
+    )
+  })
+
+  it("skips what is not asked for: nothing but the values of the envelope is parsed", () => {
+    const parse = vi.spyOn(JSON, "parse")
+    const text = '{"original_identifier":"a","data":{"n":[1,2,3]},"internal_id":7}'
+    expect(read(line(text))).toEqual(Either.right({ original_identifier: "a", internal_id: 7 }))
+    const parsed = parse.mock.calls.map(([json]) => json)
+    parse.mockRestore()
+    expect(parsed.filter((json) => json.includes("[1,2,3]"))).toEqual([])
+    expect(parsed).toEqual(expect.arrayContaining(['"a"', "7"]))
+  })
+
+  it.each([
+    ["no", "it is no JSON"],
+    ["[]", "it is JSON, but no object"],
+    ['{"original_identifier":"a","internal_id":7', "it is no JSON"],
+    ['{"original_identifier":7,"internal_id":7}', "original_identifier: Expected string, actual 7"],
+    ['{"internal_id":7}', "original_identifier: is missing"]
+  ])("%s is invalid for its own reason", (text, detail) => {
+    expect(read(line(text))).toMatchObject({ left: { detail } })
+  })
+
+  it("of a name that is twice in a record the last value counts", () => {
+    const twice = '{"original_identifier":"a","internal_id":1,"internal_id":2}'
+    expect(read(line(twice))).toEqual(Either.right({ original_identifier: "a", internal_id: 2 }))
+  })
 })
 
 setFlagsFromString("--expose-gc")

@@ -3,21 +3,24 @@
  * behind it are read.
  *
  * @example
- * import { Records } from "@org/batch-core"
  * import { Schema, Stream } from "effect"
+ * import * as RecordLines from "./RecordLines.js"
  *
- * const Company = Schema.Struct({ original_identifier: Schema.String, data: Schema.Struct({ name: Schema.String }) })
+ * const Info = Schema.Struct({ name: Schema.String })
+ * const Company = Schema.Struct({ original_identifier: Schema.String, data: Schema.Struct({ basic_info: Info }) })
  *
  * const companies = <E, R>(inflated: Stream.Stream<Uint8Array, E, R>) =>
- *   Records.schemaFromBytes(inflated, Company).pipe(Stream.mapEffect((company) => company))
+ *   RecordLines.schemaFromBytes(inflated, Company).pipe(Stream.mapEffect((company) => company))
  */
 import { isUtf8 } from "#utf8"
-import { Chunk, Effect, Either, ParseResult, Predicate, Schema, Stream } from "effect"
+import { Chunk, Effect, Either, Option, ParseResult, Predicate, Schema, SchemaAST, Stream } from "effect"
 import { BatchConfig } from "../model/BatchConfig.js"
 import { RecordInvalid } from "../model/BatchError.js"
 import { plural } from "../model/CountText.js"
 import type { JsonObject } from "../model/Masking.js"
 import * as Lines from "../proof/Lines.js"
+import * as JsonFields from "./internal/JsonFields.js"
+import { representable } from "./internal/JsonTokens.js"
 
 /** One record: any JSON object. Integers beyond 2⁵³ − 1 have lost their last digits, as they do in JavaScript. */
 export type Record = JsonObject
@@ -156,14 +159,65 @@ export const fromBytes = <E, R>(
 export const schemaFromBytes = <A, I, E, R>(
   bytes: Stream.Stream<Uint8Array, E, R>,
   schema: Schema.Schema<A, I>
-): Stream.Stream<Either.Either<A, RecordInvalid>, E, R | BatchConfig> => {
+): Stream.Stream<Either.Either<A, RecordInvalid>, E, R | BatchConfig> => linesInto(bytes, decoder(schema))
+
+/**
+ * A decoder of lines to records of a type. Where the schema asks for nothing but texts, numbers and other scalars of the
+ * record itself, such as `internal_id`, the rest of the line (`data`) is skipped, not parsed.
+ */
+export const decoder = <A, I>(
+  schema: Schema.Schema<A, I>
+): ((line: Line) => Either.Either<A, RecordInvalid>) => {
   const decodeRecord = Schema.decodeUnknownEither(schema)
-  return linesInto(bytes, (line) =>
-    Either.flatMap(decode(line), (record) =>
+  const skim = skimmer(scalarsOf(schema))
+  return (line) =>
+    Either.flatMap(skim(line), (record) =>
       Either.mapLeft(decodeRecord(record), (error) => invalid(line, inWords(error)))
     )
-  )
 }
+
+/** Reads these fields alone; a line in which that fails is read whole, which says what is wrong with it. */
+const skimmer = (
+  names: Option.Option<ReadonlyArray<string>>
+): ((line: Line) => Either.Either<Record, RecordInvalid>) => {
+  if (Option.isNone(names)) return decode
+  const fields = JsonFields.named(names.value.map((name) => [name]))
+  const parse = Option.liftThrowable((line: Line): Record =>
+    Object.fromEntries(
+      fields.columns.flatMap(({ from, path, record, to }) =>
+        record === fields.records ? [[path[0], JSON.parse(utf8.decode(line.bytes.subarray(from, to)))]] : []
+      )
+    )
+  )
+  return (line) => {
+    if (!isUtf8(line.bytes) || JsonFields.read(fields, line.bytes) !== "Record") return decode(line)
+    return Either.fromOption(parse(line), () => undefined).pipe(Either.orElse(() => decode(line)))
+  }
+}
+
+/** The fields that a schema asks for, if they are all scalars of the record itself. */
+const scalarsOf = <A, I>(schema: Schema.Schema<A, I>): Option.Option<ReadonlyArray<string>> => {
+  const { ast } = Schema.encodedSchema(schema)
+  const isSkimmed =
+    SchemaAST.isTypeLiteral(ast) &&
+    ast.indexSignatures.length === 0 &&
+    ast.propertySignatures.every(({ name, type }) => isPlainName(name) && isScalar(type))
+  return isSkimmed ? Option.some(ast.propertySignatures.map(({ name }) => String(name))) : Option.none()
+}
+
+/** A name that JSON has as it is. */
+const isPlainName = (name: PropertyKey): boolean => Predicate.isString(name) && representable(name) === name
+
+const isScalar = (ast: SchemaAST.AST): boolean =>
+  SchemaAST.isUnion(ast)
+    ? ast.types.every(isScalar)
+    : SchemaAST.isStringKeyword(ast) ||
+      SchemaAST.isNumberKeyword(ast) ||
+      SchemaAST.isBooleanKeyword(ast) ||
+      SchemaAST.isLiteral(ast) ||
+      SchemaAST.isUndefinedKeyword(ast) ||
+      SchemaAST.isTemplateLiteral(ast) ||
+      SchemaAST.isEnums(ast)
 
 const inWords = (error: ParseResult.ParseError): string =>
   ParseResult.ArrayFormatter.formatErrorSync(error)
