@@ -98,6 +98,7 @@ describe("GET /", () => {
       yield* byKeyboard(page, id)
       yield* sees(page, "#state", /^completed$/u)
       yield* isSound(page)
+      yield* Effect.promise(() => page.getByText("In a terminal").click())
       expect(yield* text(page, "#curl")).toContain(`-H "Authorization: Bearer $TOKEN"`)
 
       for (const [name, accept, extension] of forms) {
@@ -137,7 +138,7 @@ describe("GET /", () => {
 
   inBrowser("says what is wrong while the API or the service is away, and goes on after it", (context) =>
     Effect.gen(function* () {
-      const { kill, port, sandbox } = yield* start({ env: { BATCH_RETRY_ATTEMPTS: "2" } })
+      const { kill, port, sandbox } = yield* start({ env: { BATCH_RETRY_LIMIT: "2" } })
       const id = yield* sandbox.createJob({ pendingMs: 0, processingMs: 600_000, records: 10 })
       yield* sandbox.pauseApi
       const { page } = yield* open(context, `http://127.0.0.1:${port}`, "/")
@@ -158,8 +159,10 @@ describe("GET /", () => {
 
   inBrowser("saves nothing of what breaks off, or of what memory has no room for", (context) =>
     Effect.gen(function* () {
-      const { port, sandbox } = yield* start({ env: small })
-      const id = yield* sandbox.createJob({ ...over, records: 200, parts: 1 })
+      const { port, sandbox } = yield* start({
+        env: { ...small, BATCH_TRANSFER_RETRIES: "2", BATCH_TRANSFER_MAX_REFRESHES: "2" }
+      })
+      const id = yield* sandbox.createJob({ ...over, records: 200, parts: 1, recordBytes: 6000 })
       const url = `http://127.0.0.1:${port}/#${id}`
       yield* Effect.promise(() => context.addInitScript(picker))
       const { page } = yield* open(context, url, "")
@@ -168,12 +171,8 @@ describe("GET /", () => {
       yield* under(
         sandbox,
         [
-          {
-            id: "ends-for-ever",
-            on: { server: "storage", rangeFrom: { atLeast: 60_000 } },
-            do: { respond: { status: 403 } },
-            times: 0
-          }
+          { on: { server: "storage", nth: 2 }, do: { cut: { afterBytes: 60_000, by: "fin" } } },
+          { on: { server: "storage", nth: 2 }, times: -1, do: { delay: { ms: 300 }, expired: true } }
         ],
         Effect.gen(function* () {
           yield* Effect.promise(() => page.getByRole("button", { name }).click())
