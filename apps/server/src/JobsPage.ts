@@ -1,7 +1,7 @@
 /**
  * The page that shows the account's jobs to people, one job live, and its results to save.
  */
-import { HttpApiBuilder, HttpServerResponse } from "@effect/platform"
+import { HttpApiBuilder, HttpServerError, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import { Effect } from "effect"
 import html from "./JobsPage.html"
@@ -40,7 +40,15 @@ export const layer = HttpApiBuilder.Router.use((router) =>
   Effect.gen(function* () {
     const { tokens } = yield* ServerSettings
     const wanted = { token: tokens.count > 0, key: isPassThrough(yield* BatchConfig) }
-    const page = render(credentialOf(wanted))
-    yield* router.get(path, HttpServerResponse.html(page))
+    const page = HttpServerResponse.html(render(credentialOf(wanted)))
+    yield* router.get(
+      path,
+      // The router takes `*`, the target of a request for no path, for this one.
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+        request.url.startsWith("/")
+          ? Effect.succeed(page)
+          : Effect.fail(new HttpServerError.RouteNotFound({ request }))
+      )
+    )
   })
 )
