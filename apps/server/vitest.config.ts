@@ -4,7 +4,8 @@ export default defineConfig({
   plugins: [
     {
       name: "html-as-text",
-      transform: (text, file) => (file.endsWith(".html") ? `export default ${JSON.stringify(text)}` : undefined)
+      transform: (text, file) =>
+        file.endsWith(".html") ? `export default ${JSON.stringify(text)}` : undefined
     }
   ],
   define: { BATCH_SERVER_VERSION: JSON.stringify("0.0.0") },
