@@ -15,6 +15,7 @@ const { metafile } = await build({
   format: "esm",
   target: "node20.19",
   legalComments: "none",
+  loader: { ".html": "text" },
   // What is not ESM inside asks for Node's modules with require.
   banner: {
     js: `import { createRequire as createRequire_ } from "node:module"; const require = createRequire_(import.meta.url);`

@@ -1,6 +1,13 @@
 import { defineConfig } from "vitest/config"
 
 export default defineConfig({
+  plugins: [
+    {
+      name: "html-as-text",
+      transform: (text, file) =>
+        file.endsWith(".html") ? `export default ${JSON.stringify(text)}` : undefined
+    }
+  ],
   define: { BATCH_SERVER_VERSION: JSON.stringify("0.0.0") },
   test: {
     include: ["test/**/*.test.ts"],

@@ -88,7 +88,7 @@ const program = Effect.gen(function* () {
     `${curl} -sN ${url}/batch/${running}/events`,
     "# the records of another one that has ended already; here, the beginnings of the last three",
     `${curl} -s ${url}/batch/${over}/results | tail -n 3 | cut -c 1-80`,
-    `\nAll paths are described at ${url}/docs. Requests are logged here.\n`
+    `\nA browser shows the jobs at ${url}/ and all paths at ${url}/docs. Requests are logged here.\n`
   ]
   yield* Console.log(lines.join("\n"))
   return yield* Effect.never

@@ -5,8 +5,9 @@
 import { HttpApi } from "@effect/platform"
 import { Api } from "./Api.js"
 import * as DocsPage from "./DocsPage.js"
+import * as JobsPage from "./JobsPage.js"
 
-const declared: Array<string> = [DocsPage.path, DocsPage.documentPath]
+const declared: Array<string> = [JobsPage.path, DocsPage.path, DocsPage.documentPath]
 HttpApi.reflect(Api, {
   onGroup: () => undefined,
   onEndpoint: ({ endpoint }) => void declared.push(endpoint.path)
@@ -28,6 +29,6 @@ export const pathOf = ({ url }: { readonly url: string }): string => url.split(/
 
 /** The name of a path's route; `undefined` if there is no such route, so that callers cannot make up names of metrics. */
 export const fromPath = (path: string): string | undefined => {
-  const plain = path.replace(/(?<=.)\/$/u, "")
+  const plain = path.replace(/(?<=[^/])\/$/u, "")
   return fixed.has(plain) ? plain : templates.find(({ pattern }) => pattern.test(plain))?.name
 }

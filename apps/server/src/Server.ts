@@ -17,6 +17,7 @@ import * as Cors from "./Cors.js"
 import * as DocsPage from "./DocsPage.js"
 import * as ErrorMiddleware from "./ErrorMiddleware.js"
 import * as Handlers from "./Handlers.js"
+import * as JobsPage from "./JobsPage.js"
 import * as Listener from "./Listener.js"
 import * as Readiness from "./Readiness.js"
 import * as RequestLog from "./RequestLog.js"
@@ -90,7 +91,7 @@ export const layer = (
       const server = Listener.make({ headersTimeout })
       const serve = HttpApiBuilder.serve(RequestLog.middleware).pipe(
         HttpMiddleware.withSpanNameGenerator(RequestLog.spanName),
-        Layer.provide(DocsPage.layer),
+        Layer.provide(Layer.merge(JobsPage.layer, DocsPage.layer)),
         Layer.provide(middlewares),
         Layer.provide(api)
       )

@@ -110,7 +110,7 @@ layer(service({ env: { BATCH_SERVER_TOKENS: "first-token-0123456789, second-toke
   it.effect("probes and the description of the API are for everybody", () =>
     Effect.gen(function* () {
       const { get } = yield* Service
-      for (const path of ["/health", "/ready", "/openapi.json", "/docs"]) {
+      for (const path of ["/health", "/ready", "/openapi.json", "/docs", "/"]) {
         expect([path, (yield* get(path)).status]).toEqual([path, 200])
       }
     })

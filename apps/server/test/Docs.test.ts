@@ -1,9 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Sandbox } from "@org/batch-sandbox"
 import { Effect, type Scope } from "effect"
-import { accessSync, constants } from "node:fs"
-import { delimiter, join } from "node:path"
-import { chromium, type Page } from "playwright-core"
+import type { BrowserContext, Page } from "playwright-core"
+import { inBrowser, open, type Watched } from "./Browser.js"
 import { spawnedService } from "./Spawned.js"
 
 const operations = [
@@ -17,21 +16,10 @@ const operations = [
   "/metrics"
 ]
 
-const inBrowser = (name: string, body: (docs: Docs) => Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.scopedLive(
-    name,
-    (context) =>
-      Effect.gen(function* () {
-        const executable = installed()
-        if (executable === undefined) return context.skip("there is no Chromium on the PATH")
-        return yield* Effect.flatMap(open(executable), body)
-      }),
-    300_000
-  )
-
 describe("GET /docs", () => {
-  inBrowser("shows every path, and asks nobody for anything", ({ page, requests, said }) =>
+  inBrowser("shows every path, and asks nobody for anything", (context) =>
     Effect.gen(function* () {
+      const { page, requests, said } = yield* docs(context)
       const shown = yield* Effect.promise(() => page.locator(".opblock-summary-path").allInnerTexts())
       expect(shown.map((path) => path.replaceAll("\u200B", ""))).toEqual(operations)
       expect(requests).toEqual(["/docs"])
@@ -39,8 +27,9 @@ describe("GET /docs", () => {
     })
   )
 
-  inBrowser("tries a path out, with the token that it was given", ({ id, page, requests, said }) =>
+  inBrowser("tries a path out, with the token that it was given", (context) =>
     Effect.gen(function* () {
+      const { id, page, requests, said } = yield* docs(context)
       yield* tryOut(page, id)
       expect(yield* answer(page)).toEqual({ status: "401", body: expect.stringContaining('"NotAuthorized"') })
       yield* Effect.promise(async () => {
@@ -111,45 +100,15 @@ interface Document {
   >
 }
 
-interface Docs {
-  readonly page: Page
+interface Docs extends Watched {
   /** A job of the sandbox. */
   readonly id: string
-  /** What was asked for: paths of this service, and whole addresses of others. */
-  readonly requests: ReadonlyArray<string>
-  /** Errors and warnings of the page, violations of its policy among them. */
-  readonly said: ReadonlyArray<string>
 }
 
 const token = "token-of-this-test"
 
-/** Where Chromium is, if it is. */
-const installed = (): string | undefined => {
-  const folders = (process.env["PATH"] ?? "").split(delimiter)
-  return ["chromium", "chromium-browser", "google-chrome"]
-    .flatMap((name) => folders.map((folder) => join(folder, name)))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
-}
-
-const flags = [
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-gpu",
-  "--disable-quic",
-  "--disable-sync",
-  "--no-first-run",
-  "--no-sandbox"
-]
-
-/** The page, in a browser with a profile of its own that can resolve no name. */
-const open = (executablePath: string): Effect.Effect<Docs, unknown, Scope.Scope> =>
+/** The page of a service with a token. */
+const docs = (context: BrowserContext): Effect.Effect<Docs, unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const sandbox = yield* Sandbox.start()
     const id = yield* sandbox.createJob({ records: 3 })
@@ -158,22 +117,9 @@ const open = (executablePath: string): Effect.Effect<Docs, unknown, Scope.Scope>
       CRUSTDATA_API_KEY: sandbox.apiKey,
       BATCH_SERVER_TOKENS: token
     })
-    const args = [...flags, "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-    const browser = yield* Effect.acquireRelease(
-      Effect.promise(() => chromium.launch({ executablePath, args })),
-      (launched) => Effect.promise(() => launched.close())
-    )
-    const page = yield* Effect.promise(() => browser.newPage())
-    const requests: Array<string> = []
-    const said: Array<string> = []
-    page.on("request", (request) => requests.push(request.url().replace(url, "")))
-    page.on("pageerror", ({ message }) => said.push(message))
-    page.on("console", (message) => {
-      if (message.type() === "error" || message.type() === "warning") said.push(message.text())
-    })
-    yield* Effect.promise(() => page.goto(`${url}/docs`))
-    yield* Effect.promise(() => page.locator(".opblock").first().waitFor())
-    return { page, id, requests, said }
+    const watched = yield* open(context, url, "/docs")
+    yield* Effect.promise(() => watched.page.locator(".opblock").first().waitFor())
+    return { ...watched, id }
   })
 
 const tryOut = (page: Page, id: string): Effect.Effect<void> =>

@@ -15,7 +15,8 @@ const paths = [
   "/ready",
   "/metrics",
   "/openapi.json",
-  "/docs"
+  "/docs",
+  "/"
 ]
 
 layer(service(), { excludeTestServices: true })("hostile input", (it) => {
@@ -35,7 +36,6 @@ layer(service(), { excludeTestServices: true })("hostile input", (it) => {
   }
 
   for (const path of [
-    "/",
     "/batch/../metrics",
     "/batch/%2e%2e/metrics",
     `/batch/${nobody}/results/../../../metrics`,

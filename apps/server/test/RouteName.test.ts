@@ -9,6 +9,7 @@ describe("RouteName", () => {
   })
 
   it.each([
+    ["/", "/"],
     ["/batch", "/batch"],
     ["/batch/", "/batch"],
     ["/batch/42", "/batch/{batch_id}"],
@@ -25,7 +26,6 @@ describe("RouteName", () => {
 
   it.each([
     "",
-    "/",
     "//",
     "/batches",
     "/batch/1/2",

@@ -165,6 +165,7 @@ export const impatient: Effect.Effect<string, never, Scope.Scope> = Effect.gen(f
       banner: {
         js: `import { createRequire as createRequire_ } from "node:module"; const require = createRequire_(import.meta.url);`
       },
+      loader: { ".html": "text" },
       define: { BATCH_SERVER_VERSION: JSON.stringify("0.0.0") },
       logLevel: "warning"
     })
