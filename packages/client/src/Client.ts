@@ -134,13 +134,12 @@ export class Client implements AsyncDisposable {
   }
 
   /** The account's jobs, newest first. */
-  list({ limit, signal, status }: ListOptions = {}): AsyncGenerator<Batch, void, undefined> {
-    const jobs = Stream.unwrap(
-      Effect.map(Arguments.whole("limit", limit, { min: 1, max: Infinity }), () =>
-        BatchClient.list({ status, limit: limit === undefined ? undefined : Math.min(limit, 100) })
-      )
+  list({ limit = Infinity, signal, status }: ListOptions = {}): AsyncGenerator<Batch, void, undefined> {
+    const page = limit === Infinity ? undefined : Math.min(limit, 100)
+    const jobs = Effect.map(Arguments.limit(limit), (most) =>
+      BatchClient.list({ status, limit: page }).pipe(Stream.take(most), Stream.map(Plain.batch))
     )
-    return this.#runner.iterate(jobs.pipe(Stream.take(limit ?? Infinity), Stream.map(Plain.batch)), signal)
+    return this.#runner.iterate(Stream.unwrap(jobs), signal)
   }
 
   /**

@@ -32,18 +32,11 @@ export const timeout = (value: string | number = "30m"): Effect.Effect<Deadline,
     : refused("timeout", `${String(value)} is no number of seconds`)
 }
 
-/** A whole number within bounds, where one is given. */
-export const whole = (
-  argument: string,
-  value: number | undefined,
-  { max, min }: { readonly min: number; readonly max: number }
-): Effect.Effect<void, InvalidArgument> =>
-  value === undefined || (Number.isInteger(value) && value >= min && value <= max)
-    ? Effect.void
-    : refused(
-        argument,
-        `${String(value)} must be a whole number ${max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`}`
-      )
+/** How many jobs at most. */
+export const limit = (value: number): Effect.Effect<number, InvalidArgument> =>
+  value === Infinity || (Number.isInteger(value) && value > 0)
+    ? Effect.succeed(Math.min(value, Number.MAX_SAFE_INTEGER))
+    : refused("limit", `${String(value)} is no whole number of at least 1`)
 
 /** What decides where the results go, and in which form. */
 interface Request {
@@ -83,7 +76,10 @@ export const destination = (
     if (format !== "csv" && columns !== undefined) {
       return yield* refused("columns", `they are those of csv, and this is ${format}`)
     }
-    yield* whole("concurrency", request.concurrency, { min: 1, max: 64 })
+    const { concurrency = 1 } = request
+    if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 64) {
+      return yield* refused("concurrency", `${String(concurrency)} is no whole number from 1 to 64`)
+    }
     return {
       ...request,
       parts,

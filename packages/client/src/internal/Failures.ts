@@ -3,7 +3,7 @@ import type * as Core from "@org/batch-core/BatchError"
 import * as BatchConfig from "@org/batch-core/BatchConfig"
 import { maskText } from "@org/batch-core/Masking"
 import type { BatchNode } from "@org/batch-node"
-import { Cause, Duration, Match, Option } from "effect"
+import { Cause, ConfigError, Duration, Match, Option } from "effect"
 import * as Client from "../BatchError.js"
 import type { StandardIssue } from "../StandardSchema.js"
 import * as Plain from "./Plain.js"
@@ -14,8 +14,8 @@ export type Failed = Core.BatchError | BatchNode.SettingError | Client.Failure
 /** What a call rejects with, of why its fiber ended: a failure of ours, or as it is what was thrown. */
 export const thrown = (cause: Cause.Cause<Failed>): unknown => {
   const failure = Cause.failureOption(cause)
-  if (Option.isSome(failure)) return of(failure.value)
-  const error = Cause.squash(cause)
+  if (Option.isSome(failure)) return of(Cause.originalError(failure.value))
+  const error = Cause.originalError(Cause.squash(cause))
   return error instanceof Error ? error : new Error(String(error), { cause: error })
 }
 
@@ -23,7 +23,7 @@ export const thrown = (cause: Cause.Cause<Failed>): unknown => {
 export const of = (error: Failed): Client.Failure => {
   if (error instanceof Client.BatchError) return error
   if (error._tag === "ProxySettingError") return ofSetting(error)
-  return "_op" in error ? ofSetting(BatchConfig.explain(error)) : ofCore(error)
+  return ConfigError.isConfigError(error) ? ofSetting(BatchConfig.explain(error)) : ofCore(error)
 }
 
 const ofSetting = ({ detail, setting }: { readonly setting: string; readonly detail: string }) =>

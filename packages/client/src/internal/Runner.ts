@@ -1,6 +1,7 @@
 /** Effects as promises, and streams as async iterables, all of one runtime, which ends them when it is closed. */
 import type { BatchNode } from "@org/batch-node"
 import { type Chunk, Effect, Exit, type Layer, Mailbox, ManagedRuntime, Stream } from "effect"
+import { setMaxListeners } from "node:events"
 import { ClientClosed } from "../BatchError.js"
 import { type Failed, thrown } from "./Failures.js"
 
@@ -27,7 +28,12 @@ export class Runner {
       const abort = () => stop.abort(signal?.reason)
       return { signal, abort }
     })
-    for (const { abort, signal } of aborts) signal?.addEventListener("abort", abort, { once: true })
+    for (const { abort, signal } of aborts) {
+      if (signal === undefined) continue
+      // one signal may well end many calls
+      setMaxListeners(0, signal)
+      signal.addEventListener("abort", abort, { once: true })
+    }
     const ended = this.#runtime.runPromiseExit(effect, { signal: stop.signal })
     this.#running.set(stop, ended)
     try {
