@@ -2,7 +2,7 @@ import { Sandbox } from "@org/batch-sandbox"
 import { build } from "esbuild"
 import { Effect, Exit, Scope } from "effect"
 import { execFile, spawn } from "node:child_process"
-import { mkdir, mkdtemp, readFile, realpath, rm } from "node:fs/promises"
+import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -24,6 +24,17 @@ const packages = [
 const batchId = "96faf844-e303-4ba5-a622-56965e684878"
 const rows = 12
 
+/** What managers of packages need to reach the registry that they are set up with, and not for what is on loopback. */
+const network = Object.fromEntries([
+  ...Object.entries(process.env).filter(([name]) =>
+    /^(?:NODE_EXTRA_CA_CERTS|(?:HTTPS?|ALL|NO)_PROXY)$/iu.test(name)
+  ),
+  [
+    "NO_PROXY",
+    [process.env["NO_PROXY"] ?? process.env["no_proxy"] ?? "", "127.0.0.1"].filter(Boolean).join(",")
+  ]
+])
+
 const scope = Effect.runSync(Scope.make())
 let folder = ""
 let registry: Registry.Registry
@@ -43,6 +54,7 @@ beforeAll(async () => {
   environment = {
     PATH: process.env["PATH"],
     HOME: process.env["HOME"],
+    ...network,
     npm_config_audit: "false",
     npm_config_fund: "false",
     npm_config_registry: registry.url,
@@ -133,6 +145,37 @@ describe("apps/server/README.md", { timeout: 600_000 }, () => {
       }
     }
   )
+})
+
+describe("examples", { timeout: 600_000 }, () => {
+  it("the script on Effect counts all rows", async () => {
+    const home = await emptyFolder()
+    await cp(join(repository, "examples/effect-script"), home, { recursive: true })
+    await shell("npm install", home)
+    const printed = await shell(`npm start --silent -- ${batchId}`, home)
+    const counts = printed
+      .trimEnd()
+      .split("\n")
+      .map((line) => Number(line.split("\t")[0]))
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(rows)
+    expect(counts).toEqual(counts.toSorted((a, b) => b - a))
+  })
+
+  it("the nightly job fetches once, and is silent", async () => {
+    const home = await globalFolder()
+    await shell("npm install --global @org/batch-cli", home.path, home.environment)
+    const script = join(repository, "examples/cron/nightly.sh")
+    const night = () => run(script, ["results"], home.path, home.environment)
+    expect(await night()).toBe("")
+    const file = join(home.path, "results", `${batchId}.jsonl.gz`)
+    const { mtimeMs } = await stat(file)
+    expect(await night()).toBe("")
+    expect((await stat(file)).mtimeMs).toBe(mtimeMs)
+    expect((await readdir(join(home.path, "results"))).toSorted()).toEqual([
+      `${batchId}.jsonl.gz`,
+      `${batchId}.jsonl.gz.receipt.json`
+    ])
+  })
 })
 
 /** The first line of a README that installs with this manager, without its comment. */

@@ -28,19 +28,13 @@ export const start = async (folder: string): Promise<Registry> => {
   const files = (await readdir(folder)).filter((name) => name.endsWith(".tgz"))
   const packages = new Map(await Promise.all(files.map((file) => packed(join(folder, file)))))
 
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
     const path = decodeURIComponent(request.url ?? "/").slice(1)
     const [name = "", file] = path.split("/-/")
     const found = packages.get(name)
     if (found === undefined) {
-      const answer = await fetch(`${upstream}${request.url ?? "/"}`, {
-        headers: { accept: request.headers.accept ?? "*/*" }
-      }).catch(
-        (error: unknown) => new Response(`${upstream} does not answer: ${String(error)}`, { status: 502 })
-      )
-      const type = answer.headers.get("content-type") ?? "text/plain"
-      response.writeHead(answer.status, { "content-type": type })
-      response.end(Buffer.from(await answer.arrayBuffer()))
+      // Whoever asks has the proxy and the certificates that this takes.
+      response.writeHead(302, { location: `${upstream}${request.url ?? "/"}` }).end()
     } else if (file === undefined) {
       const dist = {
         tarball: `http://${request.headers.host ?? ""}/${name}/-/x.tgz`,

@@ -14,9 +14,7 @@ import {
 import { Schema } from "effect"
 import * as ApiDocument from "./ApiDocument.js"
 import * as ResponseSchemas from "./ResponseSchemas.js"
-
-/** The version of this package, which the bundler puts in. */
-declare const BATCH_SERVER_VERSION: string
+import { version } from "./Version.js"
 
 const bearer = HttpApiSecurity.bearer.pipe(
   HttpApiSecurity.annotate(
@@ -158,6 +156,7 @@ const batches = HttpApiGroup.make("batches", { topLevel: true })
       .addError(ResponseSchemas.notFound)
       .addError(ResponseSchemas.notAcceptable)
       .addError(ResponseSchemas.notCompleted)
+      .addError(ResponseSchemas.noSuchBytes)
       .addError(ResponseSchemas.failed)
       .addError(ResponseSchemas.timeout)
       .addError(ResponseSchemas.noRoom)
@@ -166,8 +165,9 @@ const batches = HttpApiGroup.make("batches", { topLevel: true })
           summary: "Read the results",
           description:
             "All records, decompressed and joined, verified on the way. A stream that fails is broken off, never ended as if it were whole.",
-          transform: ({ responses, ...operation }) => ({
+          transform: ({ parameters, responses, ...operation }) => ({
             ...operation,
+            parameters: [...parameters, ...ApiDocument.ofResults],
             responses: ApiDocument.results(responses)
           })
         })
@@ -233,13 +233,14 @@ export class Api extends HttpApi.make("batch-server")
   .annotateContext(
     OpenApi.annotations({
       title: "Batch retriever",
-      version: BATCH_SERVER_VERSION,
+      version,
       description:
         "The Crustdata Batch API, with the polling, retrying and downloading done. Every answer has an `x-request-id`, the caller's own if it sent one; every failure has the shape of `Error`.",
       license: { name: "MIT" },
       servers: [{ url: "/", description: "This service." }],
-      transform: ({ components, paths, ...document }) => ({
+      transform: ({ components, info, paths, ...document }) => ({
         ...document,
+        info: { ...info, contact: { name: "The maintainers of the batch retriever" } },
         paths: ApiDocument.paths(paths),
         components: { ...components, schemas: ApiDocument.schemas(components.schemas) }
       })

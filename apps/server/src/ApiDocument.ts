@@ -23,12 +23,17 @@ interface Answer {
 }
 
 interface Parameter {
+  readonly name?: string
+  readonly in?: string
+  readonly required?: boolean
+  readonly description?: string
   readonly schema: { readonly examples?: ReadonlyArray<unknown> }
   readonly example?: unknown
 }
 
 interface Operation {
   readonly parameters: ReadonlyArray<Parameter>
+  readonly security?: ReadonlyArray<object>
   readonly responses: Named<Answer>
 }
 
@@ -43,6 +48,7 @@ const types: Named<string> = {
   404: "BatchNotFound",
   406: "NotAcceptable",
   409: "BatchNotCompleted",
+  416: "RangeNotSatisfiable",
   422: "BatchFailed",
   429: "RateLimited",
   500: "Bug",
@@ -73,6 +79,12 @@ const failure = (status: string, description: string): Answer => ({
   }
 })
 
+/** What may be wrong with any request: a method, a host, headers that are too long (405, 400, 408, 413, 417, 431). */
+const anyOther: Answer = {
+  description: "Any other failure, in the same shape.",
+  content: { "application/json": { schema: { $ref: reference("Error") } } }
+}
+
 const isFailure = ({ allOf = [] }: Shape): boolean => allOf.some(({ $ref }) => $ref === reference("Error"))
 
 const isUndecodable = ({ $ref }: Shape): boolean => $ref === reference("HttpApiDecodeError")
@@ -102,7 +114,14 @@ export const paths = (declared: Named<Named<Operation>>): Named<Named<Operation>
     eachOf(methods, (operation) => ({
       ...operation,
       parameters: operation.parameters.map(parameter),
-      responses: Object.fromEntries(Object.entries(operation.responses).flatMap(answer))
+      // A service with a key and without tokens asks for none.
+      ...(operation.security === undefined || operation.security.length === 0
+        ? {}
+        : { security: [...operation.security, {}] }),
+      responses: {
+        ...Object.fromEntries(Object.entries(operation.responses).flatMap(answer)),
+        default: anyOther
+      }
     }))
   )
 
@@ -114,19 +133,49 @@ export const schemas = ({
   ...rest
 }: Named<Shape>): Named<Shape> => rest
 
-/** The responses of `/results`: 200 in each media type, and 304. */
+const optional = (name: string, description: string, schema: object = { type: "string" }): Parameter => ({
+  name,
+  in: "header",
+  required: false,
+  description,
+  schema
+})
+
+/** The request headers of `/results` that say which version is known, and which part of it is missing. */
+export const ofResults: ReadonlyArray<Parameter> = [
+  optional("If-None-Match", "The `ETag` of what the caller has."),
+  optional("Range", "Of `application/gzip` under a strong `ETag`: the bytes to send, such as `bytes=1000-`."),
+  optional(
+    "If-Range",
+    "The `ETag` of which the caller has the beginning; another version is sent as a whole."
+  )
+]
+
+const version = {
+  ETag: { description: "Of these results in this form; for `If-None-Match`.", schema: { type: "string" } },
+  "Accept-Ranges": { description: "`bytes`, if parts can be had.", schema: { type: "string" } }
+}
+
+/** The responses of `/results`: 200 in each media type, 206 of the bytes as delivered, and 304. */
 export const results = (responses: Named<Answer>): Named<Answer> => ({
   ...responses,
   200: {
     description: "All records, in the form that `Accept` asks for.",
     headers: {
       "X-Result-Count": { description: "How many records there are.", schema: { type: "integer" } },
-      ETag: { description: "Of these results in this form; for `If-None-Match`.", schema: { type: "string" } }
+      "Content-Encoding": {
+        description: "`gzip` of NDJSON and CSV, if `Accept-Encoding` allows it.",
+        schema: { type: "string" }
+      },
+      ...version
     },
     content: {
       "application/x-ndjson": {
-        schema: { type: "object", description: "Each line; its fields are those of the job's records." },
-        example: { original_identifier: "example.com", internal_id: 1, data: { name: "Example" } }
+        schema: {
+          type: "string",
+          description: "A JSON object a line; its fields are those of the job's records."
+        },
+        example: `${JSON.stringify({ original_identifier: "example.com", internal_id: 1, data: { name: "Example" } })}\n`
       },
       "application/gzip": {
         schema: { type: "string", format: "binary", description: "The bytes as delivered: gzipped NDJSON." }
@@ -139,6 +188,14 @@ export const results = (responses: Named<Answer>): Named<Answer> => ({
         example: "original_identifier,internal_id,data.basic_info.name\nexample.com,1,Example\n"
       }
     }
+  },
+  206: {
+    description: "The bytes as delivered that `Range` asks for.",
+    headers: {
+      "Content-Range": { description: "Which bytes, of how many.", schema: { type: "string" } },
+      ...version
+    },
+    content: { "application/gzip": { schema: { type: "string", format: "binary" } } }
   },
   304: { description: "The results are still those of `If-None-Match`." }
 })
@@ -161,10 +218,7 @@ export const events = (responses: Named<Answer>): Named<Answer> => ({
 })
 
 /** The request header by which a caller goes on after a lost connection. */
-export const lastEventId = {
-  name: "Last-Event-ID",
-  in: "header",
-  required: false,
-  description: "The id of the last event that came, from a caller whose connection was lost.",
-  schema: { type: "string" }
-}
+export const lastEventId = optional(
+  "Last-Event-ID",
+  "The id of the last event that came, from a caller whose connection was lost."
+)

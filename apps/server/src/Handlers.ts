@@ -116,8 +116,11 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
           Effect.gen(function* () {
             const lastId = request.request.headers["last-event-id"]
             const known = wantsFresh(request.request) ? Option.none() : yield* cache.kept(id)
-            const batches = Option.match(known, { onNone: () => watches.follow(id), onSome: Stream.succeed })
-            return yield* told(Events.respond(batches, { lastId, cut: (yield* Shutdown).started }))
+            const news = Option.match(known, {
+              onNone: () => watches.follow(id),
+              onSome: (batch) => Stream.succeed(Either.right(batch))
+            })
+            return yield* told(Events.respond(news, { lastId, cut: (yield* Shutdown).started }))
           })
         )
       )

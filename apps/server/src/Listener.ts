@@ -3,6 +3,7 @@
  */
 import { type HttpApp, HttpServer, type HttpServerError, HttpServerRequest } from "@effect/platform"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Duration, Effect, Layer } from "effect"
 import * as Http from "node:http"
 import { Problem } from "./Problem.js"
@@ -17,6 +18,8 @@ export const headersTimeout = Duration.seconds(10)
 export const make = (options: { readonly headersTimeout: Duration.DurationInput }): Http.Server =>
   Http.createServer({
     maxHeaderSize: 16_384,
+    // Node's own answer to a request without one would have no shape and no log line.
+    requireHostHeader: false,
     headersTimeout: millis(options.headersTimeout),
     requestTimeout: millis("30 seconds"),
     connectionsCheckingInterval: millis("1 second"),
@@ -67,6 +70,23 @@ const bodyProblem = ({ headers }: HttpServerRequest.HttpServerRequest): Problem 
       })
     : undefined
 
+/** Two hosts are two opinions on where a request belongs, and one proxy may believe the first, the next one the last. */
+const hostProblem = (request: HttpServerRequest.HttpServerRequest): Problem | undefined => {
+  const { httpVersion, rawHeaders } = NodeHttpServerRequest.toIncomingMessage(request)
+  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host").length
+  return hosts > 1 || (hosts === 0 && httpVersion === "1.1")
+    ? new Problem({
+        status: 400,
+        type: "RequestRejected",
+        message:
+          hosts > 1
+            ? "the request has several Host headers: send one"
+            : "the request has no Host header: send one",
+        closes: true
+      })
+    : undefined
+}
+
 const leaving = new Problem({
   status: 503,
   type: "Draining",
@@ -75,7 +95,7 @@ const leaving = new Problem({
   retryAfter: Duration.seconds(5)
 })
 
-/** The middleware that refuses requests with a large body, and any but probes once the shutdown has started. */
+/** The middleware that refuses requests without a host, or with several, or with a large body, and any but probes once the shutdown has started. */
 export const turnAway =
   (shutdown: Service) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E | Problem, R | HttpServerRequest.HttpServerRequest> =>
@@ -89,5 +109,5 @@ const refusal = (
   { isStarted }: Service
 ): Problem | undefined => {
   const isProbe = request.url === "/health" || request.url === "/ready"
-  return bodyProblem(request) ?? (isStarted() && !isProbe ? leaving : undefined)
+  return hostProblem(request) ?? bodyProblem(request) ?? (isStarted() && !isProbe ? leaving : undefined)
 }

@@ -21,7 +21,7 @@ const json = Logger.map(Logger.structuredLogger, ({ annotations, cause, logLevel
 )
 
 /** Fields that text leaves out: the message has them already, or nobody reads them on a terminal. */
-const unread = new Set(["message", "method", "path", "status", "request_id"])
+const unread = new Set(["message", "method", "path", "status", "request_id", "version"])
 
 const text = Logger.map(Logger.structuredLogger, ({ annotations, cause, logLevel, message, timestamp }) => {
   const fields = { ...fieldsOf(message), ...annotations }

@@ -6,7 +6,7 @@ import { HttpApiSchema, HttpServerResponse } from "@effect/platform"
 import { toJson } from "@org/batch-core/Batch"
 import { ApiUnavailable, BatchError, RateLimited } from "@org/batch-core/BatchError"
 import { maskText } from "@org/batch-core/Masking"
-import { Data, Duration, Option, ParseResult, Schema } from "effect"
+import { Data, Duration, Option, ParseResult, Predicate, Schema } from "effect"
 
 /** What makes a `Problem`. */
 export interface Fields {
@@ -105,11 +105,32 @@ const statusOf = (error: BatchError): number => {
 
 const encodeError = Schema.encodeOption(BatchError)
 
+/** Fields that the core's schemas encode in milliseconds. */
+const inMillis: ReadonlySet<string> = new Set(["retryAfter", "elapsed", "at"])
+
+const snakeCase = (name: string): string => name.replace(/[A-Z]/gu, (char) => `_${char.toLowerCase()}`)
+
+/** Fields by their names on the wire: snake_case, durations in seconds, which the name says. */
+const named = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(named)
+  if (!Predicate.isRecord(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, field]) =>
+      inMillis.has(name) && Predicate.isNumber(field)
+        ? [`${snakeCase(name)}_seconds`, field / 1000]
+        : [snakeCase(name), named(field)]
+    )
+  )
+}
+
 /** The metadata of an error: its fields without secrets, or what the upstream added to a refusal, as it came. */
 const metadataOf = (error: BatchError): unknown => {
   if (error._tag === "RequestRejected") return Option.getOrNull(error.metadata)
   if (error._tag === "BatchFailed") return { batch: toJson(error.batch) }
-  return Option.match(encodeError(error), { onNone: () => null, onSome: ({ _tag, ...fields }) => fields })
+  return Option.match(encodeError(error), {
+    onNone: () => null,
+    onSome: ({ _tag, ...fields }) => named(fields)
+  })
 }
 
 /** The `Retry-After` of a job that is not completed yet. */

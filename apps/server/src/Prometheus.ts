@@ -2,6 +2,7 @@
  * Effect's metrics in the Prometheus text format, version 0.0.4.
  */
 import { Array as Arrays, Effect, Metric, type MetricPair, MetricState, Option } from "effect"
+import { version } from "./Version.js"
 
 type Labels = ReadonlyArray<readonly [name: string, value: string]>
 
@@ -52,18 +53,34 @@ const family = (
 export const text: Effect.Effect<string> = Effect.map(Metric.snapshot, (pairs) => {
   const ours = pairs.filter(({ metricKey }) => metricKey.name.startsWith("batch_"))
   const families = Object.values(Arrays.groupBy(ours, ({ metricKey }) => metricKey.name))
-  return [...families.flatMap(family), ...ofProcess(), ""].join("\n")
+  return [...families.flatMap(family), ...ofBuild, ...ofProcess(), ""].join("\n")
 })
+
+/** A line about a metric that is no Effect metric. */
+const single = (
+  name: string,
+  type: "counter" | "gauge",
+  help: string,
+  value: number,
+  labels: Labels = []
+): ReadonlyArray<string> => [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, sample(name, labels, value)]
+
+const ofBuild = single("batch_server_build_info", "gauge", "The version of the service; always 1.", 1, [
+  ["version", version],
+  ["node_version", process.versions.node]
+])
 
 const ofProcess = (): ReadonlyArray<string> => {
   const { system, user } = process.cpuUsage()
   const started = Math.round(performance.timeOrigin / 1000)
   return [
-    "# TYPE process_resident_memory_bytes gauge",
-    sample("process_resident_memory_bytes", [], process.memoryUsage.rss()),
-    "# TYPE process_cpu_seconds_total counter",
-    sample("process_cpu_seconds_total", [], (user + system) / 1e6),
-    "# TYPE process_start_time_seconds gauge",
-    sample("process_start_time_seconds", [], started)
+    ...single("process_resident_memory_bytes", "gauge", "Resident memory.", process.memoryUsage.rss()),
+    ...single("process_cpu_seconds_total", "counter", "CPU time, user and system.", (user + system) / 1e6),
+    ...single(
+      "process_start_time_seconds",
+      "gauge",
+      "When the process started, in seconds of the epoch.",
+      started
+    )
   ]
 }

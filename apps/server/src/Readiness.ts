@@ -1,13 +1,14 @@
 /**
  * The readiness check: the upstream answers, and the temporary folder, where CSV is spooled, can be written. A result is
- * cached for a while, so that probes cost the account next to nothing.
+ * cached for a while, so that probes cost the account next to nothing; while the next check is under way, probes get the
+ * last result.
  */
 import { FileSystem, type HttpClient } from "@effect/platform"
 import * as BatchClient from "@org/batch-core/BatchClient"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import { BatchHttp, explain, layer as batchHttp } from "@org/batch-core/BatchHttp"
 import * as Monotonic from "@org/batch-core/Monotonic"
-import { Context, Duration, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer, Option } from "effect"
 import { isPassThrough } from "./Settings.js"
 import { Shutdown } from "./Shutdown.js"
 
@@ -29,23 +30,34 @@ const fine = "ok"
 /** How long a result is cached. */
 const holds = { good: Duration.seconds(60), bad: Duration.seconds(5) }
 
-/** Asks the upstream for a page of one job; without a key, where that is refused, any answer below 500 will do. */
+/** How long a check may take, so that a probe has its answer within two seconds. */
+const patience = Duration.millis(1800)
+
+const within = (what: string, check: Effect.Effect<string>): Effect.Effect<string> =>
+  Effect.timeoutTo(check, {
+    duration: patience,
+    onSuccess: (told) => told,
+    onTimeout: () => `${what} did not answer within ${Duration.format(patience)}`
+  })
+
+/**
+ * Asks the upstream once for a page of one job; without a key, where that is refused, any answer below 500 will do.
+ */
 const askUpstream: Effect.Effect<string, never, BatchConfig | BatchHttp> = Effect.gen(function* () {
   const config = yield* BatchConfig
   const { files } = yield* BatchHttp
   if (!isPassThrough(config)) {
-    const { page } = yield* BatchClient.make
+    const once = { ...config, retry: { ...config.retry, limit: 0, attemptTimeout: patience } }
+    const { page } = yield* Effect.provideService(BatchClient.make, BatchConfig, once)
     return yield* Effect.match(page({ limit: 1 }), {
       onSuccess: () => fine,
       onFailure: ({ message }) => message
     })
   }
   return yield* files.get(`${config.baseUrl}/batch`).pipe(
-    Effect.timeout(config.retry.attemptTimeout),
     Effect.match({
       onSuccess: ({ status }) => (status < 500 ? fine : `the API answered HTTP ${status}`),
-      onFailure: (error) =>
-        error._tag === "TimeoutException" ? "the API did not answer in time" : explain(error).detail
+      onFailure: (error) => explain(error).detail
     }),
     Effect.scoped
   )
@@ -61,6 +73,12 @@ const askStorage: Effect.Effect<string, never, FileSystem.FileSystem> = Effect.g
   Effect.catchAll((error) => Effect.succeed(`the temporary folder cannot be written: ${error.message}`))
 )
 
+/** What is found, and until when it holds; nothing at first. */
+interface Finding {
+  readonly state: Option.Option<State>
+  readonly until: number
+}
+
 /** A check that runs when somebody asks, at most one at a time, and caches its result. */
 export const layer: Layer.Layer<
   Readiness,
@@ -72,18 +90,34 @@ export const layer: Layer.Layer<
     const { isStarted } = yield* Shutdown
     const turn = yield* Effect.makeSemaphore(1)
     const needs = yield* Effect.context<BatchConfig | BatchHttp | FileSystem.FileSystem>()
-    let [found, until]: [State, number] = [{ status: "unusable", upstream: "", storage: "" }, 0]
+    let found: Finding = { state: Option.none(), until: 0 }
     const look = Effect.gen(function* () {
       const now = yield* Monotonic.now
-      if (now < until) return found
-      const [upstream, storage] = yield* Effect.all([askUpstream, askStorage], { concurrency: 2 })
+      if (Option.isSome(found.state) && now < found.until) return found.state.value
+      const [upstream, storage] = yield* Effect.all(
+        [
+          within("the API", Effect.provide(askUpstream, needs)),
+          within("the temporary folder", Effect.provide(askStorage, needs))
+        ],
+        { concurrency: 2 }
+      )
       const status = upstream === fine && storage === fine ? "ready" : "unusable"
-      found = { status, upstream, storage }
-      until = now + Duration.toMillis(status === "ready" ? holds.good : holds.bad)
-      return found
-    }).pipe(turn.withPermits(1), Effect.provide(needs))
+      const state: State = { status, upstream, storage }
+      const after = Duration.toMillis(status === "ready" ? holds.good : holds.bad)
+      found = { state: Option.some(state), until: (yield* Monotonic.now) + after }
+      return state
+    })
+    const latest = Effect.flatMap(turn.withPermitsIfAvailable(1)(look), (looked) =>
+      Option.match(
+        Option.orElse(looked, () => found.state),
+        {
+          onNone: () => turn.withPermits(1)(look),
+          onSome: Effect.succeed
+        }
+      )
+    )
     const check = Effect.gen(function* () {
-      const state = yield* look
+      const state = yield* latest
       if (isStarted()) return yield* Effect.fail<State>({ ...state, status: "draining" })
       return yield* state.status === "ready" ? Effect.succeed(state) : Effect.fail(state)
     })

@@ -6,7 +6,7 @@ import { type HttpApp, HttpServerError, HttpServerRequest, HttpServerResponse } 
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { maskText } from "@org/batch-core/Masking"
 import * as Monotonic from "@org/batch-core/Monotonic"
-import { Cause, Context, Effect, Exit, Option } from "effect"
+import { Cause, Context, Effect, Exit, Option, type Tracer } from "effect"
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import * as Metrics from "./Metrics.js"
@@ -14,10 +14,8 @@ import * as RouteName from "./RouteName.js"
 import { Shutdown } from "./Shutdown.js"
 
 /** The id of a request: its `X-Request-Id` header, if that is fit to be printed, else a random one. */
-const idOf = ({ headers }: HttpServerRequest.HttpServerRequest): string => {
-  const given = headers["x-request-id"] ?? ""
-  return /^[\w.:+/=-]{1,128}$/u.test(given) ? given : randomUUID()
-}
+export const idOf = (given: string | ReadonlyArray<string> | undefined): string =>
+  typeof given === "string" && /^[\w.:+/=-]{1,128}$/u.test(given) ? given : randomUUID()
 
 /** The status of a response; 499, as nginx logs it, if the caller went away before. */
 const statusOf = (exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>): number =>
@@ -45,6 +43,63 @@ const leftEarly = ({ errored }: IncomingMessage): Option.Option<string> =>
 
 const gone = "the caller went away"
 
+/** A request that has been answered. */
+export interface Line {
+  readonly id: string
+  readonly method: string
+  /** Masked, without a query string. */
+  readonly path: string
+  /** The name of its route, or `other`. */
+  readonly route: string
+  readonly status: number
+  readonly millis: number
+  readonly bytes: number
+  /** Why it was not answered as it should, if so. */
+  readonly trouble: Option.Option<string>
+  /** Whether that is the service's own trouble. */
+  readonly isBroken: boolean
+}
+
+/** Counts a request and logs it. */
+export const write = ({
+  bytes,
+  id,
+  isBroken,
+  method,
+  millis,
+  path,
+  route,
+  status,
+  trouble
+}: Line): Effect.Effect<void> => {
+  Metrics.count({ route, method, status, seconds: millis / 1000 })
+  const log = status >= 500 || isBroken ? Effect.logError : Effect.logInfo
+  return log(`${method} ${path} ${status}`, {
+    request_id: id,
+    method,
+    path,
+    status,
+    duration_ms: millis,
+    bytes,
+    ...Option.match(trouble, { onNone: () => ({}), onSome: (error) => ({ error }) })
+  })
+}
+
+/** The name of a request's span, as OpenTelemetry's conventions for HTTP say. */
+export const spanName = (request: HttpServerRequest.HttpServerRequest): string =>
+  [
+    request.method,
+    ...Option.toArray(Option.fromNullable(RouteName.fromPath(RouteName.pathOf(request))))
+  ].join(" ")
+
+/** Tells the request's span, if it has one, what the platform does not. */
+const describe = ({ source }: Entry, span: Option.Option<Tracer.Span>): void => {
+  if (Option.isSome(span)) span.value.attribute("network.protocol.version", source.httpVersion)
+}
+
+const traceOf = (span: Option.Option<Tracer.Span>): Readonly<Record<string, string>> =>
+  Option.match(span, { onNone: () => ({}), onSome: ({ traceId }) => ({ trace_id: traceId }) })
+
 /** What is known of a request when it comes in. */
 interface Entry {
   readonly id: string
@@ -60,7 +115,7 @@ const begin = (request: HttpServerRequest.HttpServerRequest, begun: number): Ent
   const source = NodeHttpServerRequest.toIncomingMessage(request)
   const path = RouteName.pathOf(request)
   const entry: Entry = {
-    id: idOf(request),
+    id: idOf(request.headers["x-request-id"]),
     method: request.method,
     path: maskText(path),
     route: RouteName.fromPath(path) ?? "other",
@@ -78,26 +133,27 @@ const end = (
   ended: number
 ): Effect.Effect<void> => {
   const { begun, id, method, path, route, sentBefore, source } = entry
-  const status = statusOf(exit)
-  Metrics.count({ route, method, status, seconds: (ended - begun) / 1000 })
   const trouble = Option.fromNullable(explanations.get(source)).pipe(
     Option.orElse(() => troubleOf(exit)),
     Option.orElse(() => leftEarly(source))
   )
-  const isBroken = Exit.isFailure(exit) && !Option.contains(trouble, gone)
-  const log = status >= 500 || isBroken ? Effect.logError : Effect.logInfo
-  return log(`${method} ${path} ${status}`, {
-    request_id: id,
+  return write({
+    id,
     method,
     path,
-    status,
-    duration_ms: ended - begun,
+    route,
+    status: statusOf(exit),
+    millis: ended - begun,
     bytes: source.socket.bytesWritten - sentBefore,
-    ...Option.match(trouble, { onNone: () => ({}), onSome: (error) => ({ error }) })
+    trouble,
+    isBroken: Exit.isFailure(exit) && !Option.contains(trouble, gone)
   })
 }
 
-/** The middleware that gives each request an id, counts it as under way, and logs it when its response has ended. */
+/**
+ * The middleware that gives each request an id, counts it as under way, and logs it when its response has ended. All lines
+ * that are logged meanwhile have its id, and that of its trace, if there is one.
+ */
 export const middleware = <E, R>(
   app: HttpApp.Default<E, R>
 ): HttpApp.Default<E, R | HttpServerRequest.HttpServerRequest | Shutdown> =>
@@ -109,9 +165,12 @@ export const middleware = <E, R>(
         Monotonic.unsafeNow(clock)
       )
       shutdown.requestStarted()
-      return Effect.flatMap(Effect.exit(app), (exit) => {
-        shutdown.requestEnded()
-        return Effect.zipRight(end(entry, exit, Monotonic.unsafeNow(clock)), exit)
+      return Effect.flatMap(Effect.option(Effect.currentSpan), (span) => {
+        describe(entry, span)
+        return Effect.flatMap(Effect.exit(app), (exit) => {
+          shutdown.requestEnded()
+          return Effect.zipRight(end(entry, exit, Monotonic.unsafeNow(clock)), exit)
+        }).pipe(Effect.annotateLogs({ request_id: entry.id, ...traceOf(span) }))
       })
     })
   )

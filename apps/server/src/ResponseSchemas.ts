@@ -34,7 +34,7 @@ const Count = Schema.optional(Schema.Number.annotations(shown({ type: "integer",
 const more = {
   key: Schema.String,
   value: Schema.Unknown.annotations(
-    shown({ type: ["string", "number", "boolean", "object", "array", "null"] })
+    shown({ type: ["string", "number", "boolean", "object", "array", "null"], items: {} })
   )
 }
 
@@ -111,6 +111,9 @@ export const notFound = Problem.at(404, "The API knows no such batch for this ac
 
 /** 406: content negotiation has failed. */
 export const notAcceptable = Problem.at(406, "None of the media types that `Accept` allows is to be had.")
+
+/** 416: there are no such bytes. */
+export const noSuchBytes = Problem.at(416, "`Range` asks for bytes behind the last one.")
 
 /** 409: the results are not there yet. */
 export const notCompleted = Problem.at(

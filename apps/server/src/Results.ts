@@ -9,25 +9,45 @@ import { type BatchError, storageErrorAt } from "@org/batch-core/BatchError"
 import * as Csv from "@org/batch-core/Csv"
 import { type Format, mediaTypes } from "@org/batch-core/Format"
 import * as Buffers from "@org/batch-core/Buffers"
+import * as Compression from "@org/batch-core/Compression"
 import * as ResultPlan from "@org/batch-core/ResultPlan"
+import * as ResultRange from "@org/batch-core/ResultRange"
 import * as ResultStream from "@org/batch-core/ResultStream"
 import * as Retrieval from "@org/batch-core/Retrieval"
 import * as Telemetry from "@org/batch-core/Telemetry"
-import { Cause, DateTime, Effect, Either, Exit, Option, type Scope, Stream } from "effect"
+import { Cause, DateTime, Effect, Either, Exit, Mailbox, Option, type Scope, Stream } from "effect"
 import Negotiator from "negotiator"
 import { createHash } from "node:crypto"
+import * as ByteRange from "./ByteRange.js"
 import { waitForFirstChunk } from "./FirstChunk.js"
 import * as Metrics from "./Metrics.js"
-import { fromError, Problem } from "./Problem.js"
+import { fromError, Problem, toResponse } from "./Problem.js"
 
-/** The formats on offer; the first one goes to callers that accept any. */
-const forms = ["jsonl", "jsonl.gz", "csv"] as const satisfies ReadonlyArray<Format>
+/** The formats on offer, each by the names that callers have for it; the first one goes to callers that accept any. */
+const names = {
+  jsonl: [
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonl",
+    "application/jsonlines",
+    "application/x-jsonlines",
+    "application/json-lines"
+  ],
+  "jsonl.gz": ["application/gzip", "application/x-gzip"],
+  csv: ["text/csv", "application/csv"]
+} as const satisfies Partial<Record<Format, ReadonlyArray<string>>>
 
-const mediaTypeOf = (format: Format): string => mediaTypes[format].split(";", 1)[0] ?? ""
+const forms = ["jsonl", "jsonl.gz", "csv"] as const
+
+/** Every name, the usual ones first. */
+const offered = [...forms.map((form) => names[form][0]), ...forms.flatMap((form) => names[form].slice(1))]
 
 /** The representation of the results that a request asks for. */
 export interface Form {
   readonly format: Format
+  /** Whether text is compressed on its way (`Content-Encoding`). */
+  readonly isEncoded: boolean
   /** The columns of CSV; all, if none are named. */
   readonly columns: Option.Option<ReadonlyArray<string>>
 }
@@ -35,7 +55,7 @@ export interface Form {
 const notAcceptable = new Problem({
   status: 406,
   type: "NotAcceptable",
-  message: `Accept allows none of ${forms.map(mediaTypeOf).join(", ")}`
+  message: `Accept allows none of ${forms.map((form) => names[form][0]).join(", ")}`
 })
 
 const refused = (detail: string): Problem =>
@@ -47,14 +67,24 @@ export const negotiate = (
   columns: string | undefined
 ): Effect.Effect<Form, Problem> =>
   Effect.gen(function* () {
-    const { accept } = headers
-    const negotiator = new Negotiator({ headers: accept === undefined ? {} : { accept } })
-    const wanted = negotiator.mediaType(forms.map(mediaTypeOf))
-    const format = forms.find((form) => mediaTypeOf(form) === wanted)
+    const { accept, "accept-encoding": encodings } = headers
+    const negotiator = new Negotiator({
+      headers: {
+        ...(accept === undefined ? {} : { accept }),
+        ...(encodings === undefined ? {} : { "accept-encoding": encodings })
+      }
+    })
+    const wanted = negotiator.mediaType(offered)
+    const format = forms.find((form) => names[form].some((name) => name === wanted))
     if (format === undefined) return yield* notAcceptable
-    if (columns === undefined) return { format, columns: Option.none() }
+    const isEncoded = format !== "jsonl.gz" && negotiator.encodings(["gzip"]).length > 0
+    if (columns === undefined) return { format, isEncoded, columns: Option.none() }
     if (format !== "csv") return yield* refused("only CSV has them: send Accept: text/csv as well")
-    return { format, columns: Option.some(yield* Either.mapLeft(Csv.parseColumns(columns), refused)) }
+    return {
+      format,
+      isEncoded,
+      columns: Option.some(yield* Either.mapLeft(Csv.parseColumns(columns), refused))
+    }
   })
 
 /** A weak tag: the records of a completed job do not change, but its files may be compressed anew. */
@@ -66,10 +96,17 @@ const etagOf = ({ batchId, completedAt, resultCount }: Batch, { columns, format 
 
 const digest = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16)
 
-const headersOf = (batch: Batch, form: Form): Readonly<Record<string, string>> => ({
+/** A strong tag of the bytes as delivered, which are those of one version of one file. */
+const strongTag = ({ etag, total }: ResultStream.DeliveredFile): string => `"${digest(`${etag} ${total}`)}"`
+
+type File = Option.Option<ResultStream.DeliveredFile>
+
+const headersOf = (batch: Batch, form: Form, file: File): Readonly<Record<string, string>> => ({
   "cache-control": "private, no-cache",
-  etag: etagOf(batch, form),
-  vary: "accept",
+  etag: Option.match(file, { onNone: () => etagOf(batch, form), onSome: strongTag }),
+  vary: "accept, accept-encoding",
+  ...(Option.isSome(file) ? { "accept-ranges": "bytes" } : {}),
+  ...(form.isEncoded ? { "content-encoding": "gzip" } : {}),
   "x-result-count": String(batch.resultCount),
   ...(form.format === "jsonl"
     ? {}
@@ -81,15 +118,15 @@ const isKnown = ({ headers }: HttpServerRequest.HttpServerRequest, etag: string)
   (headers["if-none-match"] ?? "")
     .split(",")
     .map((known) => known.trim().replace(/^W\//u, ""))
-    .some((known) => known === "*" || `W/${known}` === etag)
+    .some((known) => known === "*" || known === etag.replace(/^W\//u, ""))
 
 /** The services that a response needs. */
 type Needs = ResultStream.Needs | FileSystem.FileSystem | Path.Path
 
 /**
  * The response, after its first bytes have come from the file host, so that a failure until then is answered by a status.
- * 304 and `HEAD` fetch nothing. `forget` drops the kept answer about the job. Fails with 409 or 422 if the job has no
- * results; links may still be about to come.
+ * 304 and `HEAD` fetch nothing but, of the bytes as delivered, which version they are. `forget` drops the kept answer about
+ * the job. Fails with 409 or 422 if the job has no results; links may still be about to come.
  */
 export const respond = (
   batch: Batch,
@@ -102,23 +139,86 @@ export const respond = (
 > =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
-    yield* ResultPlan.make(batch, { parts: false }).pipe(
-      Effect.catchTag("ResultsUnavailable", () => Effect.void),
-      Effect.mapError(fromError)
+    yield* Either.mapLeft(ResultPlan.completed(batch), fromError)
+    const isAsked = form.format === "jsonl.gz" && ByteRange.isConcerned(request)
+    const known = isAsked ? yield* ResultRange.file(batch) : Option.none()
+    const headers = headersOf(batch, form, known)
+    if (isKnown(request, headers["etag"] ?? "")) return HttpServerResponse.empty({ status: 304, headers })
+    if (request.method === "HEAD") {
+      return HttpServerResponse.stream(Stream.empty, {
+        contentType: mediaTypes[form.format],
+        headers,
+        ...lengthOf(known)
+      })
+    }
+    const part = Option.flatMap(known, (file) =>
+      Option.map(ByteRange.of(request, { etag: strongTag(file), total: file.total }), (range) => ({
+        ...range,
+        file
+      }))
     )
-    const headers = headersOf(batch, form)
-    if (isKnown(request, etagOf(batch, form))) return HttpServerResponse.empty({ status: 304, headers })
-    const options = { contentType: mediaTypes[form.format], headers }
-    if (request.method === "HEAD") return HttpServerResponse.stream(Stream.empty, options)
+    if (Option.isSome(part))
+      return yield* partial(batch, part.value, { contentType: mediaTypes[form.format], headers })
+    let file: File = Option.none()
+    const noted = (delivered: ResultStream.DeliveredFile) =>
+      Effect.sync(() => void (file = Option.some(delivered)))
+    const whole = yield* sending(Stream.tapError(bytes(batch, form, noted), forgetting(forget)))
+    return HttpServerResponse.stream(whole, {
+      contentType: mediaTypes[form.format],
+      // Without a length: by that a caller would take for whole what is not proven yet.
+      headers: headersOf(batch, form, file)
+    })
+  })
+
+const lengthOf = (file: File): { readonly contentLength?: number } =>
+  Option.match(file, { onNone: () => ({}), onSome: ({ total }) => ({ contentLength: total }) })
+
+/** A stream whose first bytes are here, to be sent: it is counted, and broken off if it fails. */
+const sending = <R>(
+  stream: Stream.Stream<Uint8Array, BatchError, R>
+): Effect.Effect<
+  Stream.Stream<Uint8Array, unknown>,
+  Problem,
+  R | HttpServerRequest.HttpServerRequest | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
     yield* Metrics.whileOpen("results")
-    const { stream } = yield* Effect.mapError(
-      waitForFirstChunk(Stream.tapError(bytes(batch, form), forgetting(forget))),
-      fromError
-    )
-    return HttpServerResponse.stream(
-      stream.pipe(Stream.map(releasing(request)), Stream.ensuringWith(conclude(request))),
-      options
-    )
+    const started = yield* Effect.mapError(waitForFirstChunk(stream), fromError)
+    return started.stream.pipe(Stream.map(releasing(request)), Stream.ensuringWith(conclude(request)))
+  })
+
+/** A part of the bytes as delivered, or 416 if there is none. */
+const partial = (
+  batch: Batch,
+  { end, file, start }: ByteRange.ByteRange & { readonly file: ResultStream.DeliveredFile },
+  options: { readonly contentType: string; readonly headers: Readonly<Record<string, string>> }
+): Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  Problem,
+  Needs | HttpServerRequest.HttpServerRequest | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    if (start >= end) {
+      return HttpServerResponse.setHeader(
+        toResponse(
+          new Problem({
+            status: 416,
+            type: "RangeNotSatisfiable",
+            message: `Range asks for bytes behind the last one: there are ${file.total}`
+          })
+        ),
+        "content-range",
+        `bytes */${file.total}`
+      )
+    }
+    const stream = yield* sending(ResultRange.stream(batch, { file, start, end }))
+    return HttpServerResponse.stream(stream, {
+      ...options,
+      status: 206,
+      headers: { ...options.headers, "content-range": `bytes ${start}-${end - 1}/${file.total}` },
+      contentLength: end - start
+    })
   })
 
 /** Drops the kept answer of a job whose results are not what it promised: the API may know better by now. */
@@ -141,13 +241,37 @@ const releasing = (request: HttpServerRequest.HttpServerRequest) => {
   }
 }
 
-const bytes = (batch: Batch, { columns, format }: Form): Stream.Stream<Uint8Array, BatchError, Needs> => {
-  if (format !== "csv") return ResultStream.make(batch, { format })
-  return Option.match(columns, {
-    onNone: () => table(batch),
+const bytes = (
+  batch: Batch,
+  { columns, format, isEncoded }: Form,
+  onFile: ResultStream.StreamOptions["onFile"]
+): Stream.Stream<Uint8Array, BatchError, Needs> => {
+  const text = Option.match(columns, {
+    onNone: () => (format === "csv" ? table(batch) : ResultStream.make(batch, { format, onFile })),
     onSome: (names) => Csv.encode(names)(ResultStream.make(batch, { format: "jsonl" }))
   })
+  return isEncoded ? encoded(text) : text
 }
+
+/** Of zlib: on its way to a caller a text is compressed at the pace of its arrival. */
+const fastest = 1
+
+/**
+ * A text compressed into one gzip member. The delivered members would do for few callers: curl refuses a second one, and
+ * browsers leave it out without a word.
+ */
+const encoded = <E, R>(text: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E, R> =>
+  Stream.unwrapScoped(
+    Effect.gen(function* () {
+      const output = yield* Mailbox.make<Uint8Array, E>(1)
+      const member = yield* Compression.make((chunks) => Effect.asVoid(output.offerAll(chunks)), {
+        level: fastest
+      })
+      const all = Effect.zipRight(Stream.runForEach(text, member.push), member.end)
+      yield* Effect.forkScoped(Mailbox.into(all, output))
+      return Mailbox.toStream(output)
+    })
+  )
 
 /** CSV with all columns. Which there are is known only after the last record, so the table is spooled to the disk first. */
 const table = (batch: Batch): Stream.Stream<Uint8Array, BatchError, Needs> =>

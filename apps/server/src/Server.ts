@@ -1,7 +1,7 @@
 /**
  * The service: all layers put together.
  */
-import { HttpApiBuilder, HttpServer } from "@effect/platform"
+import { HttpApiBuilder, HttpMiddleware, HttpServer } from "@effect/platform"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
@@ -12,6 +12,8 @@ import { type Duration, Effect, flow, Layer, Option } from "effect"
 import * as Account from "./Account.js"
 import { Api } from "./Api.js"
 import * as AuthMiddleware from "./AuthMiddleware.js"
+import * as ClientErrors from "./ClientErrors.js"
+import * as Cors from "./Cors.js"
 import * as DocsPage from "./DocsPage.js"
 import * as ErrorMiddleware from "./ErrorMiddleware.js"
 import * as Handlers from "./Handlers.js"
@@ -19,8 +21,9 @@ import * as Listener from "./Listener.js"
 import * as Readiness from "./Readiness.js"
 import * as RequestLog from "./RequestLog.js"
 import * as SecurityHeaders from "./SecurityHeaders.js"
-import { ServerSettings, SettingsError } from "./Settings.js"
+import { isPassThrough, ServerSettings, SettingsError } from "./Settings.js"
 import * as Shutdown from "./Shutdown.js"
+import { version } from "./Version.js"
 
 /**
  * The HTTP client for the upstream, with the proxy of the environment. If the upstream is on a public address, its links
@@ -39,16 +42,34 @@ const network = (variables: Readonly<Record<string, string | undefined>>) =>
 
 const api = HttpApiBuilder.api(Api).pipe(Layer.provide(Handlers.layer), Layer.provide(AuthMiddleware.layer))
 
-/** Logs the address once requests are served. */
+/** Logs the address once requests are served, and what the service is set to. */
 const announce = Layer.effectDiscard(
-  HttpServer.addressFormattedWith((address) => Effect.logInfo(`listening on ${address}`))
+  HttpServer.addressFormattedWith((address) =>
+    Effect.gen(function* () {
+      const config = yield* BatchConfig
+      const { tokens } = yield* ServerSettings
+      yield* Effect.logInfo(`batch-server ${version} listening on ${address}`, {
+        version,
+        upstream: config.baseUrl,
+        mode: isPassThrough(config) ? "the keys of callers" : "one key for all callers",
+        tokens: tokens.count
+      })
+    })
+  )
 )
 
 /** The middlewares of every route, innermost first. */
 const middlewares = HttpApiBuilder.middleware(
-  Effect.map(Shutdown.Shutdown, (shutdown) =>
-    flow(Listener.turnAway(shutdown), ErrorMiddleware.middleware, Effect.map(SecurityHeaders.add))
-  )
+  Effect.gen(function* () {
+    const shutdown = yield* Shutdown.Shutdown
+    const { corsOrigins } = yield* ServerSettings
+    return flow(
+      Listener.turnAway(shutdown),
+      ErrorMiddleware.middleware,
+      Effect.map(SecurityHeaders.add),
+      Cors.middleware(corsOrigins)
+    )
+  })
 )
 
 /** How the service is run, beside its settings. */
@@ -68,12 +89,14 @@ export const layer = (
     Effect.map(ServerSettings, ({ host, port }) => {
       const server = Listener.make({ headersTimeout })
       const serve = HttpApiBuilder.serve(RequestLog.middleware).pipe(
+        HttpMiddleware.withSpanNameGenerator(RequestLog.spanName),
         Layer.provide(DocsPage.layer),
         Layer.provide(middlewares),
         Layer.provide(api)
       )
       return Shutdown.layerServer(server, { grace }).pipe(
         Layer.provide(Layer.provideMerge(announce, serve)),
+        Layer.provide(ClientErrors.layer(server)),
         // Only now does it listen: a request that nobody handles yet would be left without an answer.
         Layer.provide(Listener.layer(server, { host, port })),
         Layer.provide(Readiness.layer),

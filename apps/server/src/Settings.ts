@@ -3,8 +3,20 @@
  * used ends the start with one line that names it, the reason and the way out.
  */
 import * as BatchConfig from "@org/batch-core/BatchConfig"
-import { Config, Context, Data, Effect, Either, Layer, LogLevel, Option, Redacted } from "effect"
+import {
+  Config,
+  ConfigProvider,
+  Context,
+  Data,
+  Effect,
+  Either,
+  Layer,
+  LogLevel,
+  Option,
+  Redacted
+} from "effect"
 import * as Access from "./Access.js"
+import * as Cors from "./Cors.js"
 
 /** A setting that cannot be used, and why. */
 export class SettingsError extends Data.TaggedError("SettingsError")<{
@@ -26,6 +38,10 @@ export interface Settings {
   readonly logLevel: LogLevel.LogLevel
   /** The base URL of the OTLP collector for traces, if there is one. */
   readonly otlp: Option.Option<string>
+  /** Headers for the collector, whose values are secrets. */
+  readonly otlpHeaders: Redacted.Redacted<Readonly<Record<string, string>>>
+  /** Whose pages may call the service from a browser. */
+  readonly corsOrigins: Cors.Origins
 }
 
 /** The settings of the service, read from the environment. */
@@ -57,12 +73,30 @@ const endpoint = (text: string): Either.Either<Option.Option<string>, string> =>
     ? Either.right(Option.some(text.replace(/\/+$/u, "")))
     : Either.left("is no URL: write it as http://host:4318")
 
+const header = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)=([\x20-\x7e]*)$/u
+
+/** `name=value`, separated by commas, values percent-encoded, as OpenTelemetry has it. */
+const headers = (text: string): Either.Either<Settings["otlpHeaders"], string> => {
+  const pairs = text.split(",").map((pair) => header.exec(pair.trim()))
+  const found = pairs.flatMap((pair) =>
+    pair === null ? [] : [[pair[1] ?? "", decoded(pair[2] ?? "")] as const]
+  )
+  return found.length === pairs.length
+    ? Either.right(Redacted.make(Object.fromEntries(found)))
+    : Either.left("is no list of headers: write it as name=value,name=value")
+}
+
+const decoded = (text: string): string =>
+  Option.getOrElse(Option.liftThrowable(decodeURIComponent)(text), () => text).trim()
+
 const settings = Config.all({
   host: BatchConfig.checked("HOST", "127.0.0.1", Either.right),
   port: BatchConfig.checked("PORT", 8787, port),
   tokens: BatchConfig.checked("BATCH_SERVER_TOKENS", Access.noTokens, Access.parseTokens),
   logLevel: BatchConfig.checked("LOG_LEVEL", LogLevel.Info, logLevel),
-  otlp: BatchConfig.checked("OTEL_EXPORTER_OTLP_ENDPOINT", Option.none(), endpoint)
+  otlp: BatchConfig.checked("OTEL_EXPORTER_OTLP_ENDPOINT", Option.none(), endpoint),
+  otlpHeaders: BatchConfig.checked("OTEL_EXPORTER_OTLP_HEADERS", Redacted.make({}), headers),
+  corsOrigins: BatchConfig.checked("CORS_ORIGINS", Cors.nobody, Cors.parse)
 })
 
 /** Refuses an address that other machines reach if there are no tokens: whoever reaches it could use the service's key. */
@@ -82,6 +116,19 @@ export const layer: Layer.Layer<ServerSettings | BatchConfig.BatchConfig, Settin
   Layer.mapError((error) => new SettingsError(BatchConfig.explain(error))),
   Layer.tap((context) => checkReach(Context.get(context, ServerSettings)))
 )
+
+/** The settings of the service and of the core, from these variables. */
+export const layerFrom = (
+  variables: Readonly<Record<string, string | undefined>>
+): Layer.Layer<ServerSettings | BatchConfig.BatchConfig, SettingsError> => {
+  const set = Object.entries(variables).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value] as const]
+  )
+  return Layer.provide(
+    layer,
+    Layer.setConfigProvider(ConfigProvider.fromMap(new Map(set), { pathDelim: "_" }))
+  )
+}
 
 /** Whether each caller's bearer token is passed through as the upstream key, because the service has no key. */
 export const isPassThrough = ({ apiKey }: BatchConfig.Settings): boolean => Option.isNone(apiKey)

@@ -74,7 +74,7 @@ describe("GET /openapi.json", () => {
         expect(get.summary).toMatch(/./u)
         expect(get.description).toMatch(/./u)
       }
-      expect(Object.keys(document.paths["/health"]?.get.responses ?? {})).toEqual(["200"])
+      expect(Object.keys(document.paths["/health"]?.get.responses ?? {})).toEqual(["200", "default"])
       const { parameters, responses } = document.paths["/batch/{batch_id}/results"]?.get ?? {}
       expect(parameters?.[0]).toMatchObject({
         name: "batch_id",

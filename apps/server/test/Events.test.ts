@@ -1,6 +1,6 @@
 import { describe, expect, it, layer } from "@effect/vitest"
 import * as Batch from "@org/batch-core/Batch"
-import { Deferred, Effect, Fiber, Queue, Schema, Stream, TestClock } from "effect"
+import { Deferred, Duration, Effect, Either, Fiber, Queue, Schema, Stream, TestClock } from "effect"
 import * as Events from "../src/Events.js"
 import { problem } from "./Caller.js"
 import { eventually, nobody, over, Service, layer as service, under } from "./Service.js"
@@ -44,7 +44,7 @@ describe("Events.respond", () => {
         "pending:0:0 status",
         "processing:0:0 status",
         "processing:3:0 status",
-        "paused:3:0 status",
+        "a7a9dc5bcf71adb2:3:0 status",
         "failed:3:0 status",
         "failed:3:0:end end"
       ])
@@ -136,7 +136,44 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}/events", 
     })
   )
 
-  it.scoped("faults of the API in between are not seen", () =>
+  it.scoped("answers at once while the API does not, tells of trouble, and goes on when it is over", () =>
+    Effect.gen(function* () {
+      const { open, sandbox } = yield* Service
+      const [hung, id] = [
+        yield* sandbox.createJob({ stuck: true }),
+        yield* sandbox.createJob({ stuck: true })
+      ]
+      yield* under(
+        sandbox,
+        [{ on: { server: "api", path: hung }, do: { hang: true } }],
+        Effect.gen(function* () {
+          const [took, stream] = yield* Effect.timed(open(`/batch/${hung}/events`))
+          expect(stream.status).toBe(200)
+          expect(Duration.toMillis(took)).toBeLessThan(30_000)
+          expect(yield* stream.until(/retry/u)).toBe("retry: 3000\n\n")
+          yield* stream.leave
+        })
+      )
+      const secret = "https://files.test/x?X-Amz-Signature=0a1b2c"
+      yield* sandbox.script({
+        on: { server: "api", path: id },
+        times: 2,
+        do: { respond: { status: 503, body: JSON.stringify({ message: `down\r\n\r\ndata: ${secret}` }) } }
+      })
+      const stream = yield* open(`/batch/${id}/events`)
+      const text = yield* stream.until(/event: status/u)
+      expect(text).toMatch(/^retry: 3000\n\n(?:: ApiUnavailable: .*HTTP 503.*\n\n){2}id: processing/u)
+      expect(text).not.toContain("0a1b2c")
+      yield* sandbox.job(id).complete
+      expect(parse((yield* stream.whole).body.toString()).map(({ event }) => event)).toEqual([
+        "status",
+        "status",
+        "end"
+      ])
+    })
+  )
+
+  it.scoped("faults of the API in between end nothing, and are told as comments", () =>
     Effect.gen(function* () {
       const { open, sandbox } = yield* Service
       const id = yield* sandbox.createJob({ stuck: true })
@@ -160,6 +197,9 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}/events", 
       )
       expect(broken).toBeUndefined()
       expect(parse(body.toString()).map(({ event }) => event)).toEqual(["status", "status", "end"])
+      const comments = blocks(body.toString()).filter((block) => block.startsWith(": "))
+      expect(comments.length).toBeGreaterThan(3)
+      expect(comments.join("\n")).toMatch(/HTTP 503/u)
     })
   )
 
@@ -178,7 +218,9 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}/events", 
           sandbox,
           [rule],
           Effect.gen(function* () {
-            const events = parse((yield* stream.whole).body.toString())
+            const text = (yield* stream.whole).body.toString()
+            expect(text).toMatch(/\n\n: NotAuthorized: .*Invalid API key\n\nretry: 60000\n\n$/u)
+            const events = parse(text)
             expect(events.map(({ event }) => event)).toEqual(["status"])
             return yield* get(`/batch/${id}/events`, { "last-event-id": events[0]?.id ?? "" })
           })
@@ -217,8 +259,11 @@ const following = (lastId: string | undefined) =>
   Effect.gen(function* () {
     const news = yield* Queue.unbounded<Batch.Batch>()
     const cut = yield* Deferred.make<void>()
-    const batches = Stream.fromQueue(news).pipe(Stream.takeUntil(({ status }) => Batch.isTerminal(status)))
-    const body = Effect.map(Events.respond(batches, { lastId, cut: Deferred.await(cut) }), ({ body }) =>
+    const states = Stream.fromQueue(news).pipe(
+      Stream.takeUntil(({ status }) => Batch.isTerminal(status)),
+      Stream.map(Either.right)
+    )
+    const body = Effect.map(Events.respond(states, { lastId, cut: Deferred.await(cut) }), ({ body }) =>
       body._tag === "Stream" ? body.stream : Stream.empty
     )
     return { news, cut, body }
@@ -242,7 +287,7 @@ interface Event {
 /** Every block must be an event of the three fields, a comment, or the time after which a browser comes back. */
 const parse = (text: string): ReadonlyArray<Event> =>
   blocks(text).flatMap((block) => {
-    if (block === ":" || block === "retry: 3000") return []
+    if (/^(?::.*|retry: \d+)$/u.test(block)) return []
     const [, id = "", event = "", data = ""] = /^id: (.+)\nevent: (.+)\ndata: (.+)$/u.exec(block) ?? []
     expect([id, event, data], block).not.toContain("")
     return [{ id, event, data }]

@@ -1,7 +1,7 @@
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { problem } from "./Caller.js"
-import { nobody, over, Service, layer as service } from "./Service.js"
+import { eventually, nobody, over, Service, layer as service } from "./Service.js"
 
 const close = "Host: localhost\r\nConnection: close\r\n"
 
@@ -120,6 +120,9 @@ layer(service(), { excludeTestServices: true })("hostile input", (it) => {
     ],
     ["HTTP/1.0", 200, "GET /batch HTTP/1.0\r\nHost: localhost\r\n\r\n"],
     ["no host", 400, "GET /batch HTTP/1.1\r\nConnection: close\r\n\r\n"],
+    ["two hosts", 400, `GET /batch HTTP/1.1\r\n${close}Host: evil.example\r\n\r\n`],
+    ["the same host twice", 400, `GET /health HTTP/1.1\r\n${close}Host: localhost\r\n\r\n`],
+    ["an expectation", 417, `GET /health HTTP/1.1\r\n${close}Expect: the-unexpected\r\n\r\n`],
     ["a method that nobody knows", 400, `BREW /batch HTTP/1.1\r\n${close}\r\n`],
     ["a null byte in the path", 400, `GET /batch/\0 HTTP/1.1\r\n${close}\r\n`],
     ["a null byte in a header", 400, `GET /batch HTTP/1.1\r\n${close}X: a\0b\r\n\r\n`],
@@ -137,9 +140,23 @@ layer(service(), { excludeTestServices: true })("hostile input", (it) => {
   ] as const) {
     it.effect(`${name}: ${status}, and the connection ends`, () =>
       Effect.gen(function* () {
-        const { raw } = yield* Service
+        const { logs, raw } = yield* Service
         const { received } = yield* raw(...texts)
         expect(received.slice(0, 13)).toBe(`HTTP/1.1 ${status} `)
+        if (status === 200) return
+        const [head = "", body = ""] = received.split("\r\n\r\n")
+        expect(JSON.parse(body)).toEqual({
+          error: { type: "RequestRejected", message: expect.stringMatching(/.{10,}/u), metadata: null }
+        })
+        expect(head).toContain("\r\nx-content-type-options: nosniff")
+        const [, id] = /\r\nx-request-id: (\S+)/iu.exec(head) ?? []
+        const lines = yield* eventually(
+          Effect.map(logs, (all) => all.filter(({ request_id }) => request_id === id)),
+          ({ length }) => length > 0
+        )
+        expect(lines).toEqual([
+          expect.objectContaining({ status, error: expect.stringContaining("Rejected") })
+        ])
       })
     )
   }
@@ -174,6 +191,11 @@ layer(service(), { excludeTestServices: true })("hostile input", (it) => {
       expect(
         yield* metric(`batch_server_requests_total{route="other",method="GET",status="404"}`)
       ).toBeGreaterThan(10)
+      expect(
+        yield* metric(`batch_server_requests_total{route="other",method="-",status="400"}`)
+      ).toBeGreaterThan(10)
+      expect(yield* metric(`batch_server_requests_total{route="other",method="-",status="431"}`)).toBe(2)
+      expect(yield* metric(`batch_server_requests_total{route="/health",method="GET",status="417"}`)).toBe(1)
     })
   )
 })

@@ -7,7 +7,7 @@ it.scopedLive(
   "connections whose headers do not come end when their time is up; others are served meanwhile",
   () =>
     Effect.gen(function* () {
-      const { get, raw } = yield* start({ env: { HEADERS: "500" }, program: yield* impatient })
+      const { get, logs, raw } = yield* start({ env: { HEADERS: "500" }, program: yield* impatient })
       const slow = ["", "GET /health HTTP/1.1\r\n", "GET /health HTTP/1.1\r\nHost: localhost\r\nX: "]
       const began = performance.now()
       const waiting = yield* Effect.fork(
@@ -19,7 +19,11 @@ it.scopedLive(
       expect((yield* get("/health")).status).toBe(200)
       const ended = yield* Effect.timeout(waiting, "60 seconds")
       expect(performance.now() - began).toBeGreaterThanOrEqual(500)
-      for (const { received } of ended) expect(received).toMatch(/^(?:HTTP\/1\.1 408 .*)?$/su)
+      const [nothing, ...begun] = ended.map(({ received }) => received)
+      expect(nothing).toBe("")
+      for (const received of begun) expect(received).toMatch(/^HTTP\/1\.1 408 .*"type":"RequestTimeout"/su)
+      const lines = (yield* logs).filter(({ status }) => status === 408)
+      expect(lines).toHaveLength(2)
     })
 )
 

@@ -1,5 +1,5 @@
 import { describe, expect, it, layer } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Duration, Effect, Schema } from "effect"
 import { json, problem } from "./Caller.js"
 import { parse } from "./Exposition.js"
 import { eventually, nobody, over, Service, layer as service, start, under } from "./Service.js"
@@ -160,6 +160,25 @@ describe("GET /health and /ready", () => {
       expect((yield* get(`/batch/${id}`)).status).toBe(200)
       const up = yield* eventually(get("/ready"), ({ status }) => status === 200)
       expect(json(up)).toEqual({ status: "ready", upstream: "ok", storage: "ok" })
+    })
+  )
+
+  it.scopedLive("503 within two seconds when the upstream is silent, after one try", () =>
+    Effect.gen(function* () {
+      const { get, sandbox } = yield* start()
+      yield* sandbox.script({ on: { server: "api" }, times: 99, do: { hang: true } })
+      const [took, answers] = yield* Effect.timed(
+        Effect.replicateEffect(get("/ready"), 5, { concurrency: 5 })
+      )
+      for (const answer of answers) {
+        expect([answer.status, json(answer)]).toEqual([
+          503,
+          { status: "unusable", upstream: expect.stringMatching(/within 1s 800ms/u), storage: "ok" }
+        ])
+      }
+      // An attempt of any other call may take 30 seconds.
+      expect(Duration.toMillis(took)).toBeLessThan(20_000)
+      expect(yield* sandbox.requests).toHaveLength(1)
     })
   )
 

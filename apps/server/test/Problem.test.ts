@@ -85,7 +85,7 @@ describe("Problem", () => {
 
   it("metadata is what the API added, or else the fields of the failure", () => {
     const metadata = (error: BatchError.BatchError): unknown => JSON.parse(bodyOf(error)).error.metadata
-    expect(metadata(new BatchError.BatchNotFound({ batchId }))).toEqual({ batchId })
+    expect(metadata(new BatchError.BatchNotFound({ batchId }))).toEqual({ batch_id: batchId })
     expect(
       metadata(new BatchError.RequestRejected({ status: 400, detail, metadata: Option.some({ a: [1] }) }))
     ).toEqual({ a: [1] })
@@ -99,6 +99,24 @@ describe("Problem", () => {
         error_message: "see https://bucket.test/a?***",
         download_url: "https://bucket.test/a?***"
       }
+    })
+  })
+
+  it("metadata is in snake_case, durations in seconds", () => {
+    const metadata = failures.map(([, error]) => JSON.parse(bodyOf(error)).error.metadata)
+    for (const name of JSON.stringify(metadata).match(/"\w+":/gu) ?? []) expect(name).toMatch(/^"[a-z_]+":$/u)
+    expect(
+      JSON.parse(bodyOf(new BatchError.RateLimited({ retryAfter: Duration.millis(1500), attempts: 2 })))
+    ).toMatchObject({
+      error: { metadata: { retry_after_seconds: 1.5, attempts: 2 } }
+    })
+    const waited = failures.find(([status]) => status === 504)?.[1]
+    expect(waited === undefined ? {} : JSON.parse(bodyOf(waited)).error.metadata).toMatchObject({
+      batch_id: batchId,
+      last_status: "processing",
+      counts: { result_count: 1, entities_requested: 5, entities_fulfilled: 1 },
+      elapsed_seconds: 60,
+      transcript: [{ at_seconds: 0 }]
     })
   })
 

@@ -55,7 +55,7 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}", (it) =>
       const many = Effect.replicateEffect(get(`/batch/${id}`), 50, { concurrency: 50 }).pipe(
         Effect.map((answers) => new Set(answers.map(({ body, status }) => `${status} ${body.toString()}`)))
       )
-      const answers = yield* under(sandbox, [api({ delay: { ms: 400 } })], many)
+      const answers = yield* under(sandbox, [api({ delay: { ms: 3000 } })], many)
       expect([...answers]).toEqual([expect.stringMatching(/^200 .*"status":"processing"/u)])
       expect(yield* calls(id)).toHaveLength(1)
     })
@@ -203,7 +203,7 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}", (it) =>
       expect(problem(yield* get(`/batch/${nobody}`))).toMatchObject({
         status: 404,
         type: "BatchNotFound",
-        metadata: { batchId: nobody }
+        metadata: { batch_id: nobody }
       })
     })
   )

@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Sandbox } from "@org/batch-sandbox"
 import { Effect, type Scope } from "effect"
-import { createServer } from "node:http"
+import { createServer, type IncomingHttpHeaders } from "node:http"
 import { spawnedService } from "./Spawned.js"
 
 const secrets = {
@@ -20,7 +20,8 @@ it.scopedLive("spans tell of a request and of the call it caused, and of nothing
       CRUSTDATA_BASE_URL: sandbox.baseUrl,
       CRUSTDATA_API_KEY: secrets.key,
       BATCH_SERVER_TOKENS: secrets.token,
-      OTEL_EXPORTER_OTLP_ENDPOINT: `${endpoint}/`
+      OTEL_EXPORTER_OTLP_ENDPOINT: `${endpoint}/`,
+      OTEL_EXPORTER_OTLP_HEADERS: "x-api-key=key%20of%20the%20collector, x-tenant=a=b"
     })
     const [traceId, spanId] = ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"]
     const ask = (path: string) =>
@@ -50,8 +51,8 @@ it.scopedLive("spans tell of a request and of the call it caused, and of nothing
     }
     const calls = spans.filter(({ kind }) => kind === kinds.client)
     expect(calls.map(chain)).toEqual([
-      ["http.server GET", "BatchClient.status", "http.client GET"],
-      ["http.server GET", "BatchClient.page", "http.client GET"]
+      ["GET /batch/{batch_id}", "BatchClient.status", "GET"],
+      ["GET /batch", "BatchClient.page", "GET"]
     ])
     const requests = spans.filter(({ kind }) => kind === kinds.server)
     expect(requests.map((span) => [span.traceId, span.parentSpanId])).toEqual(
@@ -59,7 +60,33 @@ it.scopedLive("spans tell of a request and of the call it caused, and of nothing
     )
     expect(requests.map(pathOf)).toEqual([`/batch/${id}`, `/batch/${id}/results`, "/batch"])
 
-    const told = JSON.stringify(collected)
+    expect(requests.map(({ attributes }) => ofHttp(attributes))).toEqual([
+      { "http.request.method": "GET", "http.response.status_code": 200, "http.route": "/batch/{batch_id}" },
+      {
+        "http.request.method": "GET",
+        "http.response.status_code": 200,
+        "http.route": "/batch/{batch_id}/results"
+      },
+      { "http.request.method": "GET", "http.response.status_code": 400, "http.route": "/batch" }
+    ])
+    const { hostname, port } = new URL(sandbox.baseUrl)
+    for (const { attributes } of calls) {
+      expect(attributes).toContainEqual({ key: "server.address", value: { stringValue: hostname } })
+      expect(attributes).toContainEqual({ key: "server.port", value: { intValue: Number(port) } })
+    }
+    expect(calls.map(({ attributes }) => ofHttp(attributes))).toEqual([
+      { "http.request.method": "GET", "http.response.status_code": 200 },
+      { "http.request.method": "GET", "http.response.status_code": 400, "error.type": "400" }
+    ])
+    for (const { headers } of collected) {
+      expect(headers).toMatchObject({ "x-api-key": "key of the collector", "x-tenant": "a=b" })
+    }
+    const lines = (yield* service.printed).split("\n").filter((line) => line.includes('"path"'))
+    expect(lines).toHaveLength(3)
+    for (const line of lines)
+      expect(JSON.parse(line)).toMatchObject({ trace_id: traceId, request_id: expect.any(String) })
+
+    const told = JSON.stringify(collected.map(({ body }) => body))
     const signatures = [...job.body.matchAll(/X-Amz-Signature=([0-9a-f]+)/gu)].map(([, it = ""]) => it)
     expect(signatures).not.toEqual([])
     for (const secret of [...Object.values(secrets), ...signatures]) expect(told).not.toContain(secret)
@@ -84,7 +111,7 @@ interface Span {
   readonly parentSpanId?: string
   readonly attributes: ReadonlyArray<{
     readonly key: string
-    readonly value: { readonly stringValue?: string }
+    readonly value: { readonly stringValue?: string; readonly intValue?: number }
   }>
 }
 
@@ -97,9 +124,23 @@ interface Traces {
 const pathOf = ({ attributes }: Span): string | undefined =>
   attributes.find(({ key }) => key === "url.path")?.value.stringValue
 
+/** What OpenTelemetry's conventions for HTTP name, of a request and its answer. */
+const ofHttp = (attributes: Span["attributes"]) =>
+  Object.fromEntries(
+    attributes
+      .filter(({ key }) =>
+        /^(?:http\.(?:request\.method|response\.status_code|route)|error\.type)$/u.test(key)
+      )
+      .map(({ key, value }) => [key, value.stringValue ?? Number(value.intValue)])
+  )
+
 interface Collector {
   readonly endpoint: string
-  readonly collected: ReadonlyArray<{ readonly path: string | undefined; readonly body: string }>
+  readonly collected: ReadonlyArray<{
+    readonly path: string | undefined
+    readonly headers: IncomingHttpHeaders
+    readonly body: string
+  }>
 }
 
 /** Takes whatever is sent to it. */
@@ -111,7 +152,7 @@ const collector: Effect.Effect<Collector, never, Scope.Scope> = Effect.gen(funct
         let body = ""
         request.setEncoding("utf8").on("data", (chunk: string) => (body += chunk))
         request.on("end", () => {
-          collected.push({ path: request.url, body })
+          collected.push({ path: request.url, headers: request.headers, body })
           response.setHeader("content-type", "application/json").end("{}")
         })
       })

@@ -1,9 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { execFile } from "node:child_process"
-import { createHash } from "node:crypto"
 import { Agent, request, type RequestOptions } from "node:http"
-import { fileURLToPath } from "node:url"
 import { eventually, over, start } from "./Service.js"
 
 /** More than the 256 KiB that a connection without backpressure lets through. */
@@ -87,28 +84,6 @@ describe("a request that offers another protocol is answered in HTTP/1.1", () =>
   )
 })
 
-describe("results arrive whole at", { timeout: 120_000 }, () => {
-  for (const [name, needs, program, args] of [
-    ["Java's HttpClient", "java", "java", [fileURLToPath(new URL("Read.java", import.meta.url))]],
-    ["curl --http2", "curl with HTTP/2", "curl", ["--silent", "--show-error", "--http2"]]
-  ] as const) {
-    it.scopedLive(name, (context) =>
-      Effect.gen(function* () {
-        if (!(yield* installed[needs])) return context.skip(`there is no ${needs} on the PATH`)
-        const { get, kill, metric, outcome, port, sandbox } = yield* start()
-        const id = yield* sandbox.createJob(long)
-        const { body } = yield* get(`/batch/${id}/results`)
-        const url = `http://127.0.0.1:${port}/batch/${id}/results`
-        const { code, stdout } = yield* run(program, [...args, url, url])
-        expect([code, digest(stdout)]).toEqual([0, digest(Buffer.concat([body, body]))])
-        yield* eventually(metric(results), (open) => open === 0)
-        yield* kill("SIGTERM")
-        expect((yield* Effect.timeout(outcome, "20 seconds")).code).toBe(143)
-      })
-    )
-  }
-})
-
 // ----------------------------------------------------------------------------------------------------------------
 
 /** How much there is to read, and whether the connection was there already. */
@@ -121,23 +96,3 @@ const reading = (options: RequestOptions) =>
     })
     asking.on("error", (error) => resume(Effect.die(error))).end()
   })
-
-const digest = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex")
-
-/** Runs a program, and kills it with the test; its exit code and standard output. */
-const run = (
-  program: string,
-  args: ReadonlyArray<string>
-): Effect.Effect<{ readonly code: number; readonly stdout: Buffer }> =>
-  Effect.async((resume) => {
-    const options = { encoding: "buffer", maxBuffer: 64 * 1024 * 1024 } as const
-    const child = execFile(program, args, options, (error, stdout) =>
-      resume(Effect.succeed({ code: error === null ? 0 : Number(error.code) || 1, stdout }))
-    )
-    return Effect.sync(() => child.kill("SIGKILL"))
-  })
-
-const installed = {
-  java: Effect.map(run("java", ["-version"]), ({ code }) => code === 0),
-  "curl with HTTP/2": Effect.map(run("curl", ["--version"]), ({ stdout }) => stdout.includes("HTTP2"))
-}

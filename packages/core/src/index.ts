@@ -37,6 +37,7 @@ export * as ResultPlan from "./transfer/ResultPlan.js"
 
 // proof: what a file holds, and the receipt that says so
 export * as Gunzip from "./proof/Gunzip.js"
+export * as Compression from "./proof/Compression.js"
 export * as Receipt from "./proof/Receipt.js"
 
 // records: bytes, records, tables
@@ -46,6 +47,7 @@ export * as Csv from "./records/Csv.js"
 export * as Download from "./download/Download.js"
 export * as Event from "./download/Event.js"
 export * as Existing from "./download/Existing.js"
+export * as ResultRange from "./download/ResultRange.js"
 export * as Records from "./download/Records.js"
 export * as ResultStream from "./download/ResultStream.js"
 export * as Retrieval from "./download/Retrieval.js"

@@ -25,7 +25,16 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** What needs Node: whatever inflates, hashes or is on a disk. The README names the same modules. */
-const ofNode = ["Download", "Existing", "Gunzip", "ResultStream", "Retrieval", "Verification"]
+const ofNode = [
+  "Compression",
+  "Download",
+  "Existing",
+  "Gunzip",
+  "ResultRange",
+  "ResultStream",
+  "Retrieval",
+  "Verification"
+]
 
 const modules = new Map(
   Object.entries(manifest.publishConfig.exports).flatMap(

@@ -64,11 +64,12 @@ describe("examples", () => {
       composite: false,
       incremental: false,
       rootDir: join(root, ".."),
-      // The README uses them, and core does not know them.
+      // The documents use them, and core does not know them.
       paths: {
         "@org/batch-node": [join(node, "index.ts")],
         "@org/batch-node/*": [join(node, "*.ts")],
-        "@org/batch-client": [join(client, "index.ts")]
+        "@org/batch-client": [join(client, "index.ts")],
+        "@electric-sql/*": [join(root, "../../tests/node_modules/@electric-sql/*/dist/index.d.ts")]
       },
       noUnusedLocals: false
     }

@@ -40,9 +40,18 @@ import * as Proof from "../proof/Proof.js"
 import * as ResultLinks from "../transfer/ResultLinks.js"
 import * as ResultPlan from "../transfer/ResultPlan.js"
 import * as Condition from "../disk/Condition.js"
+import * as FileResponse from "../transfer/FileResponse.js"
 import * as FileTransfer from "../transfer/FileTransfer.js"
 import * as Settling from "../transfer/Settling.js"
 import * as RangeFetch from "../transfer/RangeFetch.js"
+
+/** One version of a results file, which is gzip. */
+export interface DeliveredFile {
+  /** Strong, with its quotes, as the file host has it. */
+  readonly etag: string
+  /** Its size in bytes. */
+  readonly total: number
+}
 
 /** What to stream. */
 export interface StreamOptions {
@@ -51,6 +60,8 @@ export interface StreamOptions {
    * padding between them; what came without compression is compressed.
    */
   readonly format: "jsonl" | "jsonl.gz"
+  /** Told which file it is, before its first byte, if the bytes as delivered are those of one file with a strong name. */
+  readonly onFile?: ((file: DeliveredFile) => Effect.Effect<void>) | undefined
   /** Told of everything worth showing, in order. */
   readonly onEvent?: Emit | undefined
 }
@@ -427,16 +438,33 @@ const pumpFile = (
     return end
   })
 
+/** What a file is known as, once its first bytes are here. */
+export const deliveredFile = <E>(file: FileTransfer.FileTransfer<E>): Option.Option<DeliveredFile> =>
+  Option.flatMap(file.identity(), ({ etag, total }) =>
+    FileResponse.isStrong(etag) && !file.isPlain()
+      ? Option.map(total, (bytes) => ({ etag, total: bytes }))
+      : Option.none()
+  )
+
 /** Every byte of a file, in order, to `write`. Its first request tells the size, the next one asks for all the rest. */
 const fetchAll = (
-  { settings, shared, versions }: Run,
+  { options, plan, settings, shared, versions }: Run,
   planned: ResultPlan.PlannedFile,
   write: (bytes: Uint8Array) => Effect.Effect<unknown>
 ): Effect.Effect<void, ResultsError, BatchHttp> =>
   Effect.gen(function* () {
-    const file = yield* FileTransfer.make({
+    const tell = Effect.suspend(() => {
+      const isAll = options.format === "jsonl.gz" && plan.files.length === 1
+      const known = isAll ? deliveredFile(file) : Option.none()
+      return options.onFile === undefined || Option.isNone(known) ? Effect.void : options.onFile(known.value)
+    })
+    const file: FileTransfer.FileTransfer<StatusError> = yield* FileTransfer.make<StatusError>({
       planned,
-      target: { write: (_, bytes) => Effect.asVoid(write(bytes)), sync: Effect.void },
+      target: {
+        write: (position, bytes) =>
+          Effect.zipRight(position === 0 ? tell : Effect.void, Effect.asVoid(write(bytes))),
+        sync: Effect.void
+      },
       transfer: settings.transfer
     })
     let claimed = file.claim(1)

@@ -46,6 +46,35 @@ export const scrub = (text: string, secret: Redacted.Redacted<string>): string =
   return value === "" ? text : text.replaceAll(value, "***")
 }
 
+/** A shorter key, as a sandbox may have, can occur in an answer by chance. */
+const shortestSecret = 16
+
+/** The ways in which writers of JSON escape a character. */
+const escapes: Readonly<Record<string, string>> = {
+  "/": String.raw`\\?/`,
+  '"': String.raw`\\?"`,
+  "\\": String.raw`\\{1,2}`
+}
+
+/**
+ * A function that removes a secret from the text of a JSON answer, whose form it keeps. A short one is removed where it
+ * stands alone, and not from a string that is a link, which would lead nowhere then.
+ */
+export const scrubJson = (secret: Redacted.Redacted<string>): ((json: string) => string) => {
+  const value = Redacted.value(secret)
+  if (value === "") return (json) => json
+  const written = Array.from(
+    value,
+    (char) => escapes[char] ?? char.replace(/[.*+?^${}()|[\]]/u, String.raw`\$&`)
+  ).join("")
+  const pattern =
+    value.length < shortestSecret
+      ? String.raw`"https?:(?:\\?/){2}[^"\s]*"|(?<![\w-])${written}(?![\w-])`
+      : written
+  const found = new RegExp(pattern, "gu")
+  return (json) => json.replace(found, (match) => (match.startsWith('"http') ? match : "***"))
+}
+
 /**
  * A presigned link: `Redacted` in memory, masked when encoded. Encoding is lossy on purpose, so that an error or
  * a model that carries links can be serialised without a second thought.

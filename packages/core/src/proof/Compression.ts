@@ -3,7 +3,7 @@
  *
  * @example
  * import { Effect } from "effect"
- * import * as Compression from "./Compression.js"
+ * import { Compression } from "@org/batch-core"
  *
  * const size = (text: Uint8Array) =>
  *   Effect.gen(function* () {
@@ -27,13 +27,17 @@ export interface Compression<E> {
   readonly end: Effect.Effect<void, E>
 }
 
-/** Starts a member, whose compressed bytes `onCompressed` takes in their order. Its memory goes with the scope. */
+/**
+ * Starts a member, whose compressed bytes `onCompressed` takes in their order, by a level of zlib from 1 (fast) to 9.
+ * Its memory goes with the scope.
+ */
 export const make = <E>(
-  onCompressed: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, E>
+  onCompressed: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, E>,
+  options: { readonly level?: number | undefined } = {}
 ): Effect.Effect<Compression<E>, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() => createGzip({ chunkSize: chunkBytes })),
+      Effect.sync(() => createGzip({ chunkSize: chunkBytes, level: options.level ?? defaultLevel })),
       (gzip) => Effect.sync(() => gzip.destroy())
     ),
     (gzip) => {
@@ -58,3 +62,5 @@ export const make = <E>(
   )
 
 const chunkBytes = 262_144
+
+const defaultLevel = 6

@@ -174,6 +174,19 @@ export const timedOut = (limit: Duration.Duration): Failure => ({
     })
 })
 
+/** Whether reading an answer was given up because it was longer than it may be. */
+export const isTooLong = ({ cause, reason }: HttpClientError.ResponseError): boolean =>
+  reason === "Decode" && Predicate.isError(cause) && cause.message === "maxBytes exceeded"
+
+/** The failed attempt whose answer was longer than it may be: the next one would be, too. */
+export const tooLong = (status: number, maxBytes: number): Failure =>
+  final(
+    new MalformedResponse({
+      status: Option.some(status),
+      detail: `HTTP ${status} with a body of more than ${maxBytes / 1_048_576} MiB`
+    })
+  )
+
 const malformed = ({ status }: ApiResponse, detail: string): Failure => ({
   retry: RetryPolicy.isRetryableStatus(status) ? "Transient" : "Once",
   hint: Option.none(),

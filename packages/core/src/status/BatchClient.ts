@@ -20,7 +20,19 @@ import {
   HttpIncomingMessage,
   UrlParams
 } from "@effect/platform"
-import { Array, Context, Duration, Effect, HashSet, Layer, Option, Redacted, Schema, Stream } from "effect"
+import {
+  Array,
+  Context,
+  Duration,
+  Effect,
+  HashSet,
+  identity,
+  Layer,
+  Option,
+  Redacted,
+  Schema,
+  Stream
+} from "effect"
 import * as ApiResponse from "./ApiResponse.js"
 import { type Batch, type BatchId, FromJson, isSameId, unreadable } from "../model/Batch.js"
 import { BatchConfig } from "../model/BatchConfig.js"
@@ -35,7 +47,7 @@ import {
 import { BatchHttp, explain, layer as httpLayer } from "./BatchHttp.js"
 import * as ResponseText from "./ResponseText.js"
 import * as RetryPolicy from "../retry/RetryPolicy.js"
-import { JsonObject, maskText, scrub, SecretJson } from "../model/Masking.js"
+import { JsonObject, maskText, scrub, scrubJson, SecretJson } from "../model/Masking.js"
 import * as Telemetry from "../model/Telemetry.js"
 import * as Throttle from "../retry/Throttle.js"
 
@@ -159,11 +171,8 @@ const cut = Stream.fail(
   unlistable("the list says that there is more, but has no next_cursor that leads there")
 )
 
-/** A shorter key, as a sandbox may have, can occur in an answer by chance, and cutting it out would break a link. */
-const shortestSecret = 16
-
-/** An answer with a thousand links is about a megabyte. */
-const maxBodyBytes = 64 * 1024 * 1024
+/** The longest answers that are read, in bytes: a job with some two thousand links, a page of a hundred jobs. */
+const longest = { status: 1024 * 1024, page: 8 * 1024 * 1024 }
 
 /** Characters of a body that are logged. */
 const longestShown = 4096
@@ -180,7 +189,7 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
   const throttle = yield* Throttle.make(retry)
   const secret = Option.getOrUndefined(apiKey)
   const clean = (text: string) => (secret === undefined ? text : scrub(text, secret))
-  const occursByChance = secret === undefined || Redacted.value(secret).length < shortestSecret
+  const cleanJson = secret === undefined ? identity : scrubJson(secret)
 
   const lost = (error: HttpClientError.HttpClientError) =>
     Effect.zipRight(countRequest("network"), Effect.fail(ApiResponse.unreachable(error, secret)))
@@ -189,39 +198,43 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
   let isWarm = false
 
   const send = (
-    request: HttpClientRequest.HttpClientRequest
+    request: HttpClientRequest.HttpClientRequest,
+    maxBytes: number
   ): Effect.Effect<ApiResponse.ApiResponse, HttpClientError.HttpClientError | NotAuthorized> =>
     api.execute(request).pipe(
       Effect.flatMap((response) =>
         Effect.map(response.arrayBuffer, (bytes) => {
-          const text = ResponseText.decode(new Uint8Array(bytes), response.headers, maxBodyBytes)
+          const text = ResponseText.decode(new Uint8Array(bytes), response.headers, maxBytes)
           isWarm = true
-          return {
-            status: response.status,
-            headers: response.headers,
-            text: occursByChance ? text : clean(text)
-          }
+          return { status: response.status, headers: response.headers, text: cleanJson(text) }
         })
       ),
       Effect.tap(({ text }) => Telemetry.debug(() => `  ${maskText(clean(text).slice(0, longestShown))}`)),
-      HttpIncomingMessage.withMaxBodySize(Option.some(maxBodyBytes))
+      HttpIncomingMessage.withMaxBodySize(Option.some(maxBytes))
     )
 
   const attempt = (
-    request: HttpClientRequest.HttpClientRequest
+    request: HttpClientRequest.HttpClientRequest,
+    maxBytes: number
   ): Effect.Effect<ApiResponse.ApiResponse, ApiResponse.Failure> =>
-    send(request).pipe(
+    send(request, maxBytes).pipe(
       Effect.catchIf(
         (error) => isWarm && error._tag === "RequestError" && explain(error).broken,
         () => {
           isWarm = false
-          return Effect.zipRight(countRequest("network"), send(request))
+          return Effect.zipRight(countRequest("network"), send(request, maxBytes))
         }
       ),
       Effect.catchTags({
         NotAuthorized: (error) => Effect.fail(ApiResponse.final(error)),
         RequestError: lost,
-        ResponseError: lost
+        ResponseError: (error) =>
+          ApiResponse.isTooLong(error)
+            ? Effect.zipRight(
+                countRequest(String(error.response.status)),
+                Effect.fail(ApiResponse.tooLong(error.response.status, maxBytes))
+              )
+            : lost(error)
       }),
       Effect.timeoutTo({
         duration: retry.attemptTimeout,
@@ -235,11 +248,12 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
 
   const call = <A, E>(
     request: HttpClientRequest.HttpClientRequest,
+    maxBytes: number,
     schema: Schema.Schema<A, JsonObject>,
     refusal: (answer: ApiResponse.ApiResponse) => E | ApiError,
     { once = false }: StatusOptions = {}
   ): Effect.Effect<A, E | ApiError> => {
-    const answered = Effect.flatMap(attempt(request), (answer) =>
+    const answered = Effect.flatMap(attempt(request, maxBytes), (answer) =>
       ApiResponse.interpret(answer, schema, refusal, clean)
     )
     const run = once
@@ -272,6 +286,7 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
     status: Effect.fn("BatchClient.status")((batchId: BatchId, options?: StatusOptions) =>
       call(
         HttpClientRequest.get(`/batch/${batchId}`),
+        longest.status,
         ofBatch(batchId),
         (answer) =>
           answer.status === 404
@@ -284,6 +299,7 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
       Effect.map(
         call(
           HttpClientRequest.get("/batch", { urlParams: UrlParams.fromInput({ ...options }) }),
+          longest.page,
           PageFromJson,
           ApiResponse.refused
         ),

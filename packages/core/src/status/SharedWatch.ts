@@ -13,7 +13,7 @@
  *     return yield* Effect.all([wait, Stream.runCount(watches.follow(id))], { concurrency: 2 })
  *   }).pipe(Effect.provide(SharedWatch.layer))
  */
-import { Context, Duration, Effect, Exit, Layer, Option, RcMap, type Scope, Stream } from "effect"
+import { Context, Duration, Effect, Either, Exit, Layer, Option, RcMap, type Scope, Stream } from "effect"
 import { type Batch, type BatchId, isTerminal } from "../model/Batch.js"
 import type { BatchClient } from "./BatchClient.js"
 import type { BatchConfig } from "../model/BatchConfig.js"
@@ -24,8 +24,11 @@ import * as Monotonic from "../retry/Monotonic.js"
 
 /** Shared waits over the calls of one account. */
 export interface Service {
-  /** The answers to polls, the last known one first; those that nobody had time to look at are passed over. */
-  readonly follow: (batchId: BatchId) => Stream.Stream<Batch, WatchError>
+  /**
+   * The answers to polls, the last known one first, and the failed requests since, which do not end it: right and left.
+   * Those that nobody had time to look at are passed over.
+   */
+  readonly follow: (batchId: BatchId) => Stream.Stream<Either.Either<Batch, BatchPoll.Excuse>, WatchError>
   /**
    * The job when it has ended, or as it was last seen when the deadline passes; `ApiUnavailable` if it was never seen. A
    * job that has failed is an answer, too. Who slept past the deadline, as on a machine that was suspended, asks once more.
@@ -41,7 +44,7 @@ export class SharedWatch extends Context.Tag("@org/batch-core/SharedWatch")<Shar
 /** The polling of one batch, as those who share it see it. */
 interface Watch {
   last: Option.Option<Batch>
-  /** Grows with every answer. */
+  /** Answers so far. */
   polls: number
   /** Failed requests so far, and the last of them since the last answer. */
   failures: number
@@ -72,7 +75,7 @@ export const make: Effect.Effect<Service, never, BatchClient | BatchConfig | Sco
         })
       )
     return {
-      follow: (batchId) => Stream.unwrapScoped(Effect.map(RcMap.get(watches, batchId), answers)),
+      follow: (batchId) => Stream.unwrapScoped(Effect.map(RcMap.get(watches, batchId), newsOf)),
       wait: (batchId, deadline) => wait(batchId, deadline, () => true),
       end: (batchId, deadline) => wait(batchId, deadline, ({ status }) => isTerminal(status))
     }
@@ -100,10 +103,11 @@ function begin(batchId: BatchId): Effect.Effect<Watch, never, BatchClient | Batc
     yield* BatchPoll.watch(batchId, {
       deadline: Duration.infinity,
       onNotice: (notice) =>
-        Effect.sync(() => {
-          if (notice._tag !== "RequestFailed") return
+        Effect.suspend(() => {
+          if (notice._tag !== "RequestFailed") return Effect.void
           watch.failures += 1
           watch.excuse = Option.some(notice.error)
+          return changed.notify
         })
     }).pipe(
       Stream.runForEach((batch) =>
@@ -141,20 +145,36 @@ const lookAgain = <R>(
     Option.isSome(watch.last) ? Effect.succeed(watch.last) : Effect.fail(error)
   )
 
-/** The last known answer, and every newer one that there is when we look. */
-const answers = (watch: Watch): Stream.Stream<Batch, WatchError> =>
-  Stream.unfoldEffect(0, (seen) =>
-    Effect.flatten(watch.changed.until(Effect.sync(() => news(watch, seen))))
-  ).pipe(Stream.takeUntil((batch) => isTerminal(batch.status)))
+/** How many answers and failures somebody has seen. */
+interface Seen {
+  readonly polls: number
+  readonly failures: number
+}
 
-/** What is new for somebody who has seen so many polls: an answer, or the end. */
+type News = Either.Either<Batch, BatchPoll.Excuse>
+
+/** The last known answer, the failure since, and every newer one of both that there is when we look. */
+const newsOf = (watch: Watch): Stream.Stream<News, WatchError> =>
+  Stream.unfoldEffect({ polls: 0, failures: 0 }, (seen: Seen) =>
+    Effect.flatten(watch.changed.until(Effect.sync(() => news(watch, seen))))
+  ).pipe(Stream.takeUntil((latest) => Either.isRight(latest) && isTerminal(latest.right.status)))
+
+const answers = (watch: Watch): Stream.Stream<Batch, WatchError> =>
+  Stream.filterMap(newsOf(watch), Either.getRight)
+
+/** What is new for somebody: an answer, a failure after it, or the end. */
 const news = (
-  { ended, last, polls }: Watch,
-  seen: number
-): Option.Option<Effect.Effect<Option.Option<readonly [Batch, number]>, WatchError>> =>
-  polls > seen && Option.isSome(last)
-    ? Option.some(Effect.succeedSome([last.value, polls]))
+  { ended, excuse, failures, last, polls }: Watch,
+  seen: Seen
+): Option.Option<Effect.Effect<Option.Option<readonly [News, Seen]>, WatchError>> => {
+  if (polls > seen.polls && Option.isSome(last)) {
+    const passed = Option.isSome(excuse) ? seen.failures : failures
+    return Option.some(Effect.succeedSome([Either.right(last.value), { polls, failures: passed }]))
+  }
+  return failures > seen.failures && Option.isSome(excuse)
+    ? Option.some(Effect.succeedSome([Either.left(excuse.value), { polls, failures }]))
     : Option.map(ended, (exit) => Effect.as(exit, Option.none()))
+}
 
 /** A wait that has lasted as long as it may: still running if the API ever said so, else not answered. */
 const timeout = (

@@ -1,12 +1,13 @@
 import { NodeContext, NodeHttpClient } from "@effect/platform-node"
 import { expect, layer } from "@effect/vitest"
 import { type Fault, type JobSpec, Sandbox } from "@org/batch-sandbox"
-import { Chunk, Effect, Exit, Layer, Redacted, Schema, Stream } from "effect"
+import { Chunk, type Context, Effect, Exit, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { gunzipSync, gzipSync } from "node:zlib"
 import * as Batch from "../../src/model/Batch.js"
 import * as BatchClient from "../../src/status/BatchClient.js"
 import * as BatchConfig from "../../src/model/BatchConfig.js"
 import * as BatchHttp from "../../src/status/BatchHttp.js"
+import * as ResultRange from "../../src/download/ResultRange.js"
 import * as ResultStream from "../../src/download/ResultStream.js"
 import * as Bench from "../Bench.js"
 
@@ -40,6 +41,57 @@ layer(Bench.upstream, { excludeTestServices: true })("ResultStream", (it) => {
       )
     )
   }
+
+  for (const [name, ...rules] of [
+    ["from a healthy host"],
+    ["from a host that cuts", storage({ cut: { afterBytes: 3000, by: "reset" } }, 2, 2)],
+    ["by a link that dies", storage({ expired: true }, 2)],
+    ["from a host that ignores ranges", storage({ ignoreRange: true }, 1, -1)]
+  ] as const) {
+    it.scoped(`parts of one file are those bytes ${name}`, () =>
+      withJob({ records: 200 }, ({ id, read, sandbox, services }) =>
+        Effect.gen(function* () {
+          const raw = yield* read("jsonl.gz")
+          const batch = yield* BatchClient.status(id)
+          yield* sandbox.clearFaults
+          yield* sandbox.script(...rules)
+          const file = Option.getOrThrow(yield* ResultRange.file(batch))
+          expect(file.total).toBe(raw.length)
+          const middle = Math.floor(raw.length / 2)
+          for (const [start, end] of [
+            [0, raw.length],
+            [middle, raw.length],
+            [17_000, 17_001],
+            [raw.length - 1, raw.length],
+            [100, 40_000]
+          ] as const) {
+            const { exit, read } = yield* collect(
+              Stream.provideContext(ResultRange.stream(batch, { file, start, end }), services)
+            )
+            expect([Exit.isSuccess(exit), read.equals(raw.subarray(start, end))]).toEqual([true, true])
+          }
+        }).pipe(Effect.provide(services))
+      )
+    )
+  }
+
+  it.scoped(
+    "of several files, of plain rows, of nothing, and of a host without strong names there are no parts",
+    () =>
+      Effect.gen(function* () {
+        for (const spec of [
+          { parts: 3, downloadUrl: false },
+          { records: 0 },
+          { outcome: "failed" }
+        ] as const) {
+          yield* withJob({ records: 50, ...spec }, ({ id, services }) =>
+            Effect.gen(function* () {
+              expect(yield* ResultRange.file(yield* BatchClient.status(id))).toEqual(Option.none())
+            }).pipe(Effect.provide(services))
+          )
+        }
+      })
+  )
 
   it.scoped("an empty result is an empty stream, or an empty member, without a request for the file", () =>
     withJob({ records: 0 }, ({ read, requests }) =>
@@ -293,6 +345,7 @@ layer(Bench.upstream, { excludeTestServices: true })("ResultStream", (it) => {
 // ----------------------------------------------------------------------------------------------------------------
 
 interface World {
+  readonly services: Context.Context<ResultStream.Needs>
   readonly id: Batch.BatchId
   readonly sandbox: Sandbox.Service
   readonly stream: (format: "jsonl" | "jsonl.gz") => Stream.Stream<Uint8Array, ResultStream.StreamError>
@@ -352,6 +405,7 @@ const withJob = <A, E>(spec: JobSpec.JobSpec, use: (world: World) => Effect.Effe
         Stream.provideContext(services)
       )
     return yield* use({
+      services,
       id,
       sandbox,
       stream,

@@ -254,11 +254,41 @@ describe("status", () => {
     })
   )
 
-  it.effect("bounds the answer", () =>
+  it.effect.each(["sandbox-key", 'k/e"y', "f3c91b7ad2e84650f3c91b7/a+d.2e84"])(
+    "shows no key %s in an answer that echoes it, however it is written, and breaks no link",
+    (key) =>
+      Effect.gen(function* () {
+        const echo = `the key "${key}" was revoked`
+        const link = "https://bucket.test/sandbox-key/0?sig=sandbox-key"
+        const body = JSON.stringify(job({ status: "failed", error_message: echo, download_url: link }))
+        for (const text of [body, body.replaceAll("/", String.raw`\/`)]) {
+          const batch = valueOf(yield* play(status(script([{ body: text }]), { apiKey: Redacted.make(key) })))
+          expect(Redacted.value(batch.raw)).toMatchObject({
+            error_message: 'the key "***" was revoked',
+            download_url: link
+          })
+        }
+      })
+  )
+
+  it.effect("bounds the answer: a mebibyte of a job, eight of a page", () =>
     Effect.gen(function* () {
-      const api = script([{ body: " ".repeat(64 * 1024 * 1024 + 1) }])
-      const error = errorOf(yield* play(status(api, { retry: { limit: 0 } })))
-      expect(error).toMatchObject({ _tag: "ApiUnavailable", detail: "api.test: maxBytes exceeded" })
+      const ofPage = Effect.flatMap(BatchClient.BatchClient, ({ page }) => page())
+      for (const [mebibytes, call] of [
+        [1, Effect.asVoid(BatchClient.status(batchId))],
+        [8, Effect.asVoid(ofPage)]
+      ] as const) {
+        const longest = JSON.stringify({ ...job(), jobs: [], pad: "" })
+        const pad = (bytes: number) =>
+          longest.replace('"pad":""', `"pad":"${"a".repeat(bytes - longest.length)}"`)
+        const api = script([{ body: pad(mebibytes * 1_048_576) }, { body: pad(mebibytes * 1_048_576 + 1) }])
+        const asked = Effect.provide(Effect.zipRight(call, Effect.flip(call)), upstream(api))
+        expect(valueOf(yield* play(asked))).toMatchObject({
+          _tag: "MalformedResponse",
+          detail: `HTTP 200 with a body of more than ${mebibytes} MiB`
+        })
+        expect(api.seen).toHaveLength(2)
+      }
     })
   )
 })

@@ -37,6 +37,7 @@ describe("SharedWatch", () => {
       Effect.gen(function* () {
         const counts = (late: string) =>
           follow(Script.batchId).pipe(
+            Stream.filterMap(Either.getRight),
             Stream.map((batch) => batch.resultCount),
             Stream.runCollect,
             Effect.map(Chunk.toReadonlyArray),
@@ -59,6 +60,33 @@ describe("SharedWatch", () => {
     )
   })
 
+  it.effect("failed requests are told to those who follow, and do not end it", () => {
+    const script = Script.script([
+      { status: 503 },
+      { status: 503 },
+      counted(1),
+      { status: 502 },
+      Script.completed
+    ])
+    return withWatch(script, ({ follow }) =>
+      Effect.gen(function* () {
+        const tell = Stream.map(
+          follow(Script.batchId),
+          Either.match({ onLeft: ({ _tag }) => _tag, onRight: ({ status }) => status })
+        )
+        const first = yield* Effect.fork(Stream.runCollect(tell))
+        yield* Script.advance("1 hour")
+        expect(Chunk.toReadonlyArray(yield* Fiber.join(first))).toEqual([
+          "ApiUnavailable",
+          "ApiUnavailable",
+          "processing",
+          "ApiUnavailable",
+          "completed"
+        ])
+      })
+    )
+  })
+
   it.effect("a reader that has no time sees the newest answer next, not all of them", () => {
     const script = Script.script([
       counted(0),
@@ -71,6 +99,7 @@ describe("SharedWatch", () => {
     return withWatch(script, ({ follow }) =>
       Effect.gen(function* () {
         const slow = yield* follow(Script.batchId).pipe(
+          Stream.filterMap(Either.getRight),
           Stream.tap(() => Effect.sleep("1 hour")),
           Stream.map((batch) => batch.resultCount),
           Stream.runCollect,

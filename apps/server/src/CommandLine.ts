@@ -1,0 +1,45 @@
+/**
+ * The command line of `batch-server`. It takes no options but those that explain it: all settings are environment
+ * variables.
+ */
+import { Console, Effect } from "effect"
+import { ExitWithCode } from "./ProcessExit.js"
+import { version } from "./Version.js"
+
+const usage = `batch-server ${version}: the Crustdata Batch API with the waiting, retrying and downloading done
+
+Usage: batch-server [--help | --version]
+
+Its settings are environment variables:
+  CRUSTDATA_API_KEY            the key used upstream; without it, callers bring their own
+  CRUSTDATA_BASE_URL           root of the batch API
+  HOST, PORT                   where it listens: 127.0.0.1 and 8787
+  BATCH_SERVER_TOKENS          bearer tokens, separated by commas, of which callers must present one
+  CORS_ORIGINS                 origins, separated by commas, whose pages may call it, or *
+  LOG_LEVEL                    debug, info, warning, error or none
+  OTEL_EXPORTER_OTLP_ENDPOINT  where traces go, such as http://127.0.0.1:4318
+  OTEL_EXPORTER_OTLP_HEADERS   headers for the collector: name=value, separated by commas
+
+A secret may lie in a file, which <NAME>_FILE names: CRUSTDATA_API_KEY_FILE, BATCH_SERVER_TOKENS_FILE,
+OTEL_EXPORTER_OTLP_HEADERS_FILE. The README has the others, /docs of the running service its paths.
+`
+
+const print = (text: string): Effect.Effect<never, ExitWithCode> =>
+  Effect.zipRight(Console.log(text.trimEnd()), new ExitWithCode({ code: 0 }))
+
+/** Explains itself if `args` ask for that, refuses whatever else they say, and serves if there are none. */
+export const run = <E>(
+  args: ReadonlyArray<string>,
+  serve: Effect.Effect<never, E>
+): Effect.Effect<never, E | ExitWithCode> => {
+  const [first] = args
+  if (first === undefined) return serve
+  if (/^(?:--help|-h|help)$/u.test(first)) return print(usage)
+  if (/^(?:--version|-V|version)$/u.test(first)) return print(version)
+  return Effect.zipRight(
+    Console.error(
+      "error: batch-server takes --help and --version only; its settings are environment variables"
+    ),
+    new ExitWithCode({ code: 2 })
+  )
+}
