@@ -11,7 +11,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import * as Registry from "./Registry.js"
 
 const repository = fileURLToPath(new URL("..", import.meta.url))
-const packages = ["packages/core", "packages/node", "packages/sandbox", "apps/cli", "apps/server"]
+const packages = [
+  "packages/core",
+  "packages/node",
+  "packages/client",
+  "packages/sandbox",
+  "apps/cli",
+  "apps/server"
+]
 
 /** The batch of the examples: the first one that a sandbox makes. */
 const batchId = "96faf844-e303-4ba5-a622-56965e684878"
@@ -63,7 +70,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-describe.each(["packages/core", "packages/node", "packages/sandbox"])(
+describe.each(["packages/core", "packages/node", "packages/client", "packages/sandbox"])(
   "%s/README.md",
   { timeout: 600_000 },
   (path) => {
@@ -81,13 +88,16 @@ describe.each(["packages/core", "packages/node", "packages/sandbox"])(
 )
 
 describe("README.md", { timeout: 600_000 }, () => {
-  it("its npm line for the library installs what its example needs", async () => {
+  it.each([
+    ["library", 0],
+    ["client", 1]
+  ])("its npm line for the %s installs what its example needs", async (_, index) => {
     const document = await readFile(join(repository, "README.md"), "utf8")
-    const [line = ""] = /^npm install (?!--global).*$/mu.exec(document) ?? []
+    const [line = ""] = [...document.matchAll(/^npm install (?!--global).*$/gmu)][index] ?? []
     const home = await emptyFolder()
     await shell(line, home)
     const said = expect.stringContaining(`${rows} rows`)
-    expect(await outputs(exampleOf(document), home)).toEqual([said, said])
+    expect(await outputs(exampleOf(document, index), home)).toEqual([said, said])
   })
 })
 
@@ -175,9 +185,9 @@ const lineOf = (readme: string, manager: string): string => {
   return line.replace(/\s+#.*$/u, "")
 }
 
-/** The first example of a README. */
-const exampleOf = (readme: string): string =>
-  /^```ts\n(.*?)^```$/msu.exec(readme)?.[1] ?? "throw new Error('none')"
+/** An example of a README, the first unless told otherwise. */
+const exampleOf = (readme: string, index = 0): string =>
+  [...readme.matchAll(/^```ts\n(.*?)^```$/gmsu)][index]?.[1] ?? "throw new Error('none')"
 
 /** What an example prints as an ES module, and as what a bundler makes of it for CommonJS. */
 const outputs = async (example: string, home: string): Promise<ReadonlyArray<string>> => {
@@ -192,6 +202,7 @@ const outputs = async (example: string, home: string): Promise<ReadonlyArray<str
       bundle: true,
       packages: "external",
       platform: "node",
+      target: "node20",
       format,
       outfile: join(home, format, file)
     })

@@ -7,6 +7,7 @@ import ts from "typescript"
 const root = fileURLToPath(new URL("..", import.meta.url))
 const src = join(root, "src")
 const node = join(root, "../node/src")
+const client = join(root, "../client/src")
 
 /** The code of the `@example` in a module's own comment, without the comment's stars. */
 const exampleOf = (module: string, folder = src): string | undefined => {
@@ -33,7 +34,15 @@ const modules = modulesOf(src)
 const examples = new Map<string, string>([
   ...examplesOf(src),
   ...examplesOf(node),
-  ...["../../README.md", "../../docs/library.md", "README.md", "../node/README.md"].flatMap((file, place) =>
+  ...examplesOf(client),
+  ...[
+    "../../README.md",
+    "../../docs/library.md",
+    "../../docs/client.md",
+    "README.md",
+    "../node/README.md",
+    "../client/README.md"
+  ].flatMap((file, place) =>
     blocksOf(join(root, file)).map((code, index): [string, string] => [
       join(src, `document-${place}-${index}.example.ts`),
       code
@@ -59,6 +68,7 @@ describe("examples", () => {
       paths: {
         "@org/batch-node": [join(node, "index.ts")],
         "@org/batch-node/*": [join(node, "*.ts")],
+        "@org/batch-client": [join(client, "index.ts")],
         "@electric-sql/*": [join(root, "../../tests/node_modules/@electric-sql/*/dist/index.d.ts")]
       },
       noUnusedLocals: false

@@ -1,0 +1,13 @@
+/**
+ * Status, waiting, rows, download and verification of Crustdata batch jobs as promises and async iterables.
+ *
+ * @packageDocumentation
+ */
+export * from "./Batch.js"
+export * from "./BatchError.js"
+export * from "./Client.js"
+export * from "./Duration.js"
+export * from "./Event.js"
+export * from "./Receipt.js"
+export * from "./Settings.js"
+export * from "./StandardSchema.js"
