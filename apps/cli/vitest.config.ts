@@ -5,6 +5,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     reporters: ["default", ["json", { outputFile: ".test-results/results.json" }]],
     typecheck: { enabled: false },
+    // Most of their time tests wait for processes.
+    maxWorkers: 2,
+    minWorkers: 1,
     // Ends a test that hangs. A loaded machine takes long.
     testTimeout: 120_000,
     hookTimeout: 120_000
