@@ -17,7 +17,7 @@ import { command } from "../terminal/CommandLine.js"
 import { bytes, count, plural } from "../terminal/Humanize.js"
 import { Stderr } from "../terminal/Stderr.js"
 import { Stdout } from "../terminal/Stdout.js"
-import { unbroken } from "../terminal/Wrap.js"
+import { definitions, unbroken } from "../terminal/Wrap.js"
 import * as GetCommand from "./GetCommand.js"
 
 /** Runs the demo with this number of companies. The results stay in a temporary folder, whose path is printed. */
@@ -32,7 +32,7 @@ export const run = Effect.fn("Demo.run")(function* (records: number) {
 
 const story = (records: number, baseUrl: string, folder: string) =>
   Effect.gen(function* () {
-    const { text } = yield* Stdout
+    const { columns, text } = yield* Stdout
     const line = (words: string) => text(words.split("\n"), 3)
     yield* line("batchctl demo: from a batch id to verified rows, against a batch API on this machine\n")
     yield* line(`1. Submit ${plural(records, "company")}`)
@@ -50,7 +50,12 @@ const story = (records: number, baseUrl: string, folder: string) =>
     yield* line("\n4. The first records")
     yield* line((yield* firstRecords(output)).join("\n"))
     yield* line(`\nThe file and its receipt stay at ${output}\n\nTry next`)
-    yield* text(tryNext, 34)
+    yield* text(
+      definitions(
+        tryNext,
+        Option.getOrElse(columns, () => 80)
+      )
+    )
   })
 
 /** The flags of the `get` command line that the demo prints. */
@@ -132,9 +137,9 @@ const firstRecords = (file: string) =>
   }).pipe(Effect.orDie)
 
 const tryNext = [
-  "  batchctl sandbox                a batch API with running, failed, empty jobs",
-  "  export CRUSTDATA_API_KEY=…      your own key; then:",
-  "  batchctl doctor                 is everything set and reachable?",
-  "  batchctl list                   your jobs",
-  "  batchctl get <batch-id>         wait for one and download its rows, verified"
-]
+  ["batchctl sandbox", "a batch API with running, failed, empty jobs"],
+  ["export CRUSTDATA_API_KEY=…", "your own key; then:"],
+  ["batchctl doctor", "is everything set and reachable?"],
+  ["batchctl list", "your jobs"],
+  ["batchctl get <batch-id>", "wait for one and download its rows, verified"]
+] as const
