@@ -39,14 +39,7 @@ export const limit = (value: number): Effect.Effect<number, InvalidArgument> =>
     : refused("limit", `${String(value)} is no whole number of at least 1`)
 
 /** What decides where the results go, and in which form. */
-interface Request {
-  readonly output: string
-  readonly format?: Format | undefined
-  readonly columns?: ReadonlyArray<string> | undefined
-  readonly bom?: boolean | undefined
-  readonly parts?: boolean | undefined
-  readonly concurrency?: number | undefined
-}
+type Request = Pick<CoreOptions, "output" | "format" | "columns" | "bom" | "parts" | "concurrency">
 
 /**
  * Where the results go: a file; or a folder, one that exists or a name that ends in `/`, in which they get the name
@@ -55,11 +48,7 @@ interface Request {
 export const destination = (
   id: BatchId,
   { columns, format: asked, output, parts = false, ...request }: Request
-): Effect.Effect<
-  Pick<CoreOptions, "output" | "format" | "columns" | "bom" | "parts" | "concurrency">,
-  InvalidArgument,
-  FileSystem.FileSystem
-> =>
+): Effect.Effect<Request, InvalidArgument, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     if (typeof output !== "string" || output === "") return yield* refused("output", "it must be a path")
     const fs = yield* FileSystem.FileSystem

@@ -290,10 +290,11 @@ interface Content {
   readonly sha256: string
 }
 
-const sameColumns = (
-  noted: Option.Option<ReadonlyArray<string>>,
+/** Whether the columns that were written are those that are asked for. */
+export const sameColumns = (
+  written: Option.Option<ReadonlyArray<string>>,
   asked: ReadonlyArray<string> | undefined
-): boolean => JSON.stringify(Option.getOrNull(noted)) === JSON.stringify(asked ?? null)
+): boolean => JSON.stringify(Option.getOrNull(written)) === JSON.stringify(asked ?? null)
 
 const assembledOf = (note: Journal.Published, paths: ReadonlyArray<string>): Assembled => {
   const files = note.files.map((file): AssembledFile => ({ ...file, path: paths[file.index] ?? "" }))

@@ -100,7 +100,7 @@ const difference = (
   const { columns } = format === "csv" ? options : {}
   if (!isSameId(receipt.batchId, batchId)) return `its receipt is of batch ${receipt.batchId}`
   if (receipt.format !== format) return `it is ${receipt.format}, not ${format}`
-  if (JSON.stringify(Option.getOrUndefined(receipt.columns)) !== JSON.stringify(columns)) {
+  if (!Destination.sameColumns(receipt.columns, columns)) {
     return "it has other columns than those that are asked for"
   }
   return receipt.complete || options.allowIncomplete === true

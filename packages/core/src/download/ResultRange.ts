@@ -18,17 +18,10 @@ import { Deferred, Effect, Either, Mailbox, Option, Stream } from "effect"
 import type { Batch } from "../model/Batch.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import type { StatusError } from "../model/BatchError.js"
-import * as Condition from "../disk/Condition.js"
-import { BatchClient } from "../status/BatchClient.js"
-import * as Connections from "../transfer/Connections.js"
 import * as FileTransfer from "../transfer/FileTransfer.js"
 import * as RangeFetch from "../transfer/RangeFetch.js"
-import * as ResultLinks from "../transfer/ResultLinks.js"
 import * as ResultPlan from "../transfer/ResultPlan.js"
 import * as ResultStream from "./ResultStream.js"
-
-/** Few enough for hundreds of streams at the same time. */
-const mostBlockBytes = 262_144
 
 /** Enough to see what a file is. */
 const probeBytes = 4096
@@ -41,32 +34,13 @@ const single = (batch: Batch): Option.Option<ResultPlan.PlannedFile> =>
     )
   )
 
-/** One connection to one file, of which nobody is told anything. */
-const sharing = (batch: Batch) =>
-  Effect.gen(function* () {
-    const config = yield* BatchConfig
-    const { transfer } = config
-    const blockBytes = Math.min(transfer.blockBytes, mostBlockBytes)
-    const settings = { ...config, transfer: { ...transfer, blockBytes } }
-    const shared: RangeFetch.Shared<StatusError> = {
-      links: yield* ResultLinks.make(batch, { client: yield* BatchClient, settings }),
-      connections: yield* Connections.make({ initial: 1, most: 1, changed: yield* Condition.make }),
-      isSurplus: Effect.succeed(false),
-      onWritten: () => Effect.void,
-      onSize: () => Effect.void,
-      onSettling: () => Effect.void,
-      onRetry: () => Effect.void
-    }
-    return { settings, shared }
-  })
-
 /** The one file with all rows of a completed job, by one small request; none if it is not such a one, or not to be had now. */
 export const file = (
   batch: Batch
 ): Effect.Effect<Option.Option<ResultStream.DeliveredFile>, never, ResultStream.Needs> =>
   Effect.gen(function* () {
     const planned = yield* single(batch)
-    const { settings, shared } = yield* sharing(batch)
+    const { settings, shared } = yield* ResultStream.share(batch)
     const begun = yield* Deferred.make<void>()
     const transfer = yield* FileTransfer.make<StatusError>({
       planned,
@@ -94,7 +68,7 @@ export const stream = (
     Effect.gen(function* () {
       const planned = single(batch)
       if (Option.isNone(planned) || start >= end) return Stream.empty
-      const { settings, shared } = yield* sharing(batch)
+      const { settings, shared } = yield* ResultStream.share(batch)
       const { cellBytes } = settings.transfer
       const filled = Array.from({ length: Math.ceil(total / cellBytes) }, (_, cell) => {
         const [from, to] = [cell * cellBytes, Math.min(total, (cell + 1) * cellBytes)]
@@ -114,14 +88,7 @@ export const stream = (
         transfer: settings.transfer,
         restored: { etag, total, cellBytes, filled }
       })
-      const fetched = Effect.gen(function* () {
-        let claimed = transfer.claim(1)
-        while (Option.isSome(claimed)) {
-          yield* RangeFetch.fetch(shared, transfer, claimed.value)
-          claimed = transfer.claim(1)
-        }
-      })
-      yield* fetched.pipe(
+      yield* RangeFetch.fetchAll(shared, transfer).pipe(
         Effect.provideService(BatchConfig, settings),
         Mailbox.into(output),
         Effect.forkScoped

@@ -121,27 +121,9 @@ const ofCompleted = (
         return options.format === "jsonl.gz" ? Stream.make(Uint8Array.from(Gunzip.emptyMember)) : Stream.empty
       }
       const output = yield* Mailbox.make<Uint8Array, ResultsError>(1)
-      const links = yield* ResultLinks.make(batch, {
-        client,
-        settings,
-        onRefresh: (detail) => emit({ _tag: "LinkRefreshed", detail })
-      })
       const progress = progressOf(emit)
-      const shared = yield* share(links, emit, progress)
-      const { transfer } = settings
-      const blockBytes = Math.min(transfer.blockBytes, chunkBytes)
-      const run: Run = {
-        batch,
-        options,
-        plan,
-        output,
-        emit,
-        links,
-        shared,
-        progress,
-        versions: new Map(),
-        settings: { ...settings, transfer: { ...transfer, blockBytes } }
-      }
+      const sharing = yield* share(batch, { emit, onSize: progress.sized })
+      const run: Run = { ...sharing, batch, options, plan, output, emit, progress, versions: new Map() }
       yield* Effect.forkScoped(Mailbox.into(pump(run), output))
       return Mailbox.toStream(output)
     })
@@ -150,7 +132,15 @@ const ofCompleted = (
 /** Bytes in a chunk: few enough for hundreds of streams at the same time, and nearly as fast as larger ones. */
 const chunkBytes = 262_144
 
-interface Run {
+/** What the transfers of a job's files to one reader share. */
+export interface Sharing {
+  /** Those of the configuration, with blocks that are small enough. */
+  readonly settings: Settings
+  readonly links: ResultLinks.Links
+  readonly shared: RangeFetch.Shared<StatusError>
+}
+
+interface Run extends Sharing {
   readonly batch: Batch
   readonly options: StreamOptions
   readonly plan: ResultPlan.ResultPlan
@@ -158,31 +148,42 @@ interface Run {
   readonly emit: Emit
   /** The ETag of each file that was read. */
   readonly versions: Map<ResultPlan.PlannedFile, string>
-  readonly settings: Settings
-  readonly links: ResultLinks.Links
-  readonly shared: RangeFetch.Shared<StatusError>
   readonly progress: Progress
 }
 
 /** Takes the next bytes for the reader, in order. */
 type HandOn = (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, ResultsCorrupt>
 
-const share = (
-  links: ResultLinks.Links,
-  emit: Emit,
-  progress: Progress
-): Effect.Effect<RangeFetch.Shared<StatusError>, never, Scope.Scope> =>
+/** Makes what the transfers of a job's files to one reader share: one connection, and small blocks. */
+export const share = (
+  batch: Batch,
+  {
+    emit = Event.silent,
+    onSize = () => Effect.void
+  }: { readonly emit?: Emit; readonly onSize?: Progress["sized"] } = {}
+): Effect.Effect<Sharing, never, BatchClient | BatchConfig | Scope.Scope> =>
   Effect.gen(function* () {
-    const changed = yield* Condition.make
-    return {
+    const config = yield* BatchConfig
+    const { transfer } = config
+    const settings = {
+      ...config,
+      transfer: { ...transfer, blockBytes: Math.min(transfer.blockBytes, chunkBytes) }
+    }
+    const links = yield* ResultLinks.make(batch, {
+      client: yield* BatchClient,
+      settings,
+      onRefresh: (detail) => emit({ _tag: "LinkRefreshed", detail })
+    })
+    const shared: RangeFetch.Shared<StatusError> = {
       links,
-      connections: yield* Connections.make({ initial: 1, most: 1, changed }),
+      connections: yield* Connections.make({ initial: 1, most: 1, changed: yield* Condition.make }),
       isSurplus: Effect.succeed(false),
       onWritten: () => Effect.void,
-      onSize: (_, bytes) => progress.sized(bytes),
+      onSize: (_, bytes) => onSize(bytes),
       onSettling: (pause) => emit({ _tag: "Settling", ...pause }),
       onRetry: ({ planned }, detail, delay) => emit({ _tag: "Retrying", file: planned.name, detail, delay })
     }
+    return { settings, links, shared }
   })
 
 /** What is told of for the event `Progress`, of the way to the rows that is read at the moment. */
@@ -446,7 +447,7 @@ export const deliveredFile = <E>(file: FileTransfer.FileTransfer<E>): Option.Opt
       : Option.none()
   )
 
-/** Every byte of a file, in order, to `write`. Its first request tells the size, the next one asks for all the rest. */
+/** Every byte of a file, in order, to `write`. */
 const fetchAll = (
   { options, plan, settings, shared, versions }: Run,
   planned: ResultPlan.PlannedFile,
@@ -467,10 +468,6 @@ const fetchAll = (
       },
       transfer: settings.transfer
     })
-    let claimed = file.claim(1)
-    while (Option.isSome(claimed)) {
-      yield* RangeFetch.fetch(shared, file, claimed.value)
-      claimed = file.claim(1)
-    }
+    yield* RangeFetch.fetchAll(shared, file)
     versions.set(planned, Option.match(file.identity(), { onNone: () => "", onSome: ({ etag }) => etag }))
   }).pipe(Effect.provideService(BatchConfig, settings))

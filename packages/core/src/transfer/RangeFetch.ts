@@ -62,6 +62,19 @@ export interface Shared<E = never> {
  */
 export type FetchError = ResultsUnavailable | TransferFailed | ResultsCorrupt
 
+/** Fetches all that is left of a file over one connection, in order: its first request tells the size, the next asks for the rest. */
+export const fetchAll = <E>(
+  shared: Shared<E>,
+  file: FileTransfer.FileTransfer<E>
+): Effect.Effect<void, FetchError | E, BatchHttp.BatchHttp | BatchConfig> =>
+  Effect.gen(function* () {
+    let claimed = file.claim(1)
+    while (Option.isSome(claimed)) {
+      yield* fetch(shared, file, claimed.value)
+      claimed = file.claim(1)
+    }
+  })
+
 /** Fetches a run that was claimed of its file, to its end, or gives the rest of it back. */
 export const fetch = <E>(
   shared: Shared<E>,
