@@ -21,7 +21,8 @@ Its settings are environment variables:
   OTEL_EXPORTER_OTLP_HEADERS   headers for the collector: name=value, separated by commas
 
 A secret may lie in a file, which <NAME>_FILE names: CRUSTDATA_API_KEY_FILE, BATCH_SERVER_TOKENS_FILE,
-OTEL_EXPORTER_OTLP_HEADERS_FILE. The README has the others, /docs of the running service its paths.
+OTEL_EXPORTER_OTLP_HEADERS_FILE. docs/service.md of the repository has all settings, /docs of the running
+service its paths.
 `
 
 const print = (text: string): Effect.Effect<never, ExitWithCode> =>

@@ -3,7 +3,7 @@
  */
 import { type Batch, toJson } from "@org/batch-core/Batch"
 import * as BatchClient from "@org/batch-core/BatchClient"
-import { Clock, Effect, Option, Stream } from "effect"
+import { Array, Clock, Effect, Option, Stream } from "effect"
 import { UsageError } from "../failure/CliError.js"
 import * as JobText from "../run/JobText.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
@@ -123,7 +123,7 @@ const printTable = (jobs: ReadonlyArray<Batch>) =>
     const stdout = yield* Stdout
     const columns = Option.getOrElse(stdout.columns, () => Number.POSITIVE_INFINITY)
     const [headings = "", ...lines] = tableOf(jobs, now, columns)
-    const shown = stdout.color ? lines.map((line, at) => jobs.slice(at, at + 1).reduce(colored, line)) : lines
+    const shown = stdout.color ? Array.zipWith(lines, jobs, colored) : lines
     if (jobs.length > 0) return yield* stdout.line([headings, ...shown].join("\n"))
     yield* (yield* Stderr).line("no batches")
   })

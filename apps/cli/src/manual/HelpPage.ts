@@ -24,7 +24,7 @@ const overview = (version: string, look: Look): ReadonlyArray<string> => [
   ...wrap(`batchctl ${version}: ${Commands.summary}`, look.columns),
   "",
   ...wrap("Usage: batchctl <command> [flags]", look.columns, 7),
-  ...sections.flatMap(([group, title]) =>
+  ...Object.entries(groups).flatMap(([group, title]) =>
     section(
       title,
       Commands.names
@@ -50,12 +50,6 @@ const overview = (version: string, look: Look): ReadonlyArray<string> => [
     look.columns
   )
 ]
-
-const sections = [
-  ["main", groups.main],
-  ["look", groups.look],
-  ["tools", groups.tools]
-] as const
 
 const page = (name: Commands.Name, look: Look): ReadonlyArray<string> => {
   const command: Command = Commands.all[name]

@@ -21,8 +21,8 @@ export const render = (version: string, date: string): string =>
       "batchctl waits for jobs of the Crustdata Batch API and downloads their results. The same command again goes on where an interrupted one ended. A file appears under its name only when it is complete and verified. Data goes to standard output, talk to standard error."
     ),
     ".SH COMMANDS",
-    ...(["main", "look", "tools"] as const).flatMap((group) => [
-      `.SS ${text(groups[group])}`,
+    ...Object.entries(groups).flatMap(([group, title]) => [
+      `.SS ${text(title)}`,
       ...Commands.names.filter((name) => Commands.all[name].group === group).flatMap(command)
     ]),
     ".SH OPTIONS",

@@ -192,21 +192,11 @@ export const all = { get, wait, download, status, list, verify, doctor, sandbox,
 /** The name of a command. */
 export type Name = keyof typeof all
 
-/** The names of all commands. */
-export const names: ReadonlyArray<Name> = [
-  "get",
-  "wait",
-  "download",
-  "status",
-  "list",
-  "verify",
-  "doctor",
-  "sandbox",
-  "demo"
-]
-
 /** Whether a word is the name of a command. */
 export const isName = (word: string): word is Name => Object.hasOwn(all, word)
+
+/** The names of all commands. */
+export const names: ReadonlyArray<Name> = Object.keys(all).filter(isName)
 
 /** What batchctl is, in a sentence. */
 export const summary = "From a batch id of the Crustdata Batch API to complete, verified rows."

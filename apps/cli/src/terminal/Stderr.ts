@@ -42,7 +42,7 @@ const set = (value: string | undefined): boolean => value !== undefined && value
 
 /** The lines behind a label such as `error:` or `next` stand under the text behind it. */
 const hangOf = (line: string): number =>
-  /^(?: {2}(?:batch|tried|next) {2,3}|(?:error|warning|debug): )/u.exec(line)?.[0].length ?? 2
+  /^(?: {2}(?:batch|next) {2,3}|(?:error|warning|debug): )/u.exec(line)?.[0].length ?? 2
 
 /** Standard error over a terminal or a log, told apart by `isTTY`, `CI`, `TERM` and `NO_COLOR`. */
 export const make = (
