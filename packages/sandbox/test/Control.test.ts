@@ -86,6 +86,7 @@ it.scoped.each([
     const { error } = yield* Http.json(Http.Failure)(outcome)
     expect([outcome.status, error.message]).toEqual([400, expect.stringContaining(String(word))])
     expect(error.message.length).toBeLessThan(600)
+    expect(error.message).not.toContain("undefined")
   })
 )
 
