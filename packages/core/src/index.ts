@@ -56,3 +56,8 @@ export * as Records from "./download/Records.js"
 export * as ResultStream from "./download/ResultStream.js"
 export * as Retrieval from "./download/Retrieval.js"
 export * as Verification from "./download/Verification.js"
+
+// campaign: a list of any length to one verified result
+export * as Campaign from "./campaign/Campaign.js"
+export * as Jobs from "./campaign/Jobs.js"
+export * as Report from "./campaign/Report.js"

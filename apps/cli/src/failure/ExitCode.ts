@@ -29,6 +29,7 @@ const ofTag = {
   SubmitUnknown: 6,
   InputInvalid: usage,
   CampaignRefused: usage,
+  CampaignTimeout: stillRunning,
   BatchNotFound: 8,
   RateLimited: 6,
   ApiUnavailable: 6,
