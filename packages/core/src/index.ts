@@ -59,5 +59,6 @@ export * as Verification from "./download/Verification.js"
 
 // campaign: a list of any length to one verified result
 export * as Campaign from "./campaign/Campaign.js"
+export * as InputRows from "./campaign/InputRows.js"
 export * as Jobs from "./campaign/Jobs.js"
 export * as Report from "./campaign/Report.js"

@@ -69,7 +69,7 @@ export interface GoOnOptions {
   /** Submit the chunks of failed jobs again. */
   readonly retryFailed?: boolean | undefined
   /** Asked before anything is submitted; default: goes on. */
-  readonly confirm?: ((outlook: Outlook) => Effect.Effect<boolean>) | undefined
+  readonly confirm?: ((outlook: Outlook) => Effect.Effect<boolean, CampaignRefused>) | undefined
   /** Told of everything worth showing. */
   readonly onEvent?: ((event: Event) => Effect.Effect<void>) | undefined
 }
@@ -107,6 +107,8 @@ export interface Outlook {
   readonly balance: Option.Option<number>
   /** Active jobs of the account. */
   readonly activeJobs: Option.Option<number>
+  /** How long it may take, by how long such jobs of the account took lately; none if there were none. */
+  readonly expected: Option.Option<Duration.Duration>
   /** Whether it goes on from an earlier run. */
   readonly isResumed: boolean
 }
@@ -468,6 +470,9 @@ const weighed = (
       creditsAtMost,
       balance: look?.credits ?? Option.none(),
       activeJobs: look?.activeJobs ?? Option.none(),
+      expected: Option.map(look?.jobDuration ?? Option.none(), (one) =>
+        Duration.times(one, Math.ceil(left.length / Math.max(1, options.maxActive ?? 4)))
+      ),
       isResumed: entries.some(({ _tag }) => _tag === "sending")
     }
     yield* onEvent({ _tag: "Outlook", outlook })
