@@ -91,6 +91,17 @@ describe.each(["packages/core", "packages/node", "packages/client", "packages/sa
   }
 )
 
+describe("packages/client", { timeout: 600_000 }, () => {
+  it("works beside another version of Effect", async () => {
+    const home = await emptyFolder()
+    await shell("npm install @org/batch-client effect@4.1.0", home)
+    const readme = await readFile(join(repository, "packages/client/README.md"), "utf8")
+    const said = expect.stringContaining(`${rows} rows`)
+    expect(await outputs(exampleOf(readme), home)).toEqual([said, said])
+    expect(await run("node", ["-p", `require("effect/package.json").version`], home)).toBe("4.1.0\n")
+  })
+})
+
 describe("README.md", { timeout: 600_000 }, () => {
   it.each([
     ["library", 0],

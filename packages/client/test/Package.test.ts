@@ -120,7 +120,7 @@ describe("the packed tarball", { timeout: 300_000 }, () => {
       const main = async () => {
         const rows = await count()
         if (!isMainThread) return parentPort.postMessage(rows)
-        console.log("required", rows)
+        console.log("required", rows, Client === (await import("@org/batch-client")).Client)
         const [inWorker] = await once(new Worker(__filename), "message")
         console.log("worker", inWorker)
         const app = fastify()
@@ -140,7 +140,7 @@ describe("the packed tarball", { timeout: 300_000 }, () => {
       main().finally(() => client.close())`
     await writeFile(join(home(), "main.cjs"), script)
     const printed = await run("node", ["main.cjs"], home())
-    expect(printed.trimEnd().split("\n")).toEqual(["required 30", "worker 30", "fastify completed 404"])
+    expect(printed.trimEnd().split("\n")).toEqual(["required 30 true", "worker 30", "fastify completed 404"])
   })
 })
 
