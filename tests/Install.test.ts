@@ -172,7 +172,7 @@ describe("examples", { timeout: 600_000 }, () => {
   it("the handler of Fastify streams rows, says what went wrong, and stops with its callers and by SIGTERM", async () => {
     const home = await emptyFolder()
     await cp(join(repository, "examples/fastify-client"), home, { recursive: true })
-    await shell("npm install", home)
+    await shell("pnpm install --ignore-scripts", home)
     const figures = {
       BATCH_POLL_INITIAL_DELAY: "20ms",
       BATCH_POLL_MIN_DELAY: "20ms",
