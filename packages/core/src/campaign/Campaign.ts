@@ -15,7 +15,19 @@
  * })
  */
 import { FileSystem, Path } from "@effect/platform"
-import { Array, DateTime, Duration, Effect, Option, Order, Random, Schema, type Scope, Stream } from "effect"
+import {
+  Array,
+  Clock,
+  DateTime,
+  Duration,
+  Effect,
+  Option,
+  Order,
+  Random,
+  Schema,
+  type Scope,
+  Stream
+} from "effect"
 import * as Digest from "../disk/Digest.js"
 import * as Storage from "../disk/Storage.js"
 import type { BatchId } from "../model/Batch.js"
@@ -398,11 +410,14 @@ const carried = (
       resultOf,
       credits: {
         at_most: Option.getOrNull(worstCase(kind, sentInputs(after, plan))),
-        spent: Option.getOrNull(yield* spent(kind, chunks))
+        spent: Option.getOrNull(yield* spentInTheEnd(kind, chunks))
       },
       publishing: Effect.flatMap(DateTime.now, (at) => ledger.append({ _tag: "publishing", at }))
     })
     yield* ledger.append({ _tag: "finished", at: yield* DateTime.now })
+    yield* Effect.ignore(
+      (yield* FileSystem.FileSystem).remove(paths.join(folder, Outputs.recordsName), { force: true })
+    )
     if (report.complete) yield* removed(results)
     return report
   })
@@ -525,6 +540,30 @@ export const claims = (
         .flatMap(Ledger.claimedBy)
         .map((id) => id.toLowerCase())
     )
+  })
+
+/** How long after the end of a job its cost may take to show. */
+const usageLag = Duration.seconds(20)
+
+/** What the jobs have cost; what shows late is waited for while it may still come. */
+const spentInTheEnd = (
+  kind: JobKind.JobKind,
+  chunks: ReadonlyArray<Ledger.Standing>
+): Effect.Effect<Option.Option<number>, never, BatchClient> =>
+  Effect.gen(function* () {
+    const isReadable = Option.isSome(
+      yield* Effect.option(Effect.flatMap(BatchClient, ({ account }) => account.usage({ limit: 1 })))
+    )
+    const ends = chunks.flatMap((one) =>
+      "completedAt" in one && one.completedAt !== undefined ? [one.completedAt.epochMillis] : []
+    )
+    const last = ends.reduce((latest, end) => Math.max(latest, end), 0)
+    while (true) {
+      const cost = yield* spent(kind, chunks)
+      const now = yield* Clock.currentTimeMillis
+      if (!isReadable || Option.isSome(cost) || now - last > Duration.toMillis(usageLag)) return cost
+      yield* Effect.sleep(Duration.seconds(4))
+    }
   })
 
 /** What the API says that the jobs have cost: its events of each completed job; none unless there is one for each. */

@@ -122,7 +122,8 @@ interface ReadChunks {
   readonly reasons: ReadonlyArray<string>
 }
 
-const recordsName = "records.jsonl"
+/** The records of all jobs, while they are joined with the input. */
+export const recordsName = "records.jsonl"
 
 /** Whether a job that was adopted turned out to be another's. */
 const isForeign = (read: Fates.Read): boolean => read.strangers > 0 && read.matched === 0
