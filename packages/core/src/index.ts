@@ -11,9 +11,12 @@ export * as BatchError from "./model/BatchError.js"
 export * as CountText from "./model/CountText.js"
 export * as DurationText from "./model/DurationText.js"
 export * as Format from "./model/Format.js"
+export * as JobKind from "./model/JobKind.js"
 export * as MaskText from "./model/MaskText.js"
 export * as Masking from "./model/Masking.js"
 export * as PresignedLink from "./model/PresignedLink.js"
+export * as SubmitRequest from "./model/SubmitRequest.js"
+export * as Suggestion from "./model/Suggestion.js"
 export * as Telemetry from "./model/Telemetry.js"
 
 // retry: when to try again, and what all calls of one account share
@@ -26,6 +29,7 @@ export * as Buffers from "./disk/Buffers.js"
 export * as LocalMachine from "./disk/LocalMachine.js"
 
 // status: the vendor's calls, and waiting
+export * as Account from "./status/Account.js"
 export * as BatchClient from "./status/BatchClient.js"
 export * as BatchHttp from "./status/BatchHttp.js"
 export * as BatchPoll from "./status/BatchPoll.js"
@@ -53,3 +57,9 @@ export * as Records from "./download/Records.js"
 export * as ResultStream from "./download/ResultStream.js"
 export * as Retrieval from "./download/Retrieval.js"
 export * as Verification from "./download/Verification.js"
+
+// campaign: a list of any length to one verified result
+export * as Campaign from "./campaign/Campaign.js"
+export * as InputRows from "./campaign/InputRows.js"
+export * as Jobs from "./campaign/Jobs.js"
+export * as Report from "./campaign/Report.js"

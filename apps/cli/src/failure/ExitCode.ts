@@ -19,12 +19,20 @@ export const jobFailed = 4
 /** The job is still running. */
 export const stillRunning = 5
 
+/** It is not known whether a job was accepted. */
+export const unsettled = 6
+
 /** Disk full, no permission, destination exists, port in use. */
 export const local = 9
 
 const ofTag = {
   NotAuthorized: 3,
   RequestRejected: usage,
+  RequestInvalid: usage,
+  SubmitUnknown: 6,
+  InputInvalid: usage,
+  CampaignRefused: usage,
+  CampaignTimeout: stillRunning,
   BatchNotFound: 8,
   RateLimited: 6,
   ApiUnavailable: 6,
