@@ -134,7 +134,11 @@ const rowOf = (
   { column = "" }: Options
 ): Row => {
   const named = Object.fromEntries(header.map((name, at) => [name, cells[at] ?? ""]))
-  return { row, value: Either.right(named[column] ?? ""), cells: named }
+  // Cells without a column mean that a comma has no quotes around it: whose cell is whose is not known.
+  const value = cells.slice(header.length).some((cell) => cell.trim() !== "")
+    ? Either.left(`it has ${cells.length} cells, and the header has ${header.length}`)
+    : Either.right(named[column] ?? "")
+  return { row, value, cells: named }
 }
 
 const unreadable = ({ name }: Named, cause: unknown): InputInvalid | StorageError => {
@@ -218,17 +222,23 @@ const objects = (bytes: Bytes, { column, name }: Named): Rows<BatchConfig> => {
     const cells = Object.fromEntries(
       Object.entries(record.right).map(([field, value]) => [field, inText(value)])
     )
-    return { row, value: Either.right(inText(at(record.right, column))), cells }
+    const found = at(record.right, column)
+    const value = found === undefined ? Either.left(`it has no field ${column}`) : Either.right(inText(found))
+    return { row, value, cells }
   })
 }
 
 /** A field by its name, or by a path with dots. */
 const at = (record: JsonObject, path: string): unknown =>
-  path in record
+  Object.hasOwn(record, path)
     ? record[path]
     : path
         .split(".")
-        .reduce<unknown>((value, name) => (Predicate.isRecord(value) ? value[name] : undefined), record)
+        .reduce<unknown>(
+          (value, name) =>
+            Predicate.isRecord(value) && Object.hasOwn(value, name) ? value[name] : undefined,
+          record
+        )
 
 const inText = (value: unknown): string =>
   value === null || value === undefined ? "" : Predicate.isString(value) ? value : JSON.stringify(value)

@@ -27,6 +27,8 @@ export interface UsageEvent {
   /** The HTTP status of the answer. */
   readonly status: Option.Option<number>
   readonly creditsUsed: Option.Option<number>
+  /** Where it came from: `api`, or `batch` for what a job has cost. */
+  readonly surface: Option.Option<string>
 }
 
 /** One request, with what was sent. */
@@ -140,7 +142,8 @@ const eventOf = (json: JsonObject): UsageEvent => ({
   at: Option.flatMap(text(json["ts"] ?? json["created_at"]), JobFields.instant),
   endpoint: Option.getOrElse(text(json["endpoint"] ?? json["path"]), () => ""),
   status: number(json["status"] ?? json["status_code"]),
-  creditsUsed: number(json["credits_used"])
+  creditsUsed: number(json["credits_used"]),
+  surface: text(json["client_surface"])
 })
 
 const detailOf = (json: JsonObject): UsageDetail => {
