@@ -157,7 +157,7 @@ const looker = (
     const bodies = new Map<string, UsageDetail>()
     const path = `/batch/${lost.kind.path}`
     return Effect.gen(function* () {
-      const sentAt = DateTime.addDuration(lost.sentAt, yield* skewOf(client))
+      const sentAt = DateTime.add(lost.sentAt, { millis: yield* skewOf(client) })
       const earliest = DateTime.subtractDuration(sentAt, tolerance.before)
       const latest = DateTime.addDuration(sentAt, tolerance.after)
       const isNear = (at: Option.Option<DateTime.Utc>) =>
@@ -192,15 +192,15 @@ const distance = (at: Option.Option<DateTime.Utc>, from: DateTime.Utc): number =
     onSome: (time) => Math.abs(DateTime.distance(from, time))
   })
 
-/** By how much the server's clock is ahead of ours. */
-const skewOf = (client: BatchClient["Type"]): Effect.Effect<Duration.Duration> =>
+/** Milliseconds by which the server's clock is ahead of ours; less than 0 where it is behind. */
+const skewOf = (client: BatchClient["Type"]): Effect.Effect<number> =>
   Effect.gen(function* () {
     const page = yield* Effect.option(client.page({ limit: 1 }))
     const now = yield* DateTime.now
     const date = Option.flatMap(page, ({ date }) => date)
     const millis = Option.match(date, { onNone: () => 0, onSome: (server) => DateTime.distance(now, server) })
     // The date of an answer is in whole seconds.
-    return Math.abs(millis) < 2000 ? Duration.zero : Duration.millis(millis)
+    return Math.abs(millis) < 2000 ? 0 : millis
   })
 
 const jobsSince = (
