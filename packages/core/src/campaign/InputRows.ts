@@ -11,7 +11,7 @@ import { FileSystem } from "@effect/platform"
 import { Effect, Either, Predicate, Stream } from "effect"
 import { Readable } from "node:stream"
 import { BatchConfig } from "../model/BatchConfig.js"
-import { InputInvalid, type RecordInvalid, type StorageError, storageErrorAt } from "../model/BatchError.js"
+import { InputInvalid, type RecordInvalid, StorageError, storageErrorAt } from "../model/BatchError.js"
 import type { JsonObject } from "../model/Masking.js"
 import { nearest } from "../model/Suggestion.js"
 import * as RecordLines from "../records/RecordLines.js"
@@ -63,7 +63,9 @@ export const read = (
 ): Stream.Stream<Row, InputInvalid | StorageError, BatchConfig | FileSystem.FileSystem> => {
   const bytes = Stream.unwrap(
     Effect.map(FileSystem.FileSystem, (fs) => fs.stream(path, { chunkSize: 65_536 }))
-  ).pipe(Stream.mapError(storageErrorAt(path)))
+  ).pipe(
+    Stream.mapError((error) => new StorageError({ ...storageErrorAt(path)(error), reason: "Unreadable" }))
+  )
   const named = { ...options, name: options.name ?? path }
   switch (options.format) {
     case "csv":
@@ -108,10 +110,16 @@ const table = (bytes: Bytes, options: Named, delimiter: string): Rows<never> =>
             return data.map((cells) => rowOf(names, cells, ++row, options))
           })
         ),
-        Stream.flattenIterables
+        Stream.flattenIterables,
+        Stream.concat(
+          Stream.suspend(() => (header === undefined ? Stream.fail(empty(options)) : Stream.empty))
+        )
       )
     })
   )
+
+const empty = ({ name }: Named): InputInvalid =>
+  new InputInvalid({ path: name, detail: "it is empty, and a table begins with the names of its columns" })
 
 /** Rows come one by one, which is too dear for a stream. */
 async function* grouped(
