@@ -56,3 +56,7 @@ export * as Records from "./download/Records.js"
 export * as ResultStream from "./download/ResultStream.js"
 export * as Retrieval from "./download/Retrieval.js"
 export * as Verification from "./download/Verification.js"
+
+// campaign: a list of any length as jobs
+export * as Ledger from "./campaign/Ledger.js"
+export * as Report from "./campaign/Report.js"
