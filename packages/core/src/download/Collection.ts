@@ -85,8 +85,11 @@ export const completed = Effect.fn("Collection.completed")(function* ({
       (kind === undefined || JobKind.isOf(kind, batch)) &&
       (since === undefined || !Option.exists(endOf(batch), DateTime.lessThan(since)))
   )
-  return Array.sortWith(wanted, (batch) => millisOf(endOf(batch)), Order.number)
+  return Array.sort(wanted, order)
 })
+
+/** The job that was completed first comes first; one of which that is not known comes last. */
+export const order: Order.Order<Batch> = Order.mapInput(Order.number, (batch) => millisOf(endOf(batch)))
 
 /** When a job was completed, or when it was created where that is not said. */
 const endOf = ({ completedAt, createdAt }: Batch): Option.Option<DateTime.Utc> =>
