@@ -10,10 +10,11 @@
  *   Stream.runForEach(({ _tag, batch }) => Effect.log(_tag, batch.batchId))
  * )
  */
+import { type FileSystem, Path } from "@effect/platform"
 import { Array, DateTime, Effect, Either, Option, Order, Stream } from "effect"
 import * as Storage from "../disk/Storage.js"
 import type { Batch, BatchId } from "../model/Batch.js"
-import type { ApiError, StorageError, TableError } from "../model/BatchError.js"
+import { type ApiError, StorageError, type TableError } from "../model/BatchError.js"
 import * as DurationText from "../model/DurationText.js"
 import type { Format } from "../model/Format.js"
 import * as JobFields from "../model/JobFields.js"
@@ -104,6 +105,7 @@ const collect = (batch: Batch, options: Options): Effect.Effect<Outcome, never, 
   const output = `${place}.${format}`
   const delivery = { output, format, receiptPath: Receipt.pathOf(place) }
   return Effect.gen(function* () {
+    yield* checkFormat(delivery)
     const found = yield* Existing.find(batchId, delivery)
     if (Option.isSome(found)) return { _tag: "Present", batch, receipt: found.value } as const
     if (dryRun) return { _tag: "Due", batch, output } as const
@@ -112,6 +114,24 @@ const collect = (batch: Batch, options: Options): Effect.Effect<Outcome, never, 
     return { _tag: "Delivered", batch, receipt } as const
   }).pipe(Effect.catchAll((error) => Effect.succeed({ _tag: "Failed", batch, output, error } as const)))
 }
+
+/** A batch has one receipt in the folder, so it is there in one format. */
+const checkFormat = (delivery: {
+  readonly output: string
+  readonly format: Format
+  readonly receiptPath: string
+}): Effect.Effect<void, StorageError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const receipt = Option.flatten(Either.getRight(yield* Effect.either(Receipt.read(delivery.receiptPath))))
+    const other = Option.filter(receipt, ({ format }) => format !== delivery.format)
+    if (Option.isNone(other)) return
+    const { format, output } = other.value
+    const file = path.join(path.dirname(delivery.output), path.basename(output))
+    if (!(yield* Receipt.exists(file))) return
+    const detail = `it is here as ${format} already: ${delivery.format} needs a folder of its own`
+    return yield* new StorageError({ reason: "Exists", path: file, detail })
+  })
 
 /** A moment as people write it: `2d` for so long ago, `2026-11-01`, `2026-11-01T08:00Z`; without an offset it is UTC. */
 export const parseSince = (text: string, now: DateTime.Utc): Either.Either<DateTime.Utc, string> =>
