@@ -34,7 +34,7 @@ const jobs = () =>
       result_count: 12_345,
       entities_fulfilled: 12_001,
       created_at: hours(120),
-      completed_at: hours(119)
+      completed_at: hours(75)
     },
     { status: "failed", result_count: 0, entities_fulfilled: 0, created_at: hours(1_000) }
   ].map((job, index) => ({
