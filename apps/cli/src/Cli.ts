@@ -7,6 +7,8 @@ import * as DoctorCommand from "./commands/DoctorCommand.js"
 import * as DownloadCommand from "./commands/DownloadCommand.js"
 import * as GetCommand from "./commands/GetCommand.js"
 import * as ListCommand from "./commands/ListCommand.js"
+import * as RunCommand from "./commands/RunCommand.js"
+import * as RunsCommand from "./commands/RunsCommand.js"
 import * as SandboxCommand from "./commands/SandboxCommand.js"
 import * as StatusCommand from "./commands/StatusCommand.js"
 import * as VerifyCommand from "./commands/VerifyCommand.js"
@@ -20,8 +22,10 @@ const commands = {
   get: GetCommand.command,
   wait: WaitCommand.command,
   download: DownloadCommand.command,
+  run: RunCommand.command,
   status: StatusCommand.command,
   list: ListCommand.command,
+  runs: RunsCommand.command,
   verify: VerifyCommand.command,
   doctor: DoctorCommand.command,
   sandbox: SandboxCommand.command,

@@ -57,6 +57,9 @@ export * as ResultStream from "./download/ResultStream.js"
 export * as Retrieval from "./download/Retrieval.js"
 export * as Verification from "./download/Verification.js"
 
-// campaign: a list of any length as jobs
+// campaign: a list of any length to one verified result
+export * as Campaign from "./campaign/Campaign.js"
+export * as InputRows from "./campaign/InputRows.js"
+export * as Jobs from "./campaign/Jobs.js"
 export * as Ledger from "./campaign/Ledger.js"
 export * as Report from "./campaign/Report.js"
