@@ -35,6 +35,10 @@ export * as BatchPoll from "./status/BatchPoll.js"
 export * as SharedWatch from "./status/SharedWatch.js"
 export * as StatusCache from "./status/StatusCache.js"
 
+// submit: what is known before, and what became of a lost answer
+export * as Preflight from "./submit/Preflight.js"
+export * as Settlement from "./submit/Settlement.js"
+
 // transfer: what to fetch, and the links to it
 export * as ResultLinks from "./transfer/ResultLinks.js"
 export * as ResultPlan from "./transfer/ResultPlan.js"
