@@ -35,7 +35,8 @@ export * as BatchPoll from "./status/BatchPoll.js"
 export * as SharedWatch from "./status/SharedWatch.js"
 export * as StatusCache from "./status/StatusCache.js"
 
-// submit: what is known before, and what became of a lost answer
+// submit: what is known before, what became of a lost answer, and jobs under keys of their own
+export * as Idempotency from "./submit/Idempotency.js"
 export * as Preflight from "./submit/Preflight.js"
 export * as Settlement from "./submit/Settlement.js"
 
