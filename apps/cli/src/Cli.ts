@@ -2,6 +2,7 @@
  * Runs the command that the command line names.
  */
 import { Effect, Logger, Option } from "effect"
+import * as CollectCommand from "./commands/CollectCommand.js"
 import * as DemoCommand from "./commands/DemoCommand.js"
 import * as DoctorCommand from "./commands/DoctorCommand.js"
 import * as DownloadCommand from "./commands/DownloadCommand.js"
@@ -11,6 +12,7 @@ import * as RunCommand from "./commands/RunCommand.js"
 import * as RunsCommand from "./commands/RunsCommand.js"
 import * as SandboxCommand from "./commands/SandboxCommand.js"
 import * as StatusCommand from "./commands/StatusCommand.js"
+import * as SubmitCommand from "./commands/SubmitCommand.js"
 import * as VerifyCommand from "./commands/VerifyCommand.js"
 import * as WaitCommand from "./commands/WaitCommand.js"
 import * as LogLevel from "./settings/LogLevel.js"
@@ -19,6 +21,8 @@ import { CommandLine } from "./terminal/CommandLine.js"
 
 const commands = {
   get: GetCommand.command,
+  submit: SubmitCommand.command,
+  collect: CollectCommand.command,
   wait: WaitCommand.command,
   download: DownloadCommand.command,
   run: RunCommand.command,

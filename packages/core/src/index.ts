@@ -36,6 +36,10 @@ export * as BatchPoll from "./status/BatchPoll.js"
 export * as SharedWatch from "./status/SharedWatch.js"
 export * as StatusCache from "./status/StatusCache.js"
 
+// submit: what is known before a job is sent, and what became of one whose answer was lost
+export * as Preflight from "./submit/Preflight.js"
+export * as Settlement from "./submit/Settlement.js"
+
 // transfer: what to fetch, and the links to it
 export * as ResultLinks from "./transfer/ResultLinks.js"
 export * as ResultPlan from "./transfer/ResultPlan.js"
@@ -49,6 +53,7 @@ export * as Receipt from "./proof/Receipt.js"
 export * as Csv from "./records/Csv.js"
 
 // download: the whole story
+export * as Collection from "./download/Collection.js"
 export * as Download from "./download/Download.js"
 export * as Event from "./download/Event.js"
 export * as Existing from "./download/Existing.js"
@@ -60,6 +65,8 @@ export * as Verification from "./download/Verification.js"
 
 // campaign: a list of any length to one verified result
 export * as Campaign from "./campaign/Campaign.js"
+export * as Identifier from "./campaign/Identifier.js"
 export * as InputRows from "./campaign/InputRows.js"
 export * as Jobs from "./campaign/Jobs.js"
+export * as Ledger from "./campaign/Ledger.js"
 export * as Report from "./campaign/Report.js"

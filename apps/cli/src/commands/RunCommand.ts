@@ -9,7 +9,7 @@ import { Effect, Option } from "effect"
 import { UsageError } from "../failure/CliError.js"
 import * as Timeout from "../options/Timeout.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
-import { campaignsFolder } from "../settings/StateFolder.js"
+import * as StateFolder from "../settings/StateFolder.js"
 import * as Commands from "../syntax/Commands.js"
 import type { Values } from "../syntax/Reading.js"
 import * as Command from "./Command.js"
@@ -37,7 +37,7 @@ const common = ({ values }: Typed) =>
       return yield* refuse(`--max-credits ${maxCredits} must be a number of credits`)
     }
     return {
-      folder: yield* campaignsFolder,
+      folder: yield* StateFolder.campaigns,
       maxActive: yield* wholeNumber("max-active", values["max-active"], 1),
       maxCredits: credits,
       deadline: left === undefined ? undefined : yield* left,

@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util"
 import * as Commands from "./Commands.js"
 import { everywhere } from "./Flags.js"
+import { listed } from "./Listing.js"
 import { nearest } from "@org/batch-core/Suggestion"
 import type { Command, Flags } from "./Syntax.js"
 
@@ -208,9 +209,12 @@ const excess = (command: Commands.Name, positionals: ReadonlyArray<string>): Mis
   const { argument }: Command = Commands.all[command]
   if (argument?.path === true && positionals.length === 0)
     return { _tag: "Misuse", detail: `batchctl ${command} needs a ${argument.term}`, command }
-  const extra = argument === undefined ? positionals[0] : argument.repeated ? undefined : positionals[1]
+  const { count = 1 } = argument?.words ?? {}
+  if (argument?.words !== undefined && positionals.length < count)
+    return { _tag: "Misuse", detail: `batchctl ${command} needs ${argument.term}`, command }
+  const extra = argument === undefined ? positionals[0] : argument.repeated ? undefined : positionals[count]
   if (extra === undefined) return undefined
-  const takes = argument === undefined ? "no argument" : `one ${argument.term}`
+  const takes = argument === undefined ? "no argument" : `${count === 1 ? "one " : ""}${argument.term}`
   return { _tag: "Misuse", detail: `batchctl ${command} takes ${takes}, but there is ${extra}`, command }
 }
 
@@ -219,10 +223,6 @@ const meant = (typed: string, instead: string | undefined): Pick<Misuse, "meant"
 
 const asking = (instead: string | undefined): string =>
   instead === undefined ? "" : `; did you mean ${instead}?`
-
-/** `a, b and c`. */
-export const listed = (words: ReadonlyArray<string>, conjunction: "and" | "or"): string =>
-  words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} ${conjunction} ${words.at(-1)}`
 
 /** The flag of a command line whose values are open and of which the value is none that is known. */
 export const open = (
