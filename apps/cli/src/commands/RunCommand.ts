@@ -1,6 +1,7 @@
 /**
  * `batchctl run`: a list of any length to one verified result, over as many jobs as it takes.
  */
+import { ofName } from "@org/batch-core/Format"
 import type { InputFormat } from "@org/batch-core/InputRows"
 import type { Options } from "@org/batch-core/Campaign"
 import type { Format } from "@org/batch-core/Format"
@@ -60,7 +61,6 @@ const begun = (typed: Typed) =>
     if (format !== undefined && !isFormat(format))
       return yield* refuse(`--format ${format} must be jsonl.gz, jsonl or csv`)
     const { formatOf } = yield* Effect.promise(() => import("@org/batch-core/InputRows"))
-    const { ofName } = yield* Effect.promise(() => import("@org/batch-core/Format"))
     const { standardInput } = yield* Effect.promise(() => import("../run/StandardInput.js"))
     const options: Omit<Options, "folder"> = {
       kind: `${entity}/${action}`,
