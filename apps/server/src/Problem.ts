@@ -76,6 +76,10 @@ export const toResponse = (problem: Problem): HttpServerResponse.HttpServerRespo
 
 const statuses = {
   RequestRejected: 400,
+  RequestInvalid: 400,
+  SubmitUnknown: 502,
+  InputInvalid: 400,
+  CampaignRefused: 400,
   BatchNotFound: 404,
   RateLimited: 429,
   ApiUnavailable: 502,

@@ -22,12 +22,15 @@ import type { StandardIssue } from "./StandardSchema.js"
 type Init<E extends BatchError> = Omit<E, keyof BatchError> & {
   readonly message: string
   readonly cause?: unknown
+  readonly requestId?: string | undefined
 }
 
 /** What all failures are. `cause`, where there is one, is the error that tells where it arose. */
 export abstract class BatchError extends Error {
   /** The name of the class, for a `switch`; it stands in `name` as well. */
   declare readonly _tag: string
+  /** The id by which the vendor knows the request that it came of, where an answer had one. */
+  declare readonly requestId: string | undefined
 
   constructor(tag: string, { cause, message, ...fields }: Init<BatchError>) {
     super(message, cause === undefined ? undefined : { cause })
@@ -66,6 +69,60 @@ export class RequestRejected extends BatchError {
 
   constructor(init: Init<RequestRejected>) {
     super("RequestRejected", init)
+  }
+}
+
+/** A request that the API would refuse, found before it was sent. */
+export class RequestInvalid extends BatchError {
+  declare readonly _tag: "RequestInvalid"
+  /** The kind of job: `company/enrich`, … */
+  declare readonly kind: string
+  /** The property that is wrong, with its place: `filters.conditions[0].type`. */
+  declare readonly property: string | undefined
+  declare readonly detail: string
+
+  constructor(init: Init<RequestInvalid>) {
+    super("RequestInvalid", init)
+  }
+}
+
+/** A job was sent, and its answer was lost: it may run and be billed, or not. It is never sent again by itself. */
+export class SubmitUnknown extends BatchError {
+  declare readonly _tag: "SubmitUnknown"
+  /** The kind of job: `company/enrich`, … */
+  declare readonly kind: string
+  /** The inputs that it has; 1 for a search by a query. */
+  declare readonly count: number
+  declare readonly sentAt: Date
+  /** What came in place of the answer. */
+  declare readonly detail: string
+
+  constructor(init: Init<SubmitUnknown>) {
+    super("SubmitUnknown", init)
+  }
+}
+
+/** A list of inputs that cannot be used: no such column, no such format, nothing in it. */
+export class InputInvalid extends BatchError {
+  declare readonly _tag: "InputInvalid"
+  /** The file, or `-` for standard input. */
+  declare readonly path: string
+  declare readonly detail: string
+
+  constructor(init: Init<InputInvalid>) {
+    super("InputInvalid", init)
+  }
+}
+
+/** A campaign that may not start as it is. Nothing was submitted. */
+export class CampaignRefused extends BatchError {
+  declare readonly _tag: "CampaignRefused"
+  declare readonly reason:
+    "MaxCredits" | "Balance" | "NotConfirmed" | "NotEntitled" | "NothingToSend" | "NotFound"
+  declare readonly detail: string
+
+  constructor(init: Init<CampaignRefused>) {
+    super("CampaignRefused", init)
   }
 }
 
@@ -302,6 +359,10 @@ export class ClientClosed extends BatchError {
 export type Failure =
   | NotAuthorized
   | RequestRejected
+  | RequestInvalid
+  | SubmitUnknown
+  | InputInvalid
+  | CampaignRefused
   | BatchNotFound
   | RateLimited
   | ApiUnavailable

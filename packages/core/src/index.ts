@@ -11,8 +11,11 @@ export * as BatchError from "./model/BatchError.js"
 export * as CountText from "./model/CountText.js"
 export * as DurationText from "./model/DurationText.js"
 export * as Format from "./model/Format.js"
+export * as JobKind from "./model/JobKind.js"
 export * as Masking from "./model/Masking.js"
 export * as PresignedLink from "./model/PresignedLink.js"
+export * as SubmitRequest from "./model/SubmitRequest.js"
+export * as Suggestion from "./model/Suggestion.js"
 export * as Telemetry from "./model/Telemetry.js"
 
 // retry: when to try again, and what all calls of one account share
@@ -25,6 +28,7 @@ export * as Buffers from "./disk/Buffers.js"
 export * as LocalMachine from "./disk/LocalMachine.js"
 
 // status: the vendor's calls, and waiting
+export * as Account from "./status/Account.js"
 export * as BatchClient from "./status/BatchClient.js"
 export * as BatchHttp from "./status/BatchHttp.js"
 export * as BatchPoll from "./status/BatchPoll.js"

@@ -3,6 +3,7 @@ import type { FileSystem, HttpClient, HttpClientError, Path } from "@effect/plat
 import { describe, expectTypeOf, it } from "@effect/vitest"
 import {
   type ConfigError,
+  type DateTime,
   type Duration,
   Effect,
   type Either,
@@ -33,6 +34,7 @@ import type {
   ResultsUnavailable,
   StatusError,
   StorageError,
+  SubmitError,
   TransferFailed,
   WaitTimeout,
   WatchError
@@ -49,6 +51,7 @@ import type * as ResultStream from "../src/download/ResultStream.js"
 import * as Retrieval from "../src/download/Retrieval.js"
 import type * as RetryPolicy from "../src/retry/RetryPolicy.js"
 import type { JsonObject } from "../src/model/Masking.js"
+import type * as SubmitRequest from "../src/model/SubmitRequest.js"
 import type * as Throttle from "../src/retry/Throttle.js"
 
 describe("unions of failures", () => {
@@ -97,6 +100,8 @@ describe("BatchClient", () => {
         options?: BatchClient.StatusOptions
       ) => Effect.Effect<Batch.Batch, StatusError>
       readonly page: (options?: BatchClient.ListOptions) => Effect.Effect<BatchClient.Page, ApiError>
+      readonly submit: (request: SubmitRequest.SubmitRequest) => Effect.Effect<Batch.Batch, SubmitError>
+      readonly account: BatchClient.Service["account"]
       readonly throttle: Throttle.Throttle
     }>()
     expectTypeOf<BatchClient.BatchClient["Type"]>().toEqualTypeOf<BatchClient.Service>()
@@ -115,6 +120,7 @@ describe("BatchClient", () => {
       readonly jobs: ReadonlyArray<Batch.Batch>
       readonly nextCursor: Option.Option<string>
       readonly isCut: boolean
+      readonly date: Option.Option<DateTime.Utc>
       readonly raw: Redacted.Redacted<JsonObject>
     }>()
   })
@@ -158,6 +164,7 @@ describe("BatchPoll", () => {
   it("the deadline must be said, in any form of a duration, Infinity included", () => {
     expectTypeOf<BatchPoll.WatchOptions>().toEqualTypeOf<{
       readonly deadline: BatchPoll.Deadline
+      readonly submitted?: boolean | undefined
       readonly onNotice?: ((notice: BatchPoll.Notice) => Effect.Effect<void>) | undefined
     }>()
     expectTypeOf<object>().not.toMatchTypeOf<BatchPoll.WatchOptions>()

@@ -79,8 +79,9 @@ const make = (
   proxies: Proxies.Proxies,
   reach: Reach
 ): Effect.Effect<HttpClient.HttpClient, never, Scope.Scope> =>
-  Effect.map(pool, (agentFor) =>
-    Requests.make((url) => {
+  Effect.map(pool, (agents) =>
+    Requests.make((url, method) => {
+      const agentFor = method === "POST" ? fresh(agents) : agents
       const host = url.hostname.replace(/^\[|\]$/gu, "")
       if (reach.refuses(host)) return Either.left(Address.refusal(host))
       return Either.mapBoth(proxies.of(url), {
@@ -107,6 +108,17 @@ const make = (
 
 const direct = (protocol: string, { options }: Reach): Http.Agent =>
   protocol === "https:" ? new Https.Agent(options) : new Http.Agent(options)
+
+type Agents = (name: string, make: () => Http.Agent) => Http.Agent
+
+/**
+ * Agents that keep no connection open: what starts a job goes over a new one, since a broken connection that had been kept
+ * too long leaves it unknown whether the job was started.
+ */
+const fresh =
+  (agents: Agents): Agents =>
+  (name, make) =>
+    agents(`${name} once`, () => Object.assign(make(), { maxFreeSockets: 0 }))
 
 /** Agents by their names, each made when it is first needed, all destroyed with the scope. */
 const pool = Effect.map(

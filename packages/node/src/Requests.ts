@@ -37,9 +37,11 @@ export interface Route {
 }
 
 /** A client whose requests take the ways of `routeOf`, or fail with the error that it gives. */
-export const make = (routeOf: (url: URL) => Either.Either<Route, Error>): HttpClient.HttpClient =>
+export const make = (
+  routeOf: (url: URL, method: string) => Either.Either<Route, Error>
+): HttpClient.HttpClient =>
   HttpClient.make((request, url, signal) =>
-    Either.match(routeOf(url), {
+    Either.match(routeOf(url, request.method), {
       onLeft: (cause) => Effect.fail(failed(request, cause)),
       onRight: (route) =>
         Effect.suspend(() => exchange(request, start(request, url, route, signal))).pipe(

@@ -3,39 +3,52 @@
  */
 import { Effect, Schema } from "effect"
 import * as Answer from "./Answer.js"
+import type { Credits } from "./Credits.js"
 import * as Fault from "./Fault.js"
 import type { FaultScript } from "./FaultScript.js"
 import type { Incoming } from "./Incoming.js"
 import * as JobControl from "./JobControl.js"
-import { JobAction, JobSpec } from "./JobSpec.js"
+import { JobAction, JobSpec, SubmitRule } from "./JobSpec.js"
 import type { JobStore } from "./JobStore.js"
 import { badRequest, Problem, toAnswer } from "./Problem.js"
 import type { RequestLog } from "./RequestLog.js"
 import type { Results } from "./Results.js"
 import { explain, type SandboxError } from "./SandboxError.js"
+import type { SubmitScript } from "./SubmitScript.js"
 
 /** What the control endpoints work on. */
 export interface Options {
   readonly jobs: JobStore
   readonly results: Results
   readonly script: FaultScript
+  readonly submits: SubmitScript
+  readonly credits: Credits
   readonly log: RequestLog
 }
 
 const prefix = "/__sandbox/"
 
 /** One rule stands for a script of one; not a union, whose errors would tell of both sides. */
-const Rules = Schema.transform(Schema.Unknown, Schema.Array(Schema.encodedSchema(Fault.Rule)), {
-  strict: false,
-  decode: (rules) => (Array.isArray(rules) ? rules : [rules]),
-  encode: (rules) => rules
-}).pipe(Schema.compose(Schema.Array(Fault.Rule)))
+const scriptOf = <A, I>(rule: Schema.Schema<A, I>) =>
+  Schema.transform(Schema.Unknown, Schema.Array(Schema.encodedSchema(rule)), {
+    strict: false,
+    decode: (rules) => (Array.isArray(rules) ? rules : [rules]),
+    encode: (rules) => rules
+  }).pipe(Schema.compose(Schema.Array(rule)))
+
+const Rules = scriptOf(Fault.Rule)
+
+const SubmitRules = scriptOf(SubmitRule)
+
+const Balance = Schema.Struct({ credits: Schema.NonNegative })
 
 /** Whether a request is one for these endpoints. */
 export const isControl = ({ path }: Incoming): boolean => path.startsWith(prefix)
 
 /**
  * - `POST jobs` with a `JobSpec` → `{batch_id}`; `POST jobs/{id}` with a `JobAction`;
+ * - `POST submits` with a `SubmitRule` or an array of them;
+ * - `GET account` → `{credits}`; `POST account` with that;
  * - `POST faults` with a rule or an array of rules → `{ids}`; `GET faults` → reports; `DELETE faults`;
  * - `GET requests` → request records.
  */
@@ -46,7 +59,7 @@ export const handle = (options: Options, incoming: Incoming): Effect.Effect<Answ
   ).pipe(Effect.catchAll((problem) => Effect.succeed(toAnswer(problem))))
 
 const route = (
-  { jobs, log, results, script }: Options,
+  { credits, jobs, log, results, script, submits }: Options,
   incoming: Incoming
 ): Effect.Effect<Answer.Answer, Problem> => {
   const resource = incoming.path.slice(prefix.length)
@@ -60,6 +73,15 @@ const route = (
     case "POST jobs/{id}":
       return read(incoming, JobAction).pipe(
         Effect.flatMap((action) => refused(JobControl.act(jobs, id ?? "", action))),
+        Effect.as(Answer.json(200, {}))
+      )
+    case "POST submits":
+      return Effect.as(Effect.flatMap(read(incoming, SubmitRules), submits.append), Answer.json(201, {}))
+    case "GET account":
+      return Effect.map(credits.balance, (credits) => Answer.json(200, { credits }))
+    case "POST account":
+      return read(incoming, Balance).pipe(
+        Effect.flatMap((wanted) => credits.set(wanted.credits)),
         Effect.as(Answer.json(200, {}))
       )
     case "POST faults":

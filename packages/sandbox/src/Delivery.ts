@@ -24,6 +24,10 @@ export const send = (
   entry: Entry
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
+    if (effects.drop !== undefined) {
+      yield* Effect.sleep(effects.drop.ms ?? 0)
+      return yield* sever(response, effects.drop.by)
+    }
     entry.status = answer.status
     response.writeHead(answer.status, framed(answer, effects))
     response.flushHeaders()
@@ -118,7 +122,7 @@ const end = (response: ServerResponse): Effect.Effect<void> =>
     response.end()
   })
 
-/** End the connection in the middle of the answer, once what was written has left. */
+/** End the connection before the end of the answer, once what was written has left. */
 const sever = (response: ServerResponse, by: "reset" | "fin"): Effect.Effect<void> => {
   const { socket } = response
   return socket === null

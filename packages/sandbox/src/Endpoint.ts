@@ -10,6 +10,8 @@ export interface Endpoint {
   readonly action: string
   /** How many a job may have: identifiers, or records for searches. */
   readonly cap: number
+  /** Credits for each input that was found, or each record of searches; not a bound, where the vendor names a range. */
+  readonly price: number
   /** The properties that hold identifiers, of which a request has exactly one; none for searches. */
   readonly identifiers: ReadonlyArray<string>
   /** The properties it knows besides. */
@@ -31,6 +33,7 @@ export const all: ReadonlyArray<Endpoint> = [
     entity: "company",
     action: "enrich",
     cap: 10_000,
+    price: 2,
     identifiers: ["names", "domains", network, "crustdata_company_ids"],
     properties: enrich
   },
@@ -39,6 +42,7 @@ export const all: ReadonlyArray<Endpoint> = [
     entity: "company",
     action: "search",
     cap: 10_000,
+    price: 0.03,
     identifiers: [],
     properties: search
   },
@@ -47,6 +51,7 @@ export const all: ReadonlyArray<Endpoint> = [
     entity: "company",
     action: "search_live",
     cap: 1000,
+    price: 0.03,
     identifiers: [],
     properties: liveSearch
   },
@@ -55,6 +60,7 @@ export const all: ReadonlyArray<Endpoint> = [
     entity: "person",
     action: "enrich",
     cap: 10_000,
+    price: 1,
     identifiers: [network, "business_emails"],
     properties: enrich
   },
@@ -63,6 +69,7 @@ export const all: ReadonlyArray<Endpoint> = [
     entity: "person",
     action: "enrich_live",
     cap: 300,
+    price: 5,
     identifiers: [network],
     properties: enrich
   },
@@ -71,6 +78,7 @@ export const all: ReadonlyArray<Endpoint> = [
     entity: "person",
     action: "search",
     cap: 10_000,
+    price: 0.03,
     identifiers: [],
     properties: search
   },
@@ -79,6 +87,7 @@ export const all: ReadonlyArray<Endpoint> = [
     entity: "person",
     action: "search_live",
     cap: 1000,
+    price: 0.03,
     identifiers: [],
     properties: liveSearch
   },
@@ -87,6 +96,7 @@ export const all: ReadonlyArray<Endpoint> = [
     entity: "person",
     action: "contact_enrich",
     cap: 300,
+    price: 5,
     identifiers: [network],
     properties: [...enrich, "verified"],
     fieldsRequired: true
@@ -96,6 +106,7 @@ export const all: ReadonlyArray<Endpoint> = [
     entity: "person",
     action: "identify",
     cap: 300,
+    price: 1,
     identifiers: ["emails", "business_emails", network],
     properties: ["webhook_url"]
   },
@@ -104,6 +115,7 @@ export const all: ReadonlyArray<Endpoint> = [
     entity: "person",
     action: "verify",
     cap: 10,
+    price: 1,
     identifiers: [network],
     properties: ["webhook_url"]
   },
@@ -112,6 +124,7 @@ export const all: ReadonlyArray<Endpoint> = [
     entity: "job",
     action: "search",
     cap: 10,
+    price: 0.03,
     identifiers: ["crustdata_company_ids"],
     properties: ["fields", "webhook_url"],
     integersOnly: true
@@ -121,6 +134,7 @@ export const all: ReadonlyArray<Endpoint> = [
     entity: "social_post",
     action: "enrich_live",
     cap: 10,
+    price: 1,
     identifiers: [
       network,
       "company_domains",
@@ -133,6 +147,10 @@ export const all: ReadonlyArray<Endpoint> = [
   }
 ]
 
+const byPath = new Map(all.map((endpoint) => [`/batch/${endpoint.path}`, endpoint]))
+
+/** The paths of all submit endpoints. */
+export const paths: ReadonlyArray<string> = [...byPath.keys()]
+
 /** The endpoint at a path, if there is one. */
-export const at = (path: string): Endpoint | undefined =>
-  all.find((endpoint) => `/batch/${endpoint.path}` === path)
+export const at = (path: string): Endpoint | undefined => byPath.get(path)

@@ -57,6 +57,8 @@ export type Match = typeof Match.Type
  * What is done to the answer. Several together compose, in the order of this list.
  *
  * Before the answer:
+ * - `unprocessed`: the API never gets to see the request: no job, no usage event; default for a `respond` of 400 to 499, which is a
+ *   refusal. Otherwise a request is processed, whatever becomes of its answer: a submit makes its job;
  * - `busy`: 503 `SlowDown` while more than `above` requests of this rule are under way;
  * - `delay`: wait, then go on; `hang`: no byte, ever, until the peer closes;
  * - `ignoreRange`: the whole object with 200; `ignoreIfMatch`: no 412;
@@ -80,10 +82,12 @@ export type Match = typeof Match.Type
  * - `etag`: weak, missing, without quotes, or another one; `headers`: added (or replaced) and removed.
  *
  * Its delivery:
+ * - `drop`: the connection ends before a byte of the answer, by RST or FIN, after `ms` of silence (0 unless said);
  * - `cut`: the connection ends after so many body bytes, by RST or FIN, the full length promised, or `chunked` without a last chunk;
  * - `stall`: silence after so many body bytes, for `ms` (then the rest comes) or for ever; `trickle`: so many bytes a second.
  */
 export const Effects = Schema.Struct({
+  unprocessed: Schema.optional(Schema.Boolean),
   busy: Schema.optional(Schema.Struct({ above: Count })),
   delay: Schema.optional(Schema.Struct({ ms: Count })),
   hang: Schema.optional(Schema.Boolean),
@@ -136,6 +140,7 @@ export const Effects = Schema.Struct({
   headers: Schema.optional(
     Schema.Struct({ add: Schema.optional(HeaderMap), remove: Schema.optional(Schema.Array(Schema.String)) })
   ),
+  drop: Schema.optional(Schema.Struct({ by: Schema.Literal("reset", "fin"), ms: Schema.optional(Count) })),
   cut: Schema.optional(
     Schema.Struct({
       afterBytes: Count,

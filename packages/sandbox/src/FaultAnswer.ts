@@ -12,6 +12,17 @@ import * as S3Error from "./S3Error.js"
 const page =
   "<!DOCTYPE html>\n<html><head><title>Just a moment…</title></head><body>Checking your browser</body></html>\n"
 
+/** Whether the API is to see the request at all. */
+export const isUnprocessed = ({ respond, unprocessed }: Fault.Effects): boolean =>
+  unprocessed ?? (respond !== undefined && respond.status >= 400 && respond.status < 500)
+
+/** What stands in front of the API says for it. */
+export const gateway: Answer.Answer = Answer.text(
+  502,
+  "text/html; charset=utf-8",
+  "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
+)
+
 /** The request as the handler is to see it. */
 export const onRequest = (effects: Fault.Effects, incoming: Incoming.Incoming): Incoming.Incoming =>
   Incoming.withoutHeaders(
@@ -84,7 +95,14 @@ const flip = (object: Content.Content, at: number): Effect.Effect<Content.Conten
     ])
   )
 
+/** Another answer carries the id of the request all the same. */
 const replace = (effects: Fault.Effects, answer: Answer.Answer): Answer.Answer => {
+  const id = answer.headers["x-request-id"]
+  const replaced = replacement(effects, answer)
+  return id === undefined ? replaced : { ...replaced, headers: { "x-request-id": id, ...replaced.headers } }
+}
+
+const replacement = (effects: Fault.Effects, answer: Answer.Answer): Answer.Answer => {
   const { expired, garbage, redirect, respond } = effects
   if (respond !== undefined) {
     const type = (respond.body ?? "").startsWith("<") ? "application/xml" : "application/json"

@@ -46,6 +46,12 @@ export const make = (server: Server, request: IncomingMessage): Incoming => {
   }
 }
 
+/** The same request once its body has come, which can then be read again and again. */
+export const received = (incoming: Incoming): Effect.Effect<Incoming> =>
+  incoming.method === "POST"
+    ? Effect.map(Effect.either(incoming.body), (body) => ({ ...incoming, body }))
+    : Effect.succeed(incoming)
+
 /** The same request without some of its headers. */
 export const withoutHeaders = (incoming: Incoming, ...names: ReadonlyArray<string>): Incoming => ({
   ...incoming,

@@ -1,6 +1,7 @@
 /**
  * A job and its time line: what it is at a moment follows from when it was created, so nothing has to tick.
  */
+import type { Endpoint } from "./Endpoint.js"
 import * as Identifier from "./Identifier.js"
 import type { JobSpec, Step } from "./JobSpec.js"
 
@@ -11,6 +12,8 @@ export interface Job {
   readonly sequence: number
   readonly entity: string
   readonly action: string
+  /** Where it was submitted; `undefined` for a seeded job, which costs nothing. */
+  readonly endpoint: Endpoint | undefined
   /** The submitted identifiers that have a line, in order; `undefined` when they are made up. */
   readonly identifiers: ReadonlyArray<string> | undefined
   /** The type the identifiers were submitted under. */
@@ -24,6 +27,10 @@ export interface Job {
   readonly recordBytes: number | undefined
   readonly resultCount: number
   readonly createdAt: number
+  /** From when on the API shows it; it takes its slot at once. */
+  readonly visibleAt: number
+  /** Whether the rows of an identification say their `match_status`. */
+  readonly matchStatus: boolean
   readonly wholeSeconds: boolean
   readonly timeline: ReadonlyArray<Step>
   readonly errorMessage: string
@@ -60,6 +67,7 @@ export interface Origin {
   readonly id: string
   readonly sequence: number
   readonly createdAt: number
+  readonly endpoint?: Endpoint | undefined
   readonly identifiers?: ReadonlyArray<string> | undefined
   readonly identifierType?: string | undefined
   readonly fields?: ReadonlyArray<string> | undefined
@@ -80,6 +88,7 @@ export const make = (spec: JobSpec, defaults: Defaults, origin: Origin): Job => 
     sequence: origin.sequence,
     entity,
     action,
+    endpoint: origin.endpoint,
     identifiers: origin.identifiers,
     identifierType:
       origin.identifierType ??
@@ -92,6 +101,8 @@ export const make = (spec: JobSpec, defaults: Defaults, origin: Origin): Job => 
     recordBytes: spec.recordBytes,
     resultCount: spec.resultCount ?? records,
     createdAt: origin.createdAt,
+    visibleAt: origin.createdAt + (spec.visibleAfterMs ?? 0),
+    matchStatus: spec.matchStatus ?? true,
     wholeSeconds: spec.createdWithoutFraction ?? false,
     timeline: spec.statuses ?? timeline(spec, defaults),
     errorMessage: spec.errorMessage ?? "The batch could not be processed",
@@ -168,6 +179,10 @@ export const objectVersion = (job: Job, name: string): number | "Deleted" => {
   const [all, own] = [job.objects.get("*") ?? 0, job.objects.get(name) ?? 0]
   return all === "Deleted" || own === "Deleted" ? "Deleted" : all + own
 }
+
+/** Inputs that were found; records for searches. */
+export const found = ({ action, records, unresolved }: Job): number =>
+  Identifier.listsMisses(action) ? Math.max(0, records - unresolved) : records
 
 /** Whether a status is the last a job comes to. */
 export const isOver = (status: string): boolean => status === "completed" || status === "failed"

@@ -25,7 +25,8 @@ export type Step = typeof Step.Type
  * Its time line:
  * - `pendingMs`, `processingMs`: default those of the sandbox; 0 and 0 is a job that is over at once;
  * - `outcome`: `completed` or `failed`, with `errorMessage`; `stuck`: it never ends;
- * - `statuses`: the whole time line, in place of all that; `error_message` goes with `failed`.
+ * - `statuses`: the whole time line, in place of all that; `error_message` goes with `failed`;
+ * - `visibleAfterMs`: how long the status answers 404 and the list leaves it out, default 0.
  *
  * Its results:
  * - `parts`: part files, default one per 100 lines, at most 1000; `members`: gzip members of the merged file, default 1;
@@ -33,6 +34,7 @@ export type Step = typeof Step.Type
  * - `resultCount`: a lie about the number of lines;
  * - `zeroResultTrap`: with no records, a `download_url` whose object was never written; default `true`;
  * - `linkTtlSeconds`: default that of the sandbox;
+ * - `matchStatus`: `false` for the older rows of identify, without `match_status`;
  * - `createdWithoutFraction`: time stamps in whole seconds.
  */
 export const JobSpec = Schema.Struct({
@@ -49,6 +51,7 @@ export const JobSpec = Schema.Struct({
   errorMessage: Schema.optional(Schema.String),
   stuck: Flag,
   statuses: Schema.optional(Schema.NonEmptyArray(Step)),
+  visibleAfterMs: Schema.optional(Count),
   parts: Schema.optional(Positive),
   members: Schema.optional(Positive),
   downloadUrl: Flag,
@@ -56,10 +59,21 @@ export const JobSpec = Schema.Struct({
   resultCount: Schema.optional(Count),
   zeroResultTrap: Flag,
   linkTtlSeconds: Schema.optional(Positive),
+  matchStatus: Flag,
   createdWithoutFraction: Flag
 })
 /** A job to seed; every field has a default. */
 export type JobSpec = typeof JobSpec.Type
+
+/** What can be said of a submitted job, whose kind and inputs come from its submit. */
+export const SubmittedSpec = JobSpec.omit("batchId", "entity", "action", "records", "unresolved", "requested")
+/** What can be said of a submitted job, whose kind and inputs come from its submit. */
+export type SubmittedSpec = typeof SubmittedSpec.Type
+
+/** What the `nth` job is to be that is submitted and accepted from now on, counted from 1. */
+export const SubmitRule = Schema.Struct({ nth: Positive, job: SubmittedSpec })
+/** What the `nth` job is to be that is submitted and accepted from now on, counted from 1. */
+export type SubmitRule = typeof SubmitRule.Type
 
 /**
  * What can be done to a job under way:

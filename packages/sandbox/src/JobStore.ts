@@ -7,8 +7,8 @@ import type { JobSpec } from "./JobSpec.js"
 import { SandboxError } from "./SandboxError.js"
 import * as Seed from "./Seed.js"
 
-/** What a submitted job has beside its specification: the identifiers and fields that were asked for. */
-export type Submitted = Pick<Job.Origin, "identifiers" | "identifierType" | "fields">
+/** What a submitted job has beside its specification: where it was submitted, and the identifiers and fields that were asked for. */
+export type Submitted = Pick<Job.Origin, "endpoint" | "identifiers" | "identifierType" | "fields">
 
 /** All jobs, in the order they were made. */
 export interface JobStore {

@@ -1,5 +1,5 @@
 /**
- * The refusals of the API, `{"error":{"type","message","metadata"}}`.
+ * The refusals of the API, `{"error":{"type","message","metadata"}}`; for a key `{"message"}`.
  */
 import { Data } from "effect"
 import * as Answer from "./Answer.js"
@@ -27,6 +27,14 @@ export class Problem extends Data.TaggedError("Problem")<{
 export const badRequest = (message: string, metadata: Readonly<Record<string, unknown>> = {}): Problem =>
   new Problem({ status: 400, message, metadata })
 
+/** The `type` of a refusal. */
+export const typeOf = ({ status }: Problem): string => types[status]
+
+/** The body that tells of a refusal. One of the key has no envelope. */
+export const body = (problem: Problem): unknown =>
+  problem.status === 401
+    ? { message: problem.message }
+    : { error: { type: typeOf(problem), message: problem.message, metadata: problem.metadata ?? {} } }
+
 /** The answer that tells of a refusal. */
-export const toAnswer = ({ message, metadata = {}, status }: Problem): Answer.Answer =>
-  Answer.json(status, { error: { type: types[status], message, metadata } })
+export const toAnswer = (problem: Problem): Answer.Answer => Answer.json(problem.status, body(problem))

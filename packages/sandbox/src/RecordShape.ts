@@ -18,6 +18,8 @@ export interface RecordShape {
   /** The type whose identifiers are the top-level id. */
   readonly idsType?: string
   readonly identity: (seed: Seed, n: number) => Record<string, unknown>
+  /** Groups that say which input a record answers, where that is not in its identity. */
+  readonly perInput?: (seed: Seed, identifier: string | undefined) => Groups
   readonly base: (seed: Seed) => Groups
   /** One more entry for a list of the record, and where that list is: group and field. */
   readonly grow: (seed: Seed) => readonly [group: string, field: string, entry: unknown]
@@ -196,9 +198,14 @@ export const listing: RecordShape = {
     title: `${seed.pick(RecordText.titles)} (${n})`,
     url: `https://jobs.example/${n}`
   }),
+  perInput: (seed, identifier) => ({
+    company: {
+      name: seed.pick(RecordText.stems),
+      company_id: identifier === undefined ? seed.int(1, 9e6) : Number(identifier)
+    }
+  }),
   base: (seed) => ({
     job_details: { category: seed.pick(RecordText.industries), posted_at: RecordText.day(seed) },
-    company: { name: seed.pick(RecordText.stems), company_id: seed.int(1, 9e6) },
     location: place(seed),
     content: { description: RecordText.prose(seed, 900), paragraphs: [] }
   }),
@@ -233,7 +240,7 @@ export const of = (entity: string, action: string): RecordShape => {
 
 /** Every name `fields` accepts for a shape: the groups, and what lies right under them. */
 export const fieldNames = (shape: RecordShape, seed: Seed): ReadonlyArray<string> => {
-  const groups: Groups = { ...shape.base(seed) }
+  const groups: Groups = { ...shape.perInput?.(seed, undefined), ...shape.base(seed) }
   groups[shape.identityGroup] = { ...shape.identity(seed, 1), ...groups[shape.identityGroup] }
   return [
     shape.idKey,

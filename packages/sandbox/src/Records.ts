@@ -25,6 +25,7 @@ interface Subject {
   readonly n: number
   readonly identifier: string
   readonly identity: Record<string, unknown>
+  readonly perInput: RecordShape.Groups
 }
 
 const lineFeed = Buffer.from("\n")
@@ -72,19 +73,25 @@ const subjectOf = (
   first: number,
   choice: Seed.Seed
 ): Subject => {
-  const submitted = job.identifiers?.[index]
+  const submitted = submittedAt(job, index)
   const isId = submitted !== undefined && job.identifierType === shape.idsType
   const n = isId ? Number(submitted) : first + inputOf(job, index)
   const identity = shape.identity(choice, n)
+  const perInput = shape.perInput?.(choice, submitted) ?? {}
   const field = shape.identifierFields[job.identifierType]
   return submitted === undefined
-    ? { n, identity, identifier: String(field === undefined ? n : identity[field]) }
+    ? { n, identity, perInput, identifier: String(field === undefined ? n : identity[field]) }
     : {
         n,
         identity: field === undefined ? identity : { ...identity, [field]: submitted },
+        perInput,
         identifier: submitted
       }
 }
+
+/** The identifier that a line answers; each has equally many lines, mostly one. */
+const submittedAt = ({ identifiers, records }: Job.Job, index: number): string | undefined =>
+  identifiers?.[Math.floor((index * identifiers.length) / Math.max(1, records))]
 
 /** Lines leave out inputs that were not found, evenly. */
 const inputOf = (job: Job.Job, index: number): number =>
@@ -94,18 +101,19 @@ const inputOf = (job: Job.Job, index: number): number =>
 
 const isMiss = (job: Job.Job, index: number): boolean => {
   if (!Identifier.listsMisses(job.action)) return false
-  const identifier = job.identifiers?.[index]
-  if (identifier !== undefined) return Identifier.isUnresolvable(identifier)
+  const identifier = submittedAt(job, index)
+  if (identifier !== undefined) return Identifier.fate(identifier) !== "matched"
   const missesUpTo = (count: number) => Math.floor((count * job.unresolved) / Math.max(1, job.records))
   return missesUpTo(index + 1) > missesUpTo(index)
 }
 
-const renderHead = (kind: Kind, { identifier, identity, n }: Subject): string => {
+const renderHead = (kind: Kind, { identifier, identity, n, perInput }: Subject): string => {
   const { envelope, shape } = kind
   const own = keeps(kind, shape.identityGroup)
     ? `,"${shape.identityGroup}":${JSON.stringify(identity).slice(0, -1)}`
     : ""
-  return `${envelope.open(identifier, n)}{"${shape.idKey}":${n}${own}`
+  const others = members(select(perInput, kind.fields))
+  return `${envelope.open(identifier, n)}{"${shape.idKey}":${n}${others}${own}`
 }
 
 /** Continues inside the identity group when the record keeps it, else inside the record. */

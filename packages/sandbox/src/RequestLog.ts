@@ -66,5 +66,6 @@ export const untold = (
   fault
 })
 
-const redact = (headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+/** Headers without the value of `authorization`. */
+export const redact = (headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
   "authorization" in headers ? { ...headers, authorization: "<redacted>" } : headers

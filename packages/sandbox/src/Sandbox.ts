@@ -22,10 +22,12 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Api from "./Api.js"
 import * as Control from "./Control.js"
+import * as Credits from "./Credits.js"
+import * as Endpoint from "./Endpoint.js"
 import * as Fault from "./Fault.js"
 import * as FaultScript from "./FaultScript.js"
 import * as JobControl from "./JobControl.js"
-import type { JobAction, JobSpec } from "./JobSpec.js"
+import { type JobAction, type JobSpec, SubmitRule, SubmittedSpec } from "./JobSpec.js"
 import * as JobStore from "./JobStore.js"
 import * as Listener from "./Listener.js"
 import * as Presign from "./Presign.js"
@@ -36,8 +38,10 @@ import { checked, type SandboxError, spooling } from "./SandboxError.js"
 import * as Seed from "./Seed.js"
 import * as Serve from "./Serve.js"
 import * as Storage from "./Storage.js"
+import * as SubmitScript from "./SubmitScript.js"
+import * as Usage from "./Usage.js"
 
-export type { JobAction, JobSpec, Step } from "./JobSpec.js"
+export type { JobAction, JobSpec, Step, SubmitRule, SubmittedSpec } from "./JobSpec.js"
 export type { RequestRecord } from "./RequestLog.js"
 export { SandboxError } from "./SandboxError.js"
 
@@ -64,6 +68,22 @@ export interface Options {
   readonly rateLimit?: RateLimit.Options | undefined
   /** Jobs that may be pending or processing at a time; default 5. */
   readonly maxActiveJobs?: number | undefined
+  /** What all submitted jobs are to be, beside their kind and inputs: time line, size of records, parts, lag. */
+  readonly submitted?: SubmittedSpec | undefined
+  /** What some of them are to be. */
+  readonly submits?: ReadonlyArray<SubmitRule> | undefined
+  /** The balance; default 1,000,000. */
+  readonly credits?: number | undefined
+  /** Whether there are usage events; default `true`. Without, their paths answer 404. */
+  readonly usage?: boolean | undefined
+  /** How long after its answer a request shows in the usage events; default 10,000 ms. */
+  readonly usageDelayMs?: number | undefined
+  /** The longest body that usage events keep; a longer one reads `null`. Default 8 MiB, the longest that is accepted. */
+  readonly usageBodyBytes?: number | undefined
+  /** Paths of submits that the plan does not cover, such as `/batch/person/identify`: 403. Default none. */
+  readonly disabledEndpoints?: ReadonlyArray<string> | undefined
+  /** Requests a minute that `/account/endpoints` tells; default those of `rateLimit`. */
+  readonly tokenLimitRpm?: number | null | undefined
   /** The form of link signatures; default `v4`. */
   readonly signature?: Presign.Version | undefined
 }
@@ -77,6 +97,12 @@ export interface Service {
   readonly apiKey: string
   /** Seed a job, past the rules of the API; its batch id. One that is over at once has its results written on return. */
   readonly createJob: (spec?: JobSpec) => Effect.Effect<string, SandboxError>
+  /** What some of the jobs are to be that are submitted from now on: all rules are taken, or, if one makes no sense, none. */
+  readonly onSubmit: (...rules: ReadonlyArray<SubmitRule>) => Effect.Effect<void, SandboxError>
+  /** The balance, after all jobs that have completed. */
+  readonly credits: Effect.Effect<number>
+  /** Set the balance, as if somebody else had used credits or bought some. */
+  readonly setCredits: (credits: number) => Effect.Effect<void, SandboxError>
   /** Append rules to the fault script: all of them, or, if one makes no sense, none. */
   readonly script: (...rules: ReadonlyArray<Fault.Rule>) => Effect.Effect<void, SandboxError>
   readonly clearFaults: Effect.Effect<void>
@@ -123,7 +149,14 @@ export const start = (options: Options = {}): Effect.Effect<Service, SandboxErro
     const script = yield* FaultScript.make
     const log = yield* RequestLog.make
     const presign = Presign.make(options.signature ?? "v4", Seed.hex(40, seed, "secret"))
-    const rateLimit = yield* RateLimit.make(options.rateLimit ?? { limit: 600, windowSeconds: 60 })
+    const { limit, windowSeconds } = options.rateLimit ?? { limit: 600, windowSeconds: 60 }
+    const submits = yield* SubmitScript.make(options.submitted ?? {}, options.submits ?? [])
+    const usage = yield* Usage.make({
+      seed,
+      delayMs: options.usageDelayMs ?? 10_000,
+      bodyBytes: options.usageBodyBytes ?? Infinity
+    })
+    const credits = yield* Credits.make({ seed, initial: options.credits ?? 1_000_000, jobs, usage })
     const listen = (server: Fault.Server, port: number | undefined, handler: Serve.Handler) =>
       Listener.make({
         host,
@@ -145,13 +178,22 @@ export const start = (options: Options = {}): Effect.Effect<Service, SandboxErro
       apiKey,
       seed,
       jobs,
+      submits,
+      credits,
+      usage: options.usage === false ? undefined : usage,
       results,
       presign,
-      rateLimit,
+      rateLimit: yield* RateLimit.make({ limit, windowSeconds }),
+      usageRateLimit: yield* RateLimit.make({ limit: 60, windowSeconds: 60 }),
+      tokenLimitRpm:
+        options.tokenLimitRpm === undefined
+          ? Math.floor((limit * 60) / windowSeconds)
+          : options.tokenLimitRpm,
+      disabledEndpoints: options.disabledEndpoints ?? [],
       maxActiveJobs: options.maxActiveJobs ?? 5,
       storageHost: new URL(storage.url).host
     })
-    const control = { jobs, results, script, log }
+    const control = { jobs, results, script, submits, credits, log }
     const api = yield* listen("api", options.port, (incoming, effects) =>
       Control.isControl(incoming) ? Control.handle(control, incoming) : batches(incoming, effects)
     )
@@ -160,6 +202,9 @@ export const start = (options: Options = {}): Effect.Effect<Service, SandboxErro
       storageUrl: storage.url,
       apiKey,
       createJob: (spec = {}) => JobControl.create(jobs, results, spec),
+      onSubmit: (...rules) => Effect.flatMap(checkedSubmits(rules), submits.append),
+      credits: credits.balance,
+      setCredits: (balance) => Effect.flatMap(checkedBalance(balance), credits.set),
       script: (...rules) => Effect.asVoid(Effect.flatMap(checkedRules(rules), script.append)),
       clearFaults: script.clear,
       faults: script.reports,
@@ -188,9 +233,21 @@ const checkedOptions = checked(
     linkTtlSeconds: Schema.optional(Count),
     rateLimit: Schema.optional(Schema.Struct({ limit: Count, windowSeconds: Schema.Positive })),
     maxActiveJobs: Schema.optional(Count),
+    submitted: Schema.optional(SubmittedSpec),
+    submits: Schema.optional(Schema.Array(SubmitRule)),
+    credits: Schema.optional(Schema.NonNegative),
+    usage: Schema.optional(Schema.Boolean),
+    usageDelayMs: Schema.optional(Count),
+    usageBodyBytes: Schema.optional(Count),
+    disabledEndpoints: Schema.optional(Schema.Array(Schema.Literal(...Endpoint.paths))),
+    tokenLimitRpm: Schema.optional(Schema.NullOr(Count)),
     signature: Schema.optional(Schema.Literal("v4", "v2"))
   })
 )
+
+const checkedSubmits = checked(Schema.Array(SubmitRule))
+
+const checkedBalance = checked(Schema.NonNegative)
 
 const checkedRules = checked(Schema.Array(Fault.Rule))
 

@@ -31,8 +31,9 @@ export const checked =
       Effect.mapError((error) => new SandboxError({ reason: "Invalid", detail: explain(error) }))
     )
 
-/** Every issue with its place. The tree form repeats the whole schema at every level. */
+/** Every issue with its place. The tree form repeats the whole schema at every level, and both say that nothing would do as well. */
 export const explain = (error: ParseResult.ParseError): string =>
   ParseResult.ArrayFormatter.formatErrorSync(error)
+    .filter(({ message }) => !message.startsWith("Expected undefined, "))
     .map(({ message, path }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`))
     .join("; ")

@@ -103,7 +103,8 @@ const search = (
     yield* between(body, "limit_per_page", 1, Infinity)
     const wanted = typeof body.max_results === "number" ? body.max_results : endpoint.cap
     const { action, entity } = endpoint
-    return { spec: { entity, action, records: Math.min(wanted, endpoint.cap) }, submitted: { fields } }
+    const records = Math.min(wanted, endpoint.cap)
+    return { spec: { entity, action, records }, submitted: { endpoint, fields } }
   })
 
 const identifierJob = (
@@ -122,12 +123,18 @@ const identifierJob = (
     )
     const all = yield* identifiers(endpoint, identifierType, body[identifierType])
     const { action, entity } = endpoint
-    const missing = all.filter(Identifier.isUnresolvable)
-    const listed = Identifier.listsMisses(action) ? all : all.filter((one) => !Identifier.isUnresolvable(one))
-    const records = Job.isSearch(action) ? listed.length * listingsPerCompany : listed.length
+    const listed = all.filter((one) => Identifier.hasLine(action, one))
+    const found = listed.filter((one) => Identifier.fate(one) === "matched").length
+    const isSearch = Job.isSearch(action)
     return {
-      spec: { entity, action, records, unresolved: missing.length },
-      submitted: { identifiers: listed, identifierType, fields }
+      spec: {
+        entity,
+        action,
+        records: isSearch ? listed.length * listingsPerCompany : listed.length,
+        unresolved: Identifier.listsMisses(action) ? listed.length - found : all.length - found,
+        requested: isSearch ? undefined : all.length
+      },
+      submitted: { endpoint, identifiers: listed, identifierType, fields }
     }
   })
 

@@ -1,11 +1,11 @@
 import { expect, it } from "@effect/vitest"
 import { Effect, Schema, TestClock } from "effect"
+import { gunzipSync } from "node:zlib"
 import { Sandbox } from "../src/index.js"
 import * as Http from "./Http.js"
 
 const uuid = "00000000-0000-4000-8000-000000000000"
 const post = { ...Http.bearer, "x-api-version": "2025-11-01" }
-const failure = (outcome: Http.Outcome) => Effect.map(Http.json(Http.Failure)(outcome), ({ error }) => error)
 
 const List = Schema.Struct({
   jobs: Schema.Array(Schema.Struct({ batch_id: Schema.String, status: Schema.String })),
@@ -22,17 +22,47 @@ const Submitted = Schema.Struct({
   status_url: Schema.String
 })
 
-it.scoped("wants the right bearer on every path, with an error body and rate limit headers", () =>
+it.scoped("wants the right bearer on every path, in the vendor's words, with rate limit headers", () =>
   Effect.gen(function* () {
     const { baseUrl } = yield* Sandbox.start()
-    for (const path of ["/batch", `/batch/${uuid}`, "/nowhere"]) {
-      for (const headers of [{}, { authorization: "Bearer other" }, { authorization: "sandbox-key" }]) {
-        const outcome = yield* Http.send(`${baseUrl}${path}`, { headers })
-        expect(outcome.status).toBe(401)
-        expect((yield* failure(outcome)).type).toBe("authentication_error")
+    for (const path of ["/batch", `/batch/${uuid}`, "/user/credits", "/nowhere"]) {
+      for (const { message, ...options } of [
+        { headers: {}, message: "Missing API key in request" },
+        { headers: { authorization: "Bearer other" }, message: "Invalid API key in request" },
+        { headers: { authorization: "sandbox-key" }, message: "Invalid API key in request" }
+      ]) {
+        const outcome = yield* Http.send(`${baseUrl}${path}`, options)
+        expect([outcome.status, outcome.body.toString()]).toEqual([401, JSON.stringify({ message })])
         expect(outcome.headers["x-ratelimit-limit"]).toBe("600")
       }
     }
+  })
+)
+
+it.scoped("every answer carries an id of its own, drawn from the seed", () =>
+  Effect.gen(function* () {
+    const ids = (seed: number) =>
+      Effect.gen(function* () {
+        const { baseUrl } = yield* Sandbox.start({ seed, rateLimit: { limit: 5, windowSeconds: 60 } })
+        const ask = (path: string, options: Http.Options = { headers: Http.bearer }) =>
+          Http.send(`${baseUrl}${path}`, options)
+        const answers = yield* Effect.all([
+          ask("/batch", {}),
+          ask("/batch"),
+          ask("/batch/x"),
+          ask("/nowhere"),
+          ask("/batch/company/enrich", { headers: post, body: { domains: ["a.example"] } }),
+          ask("/batch"),
+          ask("/account/usage/events/x", { headers: post })
+        ])
+        expect(answers.map(({ status }) => status)).toEqual([401, 200, 400, 404, 202, 429, 404])
+        return answers.map(({ headers }) => headers["x-request-id"] ?? "")
+      })
+    const first = yield* ids(1)
+    expect(first.every((id) => Schema.is(Schema.UUID)(id))).toBe(true)
+    expect(new Set(first).size).toBe(first.length)
+    expect(yield* ids(1)).toEqual(first)
+    expect(yield* ids(2)).not.toEqual(first)
   })
 )
 
@@ -202,16 +232,79 @@ it.scoped("takes a submit, which becomes a job", () =>
   })
 )
 
-it.scoped("the sixth active job is refused until one ends", () =>
+it.scoped("the sixth active job is refused until one ends, whoever has the five", () =>
   Effect.gen(function* () {
     const sandbox = yield* Sandbox.start()
     const submit = Http.send(`${sandbox.baseUrl}/batch/person/search`, {
       headers: post,
       body: { filters: { op: "and", conditions: [{ field: "a", type: "=", value: 1 }] }, max_results: 3 }
     })
-    const answers = yield* Effect.replicateEffect(submit, 6)
-    expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 202, 429])
+    yield* sandbox.createJob({ statuses: [{ status: "processing", ms: 0 }] })
+    const answers = yield* Effect.replicateEffect(submit, 5)
+    expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 429])
+    expect(answers.at(-1)?.headers).toMatchObject({
+      "x-ratelimit-limit": "600",
+      "x-ratelimit-remaining": "595",
+      "x-ratelimit-reset": "60"
+    })
     yield* TestClock.adjust("1 minute")
     expect((yield* submit).status).toBe(202)
+  })
+)
+
+it.scoped("a new batch can be unknown for a while, though it has its slot", () =>
+  Effect.gen(function* () {
+    const { baseUrl } = yield* Sandbox.start({ submitted: { visibleAfterMs: 2000 }, maxActiveJobs: 1 })
+    const submit = Http.send(`${baseUrl}/batch/company/enrich`, {
+      headers: post,
+      body: { domains: ["a.example"] }
+    })
+    const { batch_id } = yield* Effect.flatMap(submit, Http.json(Submitted))
+    expect((yield* submit).status).toBe(429)
+    const seen = Effect.gen(function* () {
+      const one = yield* Http.send(`${baseUrl}/batch/${batch_id}`, { headers: Http.bearer })
+      const list = yield* Http.send(`${baseUrl}/batch`, { headers: Http.bearer })
+      return [one.status, (yield* Http.json(List)(list)).jobs.length]
+    })
+    yield* TestClock.adjust("1999 millis")
+    expect(yield* seen).toEqual([404, 0])
+    yield* TestClock.adjust("1 millis")
+    expect(yield* seen).toEqual([200, 1])
+  })
+)
+
+it.scoped("submitted jobs are what the options and the script of submits say", () =>
+  Effect.gen(function* () {
+    const sandbox = yield* Sandbox.start({
+      submitted: { pendingMs: 0, processingMs: 10, recordBytes: 200 },
+      submits: [{ nth: 2, job: { outcome: "failed", errorMessage: "bad luck" } }]
+    })
+    yield* sandbox.onSubmit({ nth: 3, job: { stuck: true } })
+    const submit = Effect.flatMap(
+      Http.send(`${sandbox.baseUrl}/batch/company/enrich`, {
+        headers: post,
+        body: { domains: ["a.example"] }
+      }),
+      Http.json(Submitted)
+    )
+    const jobs = yield* Effect.replicateEffect(submit, 4)
+    yield* TestClock.adjust("10 millis")
+    const views = yield* Effect.forEach(jobs, ({ batch_id }) => Http.status(sandbox.baseUrl, batch_id))
+    expect(views.map(({ status }) => status)).toEqual(["completed", "failed", "processing", "completed"])
+    expect(views[1]?.error_message).toBe("bad luck")
+    const file = yield* Http.send(views[0]?.download_url ?? "")
+    expect(gunzipSync(file.body).length).toBeLessThan(1000)
+    const wrong = yield* Effect.flip(sandbox.onSubmit({ nth: 0, job: {} }))
+    expect(wrong.message).toContain("nth")
+  })
+)
+
+it.scoped("a body of 4 MB is a submit like any other", () =>
+  Effect.gen(function* () {
+    const { baseUrl } = yield* Sandbox.start()
+    const urls = Array.from({ length: 10_000 }, (_, n) => `https://x.example/${n}/${"a".repeat(400)}`)
+    const body = { professional_network_profile_urls: urls }
+    const answer = yield* Http.send(`${baseUrl}/batch/person/enrich`, { headers: post, body })
+    expect(yield* Http.json(Submitted)(answer)).toMatchObject({ identifier_count: 10_000 })
   })
 )

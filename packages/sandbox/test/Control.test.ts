@@ -24,6 +24,23 @@ it.scoped("seeds jobs and changes them", () =>
   })
 )
 
+it.scoped("says what submitted jobs are to be, and what the balance is", () =>
+  Effect.gen(function* () {
+    const { baseUrl, control } = yield* started
+    expect((yield* control("account")).body.toString()).toBe('{"credits":1000000}')
+    expect((yield* control("account", { body: { credits: 2.5 } })).status).toBe(200)
+    expect((yield* control("account")).body.toString()).toBe('{"credits":2.5}')
+    const rule = { nth: 1, job: { pendingMs: 0, processingMs: 0, outcome: "failed" } }
+    expect((yield* control("submits", { body: rule })).status).toBe(201)
+    const submitted = yield* Http.send(`${baseUrl}/batch/company/enrich`, {
+      headers: { ...Http.bearer, "x-api-version": "2025-11-01" },
+      body: { domains: ["a.example"] }
+    })
+    const { batch_id } = yield* Http.json(Created)(submitted)
+    expect(yield* Http.status(baseUrl, batch_id)).toMatchObject({ status: "failed" })
+  })
+)
+
 it.scoped("takes a fault script, reports on it, clears it", () =>
   Effect.gen(function* () {
     const { baseUrl, control } = yield* started
@@ -57,6 +74,8 @@ it.scoped("shows requests, its own not among them, without the key", () =>
 it.scoped.each([
   ["jobs", { recordz: 1 }, "recordz"],
   ["jobs", { records: -1 }, "records"],
+  ["submits", { nth: 1, job: { records: 1 } }, "records"],
+  ["account", { credits: -1 }, "credits"],
   ["faults", [{ on: { server: "api" }, do: { cutt: {} } }], "cutt"],
   ["faults", { on: { server: "ftp" }, do: {} }, "server"],
   ["faults", "{", "JSON"]
@@ -67,6 +86,7 @@ it.scoped.each([
     const { error } = yield* Http.json(Http.Failure)(outcome)
     expect([outcome.status, error.message]).toEqual([400, expect.stringContaining(String(word))])
     expect(error.message.length).toBeLessThan(600)
+    expect(error.message).not.toContain("undefined")
   })
 )
 

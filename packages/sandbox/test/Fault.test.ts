@@ -367,6 +367,103 @@ describe("the delivery", () => {
   )
 })
 
+describe("lost answers to submits", () => {
+  const gateway = {
+    status: 504,
+    headers: { "content-type": "text/html" },
+    body: "<html>Gateway Timeout</html>"
+  }
+  const lost: ReadonlyArray<readonly [does: string, effects: Fault.Effects, seen: Partial<Http.Outcome>]> = [
+    ["no byte of an answer, reset", { drop: { by: "reset" } }, { status: 0, ended: "ECONNRESET" }],
+    ["no byte of an answer, end", { drop: { by: "fin" } }, { status: 0, ended: "ECONNRESET" }],
+    ["a head and no body", { cut: { afterBytes: 0, by: "reset" } }, { status: 202, ended: "ECONNRESET" }],
+    ["half an answer", { cut: { afterBytes: 40, by: "fin" } }, { status: 202, ended: "ECONNRESET" }],
+    ["a page instead", { respond: gateway }, { status: 504, ended: "whole" }],
+    ["a challenge instead", { garbage: {} }, { status: 200, ended: "whole" }]
+  ]
+
+  it.scoped.each(lost)("%s: the job is there, and its usage event", ([, effects, seen]) =>
+    Effect.gen(function* () {
+      const { events, jobs, sandbox, submit } = yield* account
+      yield* sandbox.script({ on: { server: "api", method: "POST" }, do: effects })
+      expect(yield* submit).toMatchObject(seen)
+      expect([yield* jobs, yield* events]).toEqual([1, [202]])
+    })
+  )
+
+  it.scoped.each(lost)("%s, unprocessed: neither job nor event", ([, effects, { status }]) =>
+    Effect.gen(function* () {
+      const { events, jobs, sandbox, submit } = yield* account
+      yield* sandbox.script({ on: { server: "api", method: "POST" }, do: { ...effects, unprocessed: true } })
+      const outcome = yield* submit
+      expect(outcome.status).toBe(status === 202 ? 502 : status)
+      expect([yield* jobs, yield* events]).toEqual([0, []])
+    })
+  )
+
+  it.scoped(
+    "a refusal by a script is one, unless it says otherwise; its answer carries the id of the request",
+    () =>
+      Effect.gen(function* () {
+        const { events, jobs, sandbox, submit } = yield* account
+        const on: Fault.Match = { server: "api", method: "POST" }
+        yield* sandbox.script(
+          { on, do: { respond: { status: 429 } } },
+          { on, do: { unprocessed: true } },
+          { on, do: { respond: { status: 500 }, headers: { remove: ["X-Request-Id"] } } },
+          { on, do: { respond: { status: 409 }, unprocessed: false } }
+        )
+        const answers = yield* Effect.replicateEffect(submit, 4)
+        expect(answers.map(({ headers, status }) => [status, headers["x-request-id"] !== undefined])).toEqual(
+          [
+            [429, true],
+            [502, true],
+            [500, false],
+            [409, true]
+          ]
+        )
+        expect([yield* jobs, yield* events]).toEqual([2, [202, 202]])
+      })
+  )
+
+  it.scoped("drop keeps silent first, on the clock of the sandbox", () =>
+    Effect.gen(function* () {
+      const { jobs, sandbox, submit } = yield* account
+      yield* sandbox.script({
+        on: { server: "api", method: "POST" },
+        do: { drop: { by: "fin", ms: 60_000 } }
+      })
+      const sent = yield* Effect.fork(submit)
+      yield* Effect.repeat(jobs, { until: (count) => count === 1 })
+      expect(yield* Fiber.poll(sent)).toMatchObject({ _tag: "None" })
+      yield* TestClock.adjust("1 minute")
+      expect(yield* Fiber.join(sent)).toMatchObject({ status: 0, ended: "ECONNRESET" })
+    })
+  )
+
+  const Listed = Schema.Struct({ jobs: Schema.Array(Schema.Unknown) })
+  const Told = Schema.Struct({
+    events: Schema.Array(Schema.Struct({ method: Schema.String, status: Schema.Int }))
+  })
+
+  const account = Effect.gen(function* () {
+    const sandbox = yield* Sandbox.start({ usageDelayMs: 0 })
+    const headers = { ...Http.bearer, "x-api-version": "2025-11-01" }
+    const get = (path: string) => Http.send(`${sandbox.baseUrl}${path}`, { headers })
+    return {
+      sandbox,
+      submit: Http.send(`${sandbox.baseUrl}/batch/company/enrich`, {
+        headers,
+        body: { domains: ["a.example"] }
+      }),
+      jobs: Effect.map(Effect.flatMap(get("/batch"), Http.json(Listed)), ({ jobs }) => jobs.length),
+      events: Effect.map(Effect.flatMap(get("/account/usage/events"), Http.json(Told)), ({ events }) =>
+        events.filter(({ method }) => method === "POST").map(({ status }) => status)
+      )
+    }
+  })
+})
+
 /** Until the last request has been given an answer of so many bytes, or has at least come in. */
 const arrival = (sandbox: Sandbox.Service, bytes: number) =>
   Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5))).pipe(

@@ -14,6 +14,17 @@ const Identified = Schema.Struct({
   match_type: Schema.String,
   matches: Schema.Array(Schema.Struct({ confidence_score: Schema.Number, person_data: Schema.Unknown }))
 })
+const Matched = Schema.Struct({
+  match_status: Schema.Literal("matched"),
+  matches: Schema.Tuple(
+    Schema.Struct({
+      confidence_score: Schema.Number,
+      social_handles: Schema.Object,
+      updated_at: Schema.DateFromString,
+      person_data: Schema.Object
+    })
+  )
+})
 const Flat = Schema.Record({ key: Schema.String, value: Schema.Unknown })
 
 it("the same seed gives the same bytes, another seed others", () => {
@@ -75,6 +86,37 @@ it("enrichment leaves out what was not found, contact enrichment and identificat
   const inputs = lines({ ...base, action: "enrich" }).map((line) => decode(Enriched, line).internal_id)
   expect(new Set(inputs).size).toBe(40)
   expect(Math.max(...inputs) - Math.min(...inputs)).toBeGreaterThan(45)
+})
+
+it("identification says what became of each input, in the older form by its matches alone", () => {
+  const people = ["a@x.example", "unresolved@x.example", "redacted@x.example"]
+  const rows = (matchStatus?: boolean) =>
+    lines({ entity: "person", action: "identify", records: 3, unresolved: 2, matchStatus }, 1, {
+      identifiers: people,
+      identifierType: "emails"
+    })
+  const [found = "", ...missing] = rows()
+  decode(Matched, found)
+  expect(missing.map((line): unknown => JSON.parse(line))).toEqual([
+    { matched_on: people[1], match_type: "email", match_status: "not_found", matches: [] },
+    { matched_on: people[2], match_type: "email", match_status: "redacted", matches: [] }
+  ])
+  const older = rows(false).map((line) => decode(Identified, line))
+  expect(
+    older.map(({ match_type, matched_on, matches }) => [matched_on, match_type, matches.length])
+  ).toEqual(people.map((email, index) => [email, "email", index === 0 ? 1 : 0]))
+  expect(rows(false).join("")).not.toMatch(/match_status|updated_at/u)
+})
+
+it("listings tell which company they are of, in the fields asked for", () => {
+  const spec = { entity: "job", action: "search", records: 10 }
+  const submitted = { identifiers: ["7", "9"], identifierType: "crustdata_company_ids" }
+  const companies = lines(spec, 1, submitted).map((line) => decode(Flat, line).company)
+  expect(companies).toMatchObject([7, 7, 7, 7, 7, 9, 9, 9, 9, 9].map((company_id) => ({ company_id })))
+  const [line = ""] = lines(spec, 1, { ...submitted, fields: ["company.company_id"] })
+  expect(decode(Flat, line)).toEqual({ crustdata_job_id: expect.any(Number), company: { company_id: 7 } })
+  const seeded = lines(spec).map((line) => decode(Flat, line).company)
+  expect(seeded[0]).toEqual({ name: expect.any(String), company_id: expect.any(Number) })
 })
 
 it.each([

@@ -31,6 +31,22 @@ const accepted: ReadonlyArray<readonly [path: string, body: object, spec: object
     { records: 2, unresolved: 1 }
   ],
   ["person/identify", { emails: ["a@b.example"] }, { records: 1 }],
+  [
+    "person/identify",
+    { emails: ["a@b.example", "redacted@b.example", "c@d.invalid"] },
+    { records: 3, unresolved: 2, requested: 3 }
+  ],
+  [
+    "person/verify",
+    { [network]: ["u", "redacted-1", "unresolved-1"] },
+    { records: 2, unresolved: 1, requested: 3 }
+  ],
+  [
+    "person/enrich",
+    { [network]: ["u", "redacted-1", "unresolved-1"] },
+    { records: 1, unresolved: 2, requested: 3 }
+  ],
+  ["job/search", { crustdata_company_ids: [7, 1_000_404] }, { records: 5 }],
   ["job/search", { crustdata_company_ids: [7] }, { records: 5 }],
   [
     "social_post/professional_network/enrich/live",

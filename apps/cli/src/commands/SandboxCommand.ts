@@ -3,6 +3,7 @@
  */
 import * as Network from "@org/batch-node/Network"
 import { Effect, Option } from "effect"
+import { UsageError } from "../failure/CliError.js"
 import type { Example } from "../run/LocalSandbox.js"
 import { Environment } from "../settings/Settings.js"
 import * as Commands from "../syntax/Commands.js"
@@ -12,9 +13,11 @@ import * as Command from "./Command.js"
 
 /** The parsed flags. */
 interface Request {
-  readonly port: number
-  readonly host: string
-  readonly storagePort: Option.Option<number>
+  readonly port: number | undefined
+  readonly host: string | undefined
+  readonly storagePort: number | undefined
+  readonly credits: number | undefined
+  readonly maxActiveJobs: number | undefined
 }
 
 const setup = (
@@ -33,11 +36,11 @@ const attempt = ({ id, verb, what }: Example): ReadonlyArray<string> => [
   unbroken(`batchctl ${verb.padEnd(4)} ${id}`)
 ]
 
-const run = Effect.fn("SandboxCommand.run")(function* ({ storagePort, ...where }: Request) {
+const run = Effect.fn("SandboxCommand.run")(function* (request: Request) {
   const { examples, start } = yield* Effect.promise(() => import("../run/LocalSandbox.js"))
   const stdout = yield* Stdout
   const proxied = Network.proxiesSet((yield* Environment).variables).length > 0
-  const sandbox = yield* start({ ...where, storagePort: Option.getOrUndefined(storagePort) })
+  const sandbox = yield* start({ ...request, port: request.port ?? 8788 })
   const jobs = yield* examples(sandbox)
   yield* stdout.text([
     ...setup(sandbox, proxied).map(unbroken),
@@ -51,9 +54,28 @@ const run = Effect.fn("SandboxCommand.run")(function* ({ storagePort, ...where }
 
 /** `batchctl sandbox` */
 export const command = Command.make(Commands.sandbox, ({ values }) =>
-  run({
-    port: Number(values.port ?? 8788),
-    host: values.host ?? "127.0.0.1",
-    storagePort: Option.map(Option.fromNullable(values["storage-port"]), Number)
-  })
+  Effect.flatMap(
+    Effect.all({
+      port: figure("--port", values.port, highestPort),
+      host: Effect.succeed(values.host),
+      storagePort: figure("--storage-port", values["storage-port"], highestPort),
+      credits: figure("--credits", values.credits),
+      maxActiveJobs: figure("--max-active", values["max-active"])
+    }),
+    run
+  )
 )
+
+const highestPort = 65_535
+
+const figure = (
+  flag: string,
+  value: string | undefined,
+  most = Infinity
+): Effect.Effect<number | undefined, UsageError> => {
+  const number = Number(value ?? 0)
+  if (number >= 0 && number <= most) return Effect.succeed(value === undefined ? undefined : number)
+  const bounds = most === Infinity ? "at least 0" : `from 0 to ${most}`
+  const detail = `${flag} ${value} must be ${bounds}`
+  return new UsageError({ detail, hint: Option.none(), batchId: Option.none() })
+}

@@ -25,6 +25,10 @@ export const local = 9
 const ofTag = {
   NotAuthorized: 3,
   RequestRejected: usage,
+  RequestInvalid: usage,
+  SubmitUnknown: 6,
+  InputInvalid: usage,
+  CampaignRefused: usage,
   BatchNotFound: 8,
   RateLimited: 6,
   ApiUnavailable: 6,

@@ -6,7 +6,7 @@ import * as Format from "@org/batch-core/Format"
 import * as Receipt from "@org/batch-core/Receipt"
 import { Duration, Option } from "effect"
 import { listed, open } from "../syntax/Reading.js"
-import { nearest } from "../syntax/Suggestion.js"
+import { nearest } from "@org/batch-core/Suggestion"
 import * as CommandLine from "../terminal/CommandLine.js"
 import { duration } from "../terminal/Humanize.js"
 import { unbroken } from "../terminal/Wrap.js"
@@ -29,6 +29,13 @@ export const of = (failure: Failure, circumstances: Circumstances): string => {
         : `${command("doctor")} tells what the API says of the key; then ${same()}`
     case "RequestRejected":
       return openValue(commandLine) ?? command("doctor")
+    case "RequestInvalid":
+      return command(...commandLine.argv.slice(0, 1), "--help")
+    case "SubmitUnknown":
+      return `${command("list")} shows whether there is such a job; only if there is none: ${same()}`
+    case "InputInvalid":
+    case "CampaignRefused":
+      return command(...commandLine.argv.slice(0, 1), "--help")
     case "BatchNotFound":
       return `${command("list")} shows the batches of this key`
     case "RateLimited":

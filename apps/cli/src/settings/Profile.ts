@@ -5,7 +5,7 @@ import { FileSystem } from "@effect/platform"
 import * as BatchConfig from "@org/batch-core/BatchConfig"
 import { Effect, Either, Option, Predicate } from "effect"
 import { SettingsError } from "../failure/CliError.js"
-import { nearest } from "../syntax/Suggestion.js"
+import { nearest } from "@org/batch-core/Suggestion"
 import { Stderr } from "../terminal/Stderr.js"
 
 /** Variables by their names. */

@@ -160,6 +160,18 @@ export const sandbox = {
       value: "N",
       integer: true,
       about: "Port of the file storage; any free one unless told otherwise."
+    },
+    credits: {
+      type: "string",
+      value: "N",
+      integer: true,
+      about: "Credits of the account, which completed jobs take. Default: 1000000"
+    },
+    "max-active": {
+      type: "string",
+      value: "N",
+      integer: true,
+      about: "Jobs that may be active at a time; two of the examples are. Default: 5"
     }
   },
   examples: [

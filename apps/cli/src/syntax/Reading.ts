@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util"
 import * as Commands from "./Commands.js"
 import { everywhere } from "./Flags.js"
-import { nearest } from "./Suggestion.js"
+import { nearest } from "@org/batch-core/Suggestion"
 import type { Command, Flags } from "./Syntax.js"
 
 /** What a command line asks for. */

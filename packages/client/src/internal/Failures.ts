@@ -3,7 +3,7 @@ import type * as Core from "@org/batch-core/BatchError"
 import * as BatchConfig from "@org/batch-core/BatchConfig"
 import { maskText } from "@org/batch-core/Masking"
 import type { BatchNode } from "@org/batch-node"
-import { Cause, ConfigError, Duration, Match, Option } from "effect"
+import { Cause, ConfigError, DateTime, Duration, Match, Option } from "effect"
 import * as Client from "../BatchError.js"
 import type { StandardIssue } from "../StandardSchema.js"
 import * as Plain from "./Plain.js"
@@ -30,12 +30,19 @@ const ofSetting = ({ detail, setting }: { readonly setting: string; readonly det
   new Client.InvalidSetting({ setting, detail: maskText(detail), message: maskText(`${setting}: ${detail}`) })
 
 const ofCore = (error: Core.BatchError): Client.Failure => {
-  const arose = { message: error.message, cause: whereOf(error) }
+  const requestId = "requestId" in error ? Option.getOrUndefined(error.requestId) : undefined
+  const arose = { message: error.message, cause: whereOf(error), requestId }
   const detail = "detail" in error && typeof error.detail === "string" ? maskText(error.detail) : ""
   return Match.valueTags(error, {
     NotAuthorized: ({ fromApi, reason }) => new Client.NotAuthorized({ ...arose, detail, fromApi, reason }),
     RequestRejected: ({ metadata, status }) =>
       new Client.RequestRejected({ ...arose, detail, status, metadata: Option.getOrUndefined(metadata) }),
+    RequestInvalid: ({ kind, property }) =>
+      new Client.RequestInvalid({ ...arose, detail, kind, property: maskedOf(property) }),
+    SubmitUnknown: ({ count, kind, sentAt }) =>
+      new Client.SubmitUnknown({ ...arose, detail, kind, count, sentAt: DateTime.toDateUtc(sentAt) }),
+    InputInvalid: ({ path }) => new Client.InputInvalid({ ...arose, detail, path: maskText(path) }),
+    CampaignRefused: ({ reason }) => new Client.CampaignRefused({ ...arose, detail, reason }),
     BatchNotFound: (one) =>
       new Client.BatchNotFound({ ...arose, batchId: one.batchId, detail: maskedOf(one.detail) }),
     RateLimited: ({ attempts, retryAfter }) =>

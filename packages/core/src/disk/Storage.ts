@@ -220,7 +220,7 @@ export const publish = (options: {
   }).pipe(Effect.uninterruptible)
 
 /** Syncs a folder, which makes renames in it durable. Systems that cannot open a folder (Windows) need no such step. */
-const syncFolder = (folder: string): Effect.Effect<void, never, FileSystem.FileSystem> =>
+export const syncFolder = (folder: string): Effect.Effect<void, never, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => fs.open(folder, { flag: "r" })).pipe(
     Effect.flatMap((file) => file.sync),
     Effect.scoped,

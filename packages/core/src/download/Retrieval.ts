@@ -440,6 +440,7 @@ const makeReceipt = (
           return new Receipt.Part({ ...file, output })
         }),
         urlRefreshes,
+        requestId: batch.requestId,
         startedAt: run.startedAt,
         finishedAt
       })

@@ -91,6 +91,11 @@ export class Batch extends Schema.Class<Batch>("Batch")({
     Schema.optionalWith({ nullable: true, default: () => [] }),
     Schema.fromKey("download_urls")
   ),
+  /** The id by which the vendor knows the request that this is the answer to, where it had one. */
+  requestId: Schema.optionalWith(Schema.String, { as: "Option" }).pipe(
+    Schema.fromKey("request_id"),
+    Schema.withConstructorDefault(() => Option.none<string>())
+  ),
   /** The answer as it came, unknown fields included, for whoever passes it on. */
   raw: SecretJson.pipe(Schema.optionalWith({ default: () => Redacted.make<JsonObject>({}) }))
 }) {}

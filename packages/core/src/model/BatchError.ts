@@ -13,7 +13,7 @@
  *   )
  */
 import type { Error as PlatformErrors } from "@effect/platform"
-import { Duration, Option, Predicate, Schema } from "effect"
+import { DateTime, Duration, Option, Predicate, Schema } from "effect"
 import { Batch, BatchId, BatchStatus } from "./Batch.js"
 import { count, plural } from "./CountText.js"
 import * as DurationText from "./DurationText.js"
@@ -25,12 +25,24 @@ const OptionalText = Schema.optionalWith(MaskedText, { as: "Option" }).pipe(
   Schema.withConstructorDefault(() => Option.none<string>())
 )
 
+/** The id by which the vendor knows a request, from its answer's `X-Request-Id`, where it has one. */
+const ofRequest = {
+  requestId: Schema.optionalWith(MaskedText, { as: "Option" }).pipe(
+    Schema.fromKey("request_id"),
+    Schema.withConstructorDefault(() => Option.none<string>())
+  )
+}
+
+const request = (id: Option.Option<string>): string =>
+  Option.match(id, { onNone: () => "", onSome: (text) => `; request ${text}` })
+
 /** A message is made of other people's words, so it is masked as a whole. */
 const shown = (parts: TemplateStringsArray, ...words: ReadonlyArray<unknown>): string =>
   maskText(String.raw({ raw: parts }, ...words))
 
 /** 401, 402 or 403 of the API, or no key at all. Another key, more credits or another plan is needed. */
 export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", {
+  ...ofRequest,
   reason: Schema.Literal("InvalidKey", "InsufficientCredits", "NotOnPlan"),
   /** What the API said, or what is missing. */
   detail: MaskedText,
@@ -45,31 +57,88 @@ export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAutho
       InsufficientCredits: "the account has no credits left for this",
       NotOnPlan: "the account's plan does not include this"
     }[this.reason]
-    return shown`${what}: ${this.detail}`
+    return shown`${what}: ${this.detail}${request(this.requestId)}`
   }
 }
 
 /** 400 or 422 of the API: the request itself is wrong, and the same request will be refused again. */
 export class RequestRejected extends Schema.TaggedError<RequestRejected>()("RequestRejected", {
+  ...ofRequest,
   status: Schema.Int,
   detail: MaskedText,
   /** What the API adds to help, for example `available_fields`. */
   metadata: Schema.optionalWith(MaskedJson, { as: "Option" })
 }) {
   override get message(): string {
-    return shown`the API refused the request (HTTP ${this.status}): ${this.detail}`
+    return shown`the API refused the request (HTTP ${this.status}): ${this.detail}${request(this.requestId)}`
+  }
+}
+
+/** A request that the API would refuse, found before it was sent. */
+export class RequestInvalid extends Schema.TaggedError<RequestInvalid>()("RequestInvalid", {
+  /** The kind of job: `company/enrich`, … */
+  kind: MaskedText,
+  /** The property that is wrong, with its place: `filters.conditions[0].type`. */
+  property: OptionalText,
+  detail: MaskedText
+}) {
+  override get message(): string {
+    const where = Option.match(this.property, { onNone: () => "", onSome: (name) => ` (${name})` })
+    return shown`the request for ${this.kind}${where} is not valid: ${this.detail}`
+  }
+}
+
+/**
+ * A job was sent, and its answer was lost: it may run and be billed, or not. It is never sent again by itself, and what
+ * is known is for `Settlement.settle`.
+ */
+export class SubmitUnknown extends Schema.TaggedError<SubmitUnknown>()("SubmitUnknown", {
+  ...ofRequest,
+  /** The kind of job: `company/enrich`, … */
+  kind: MaskedText,
+  /** The inputs that it has; 1 for a search by a query. */
+  count: Schema.Int,
+  /** When it was sent. */
+  sentAt: Schema.propertySignature(Schema.DateTimeUtc).pipe(Schema.fromKey("sent_at")),
+  /** What came in place of the answer. */
+  detail: MaskedText
+}) {
+  override get message(): string {
+    return shown`whether the API took the job is not known: ${this.kind} with ${plural(this.count, "input")}, sent at ${DateTime.formatIso(this.sentAt)}: ${this.detail}${request(this.requestId)}; it was not sent again, since it would be billed twice if it was taken`
+  }
+}
+
+/** A list of inputs that cannot be used: no such column, no such format, nothing in it. */
+export class InputInvalid extends Schema.TaggedError<InputInvalid>()("InputInvalid", {
+  /** The file, or `-` for standard input. */
+  path: MaskedText,
+  detail: MaskedText
+}) {
+  override get message(): string {
+    return shown`${this.path === "-" ? "standard input" : this.path}: ${this.detail}`
+  }
+}
+
+/** A campaign that may not start as it is. Nothing was submitted. */
+export class CampaignRefused extends Schema.TaggedError<CampaignRefused>()("CampaignRefused", {
+  reason: Schema.Literal("MaxCredits", "Balance", "NotConfirmed", "NotEntitled", "NothingToSend", "NotFound"),
+  detail: MaskedText
+}) {
+  override get message(): string {
+    return shown`nothing was submitted: ${this.detail}`
   }
 }
 
 /** 404 of the API: this account has no such batch. */
 export class BatchNotFound extends Schema.TaggedError<BatchNotFound>()("BatchNotFound", {
+  ...ofRequest,
   batchId: BatchId,
   /** What the API said, if it said anything. */
   detail: OptionalText
 }) {
   override get message(): string {
     const words = Option.match(this.detail, { onNone: () => "", onSome: (said) => `: ${said}` })
-    return shown`the API knows no batch ${this.batchId} for this account${words}`
+    return shown`the API knows no batch ${this.batchId} for this account${words}${request(this.requestId)}`
   }
 }
 
@@ -78,17 +147,19 @@ export class BatchNotFound extends Schema.TaggedError<BatchNotFound>()("BatchNot
  * asked for, or our own last pause.
  */
 export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
+  ...ofRequest,
   /** Encoded in milliseconds. */
   retryAfter: Schema.DurationFromMillis,
   attempts: Schema.Int
 }) {
   override get message(): string {
-    return shown`the API is limiting this account's requests (${plural(this.attempts, "attempt")}): try again in ${DurationText.format(this.retryAfter)}`
+    return shown`the API is limiting this account's requests (${plural(this.attempts, "attempt")}): try again in ${DurationText.format(this.retryAfter)}${request(this.requestId)}`
   }
 }
 
 /** The API could not be reached, or answered 5xx, after all retries; or it gave no good answer in a whole wait. */
 export class ApiUnavailable extends Schema.TaggedError<ApiUnavailable>()("ApiUnavailable", {
+  ...ofRequest,
   reason: Schema.Literal("Network", "Timeout", "Server"),
   status: OptionalInt,
   attempts: Schema.Int,
@@ -110,17 +181,18 @@ export class ApiUnavailable extends Schema.TaggedError<ApiUnavailable>()("ApiUna
       onNone: () => "",
       onSome: (asked) => `; it asks to be tried again in ${DurationText.format(asked)}`
     })
-    return shown`the API could not be asked (${plural(this.attempts, "attempt")}): ${this.detail}${remedy}${pause}`
+    return shown`the API could not be asked (${plural(this.attempts, "attempt")}): ${this.detail}${remedy}${pause}${request(this.requestId)}`
   }
 }
 
 /** An answer that is not the API's: a proxy's page, another service, or a shape that we cannot read. */
 export class MalformedResponse extends Schema.TaggedError<MalformedResponse>()("MalformedResponse", {
+  ...ofRequest,
   status: OptionalInt,
   detail: MaskedText
 }) {
   override get message(): string {
-    return shown`the answer is not the batch API's: ${this.detail}`
+    return shown`the answer is not the batch API's: ${this.detail}${request(this.requestId)}`
   }
 }
 
@@ -324,6 +396,9 @@ export class ColumnsNotFound extends Schema.TaggedError<ColumnsNotFound>()("Colu
 /** What a single call of the API can fail with, whatever the call. */
 export type ApiError = NotAuthorized | RequestRejected | RateLimited | ApiUnavailable | MalformedResponse
 
+/** What starting a job can fail with: all but `SubmitUnknown` mean that it was not accepted. */
+export type SubmitError = ApiError | SubmitUnknown
+
 /** What asking for one batch can fail with. */
 export type StatusError = ApiError | BatchNotFound
 
@@ -343,6 +418,10 @@ export type TableError = RecordInvalid | ColumnsNotFound
 export const BatchError = Schema.Union(
   NotAuthorized,
   RequestRejected,
+  RequestInvalid,
+  SubmitUnknown,
+  InputInvalid,
+  CampaignRefused,
   BatchNotFound,
   RateLimited,
   ApiUnavailable,

@@ -80,6 +80,11 @@ export class Receipt extends Schema.Class<Receipt>("Receipt")({
   retries: Schema.NonNegativeInt,
   /** How often fresh links were asked for. */
   urlRefreshes: Schema.propertySignature(Schema.NonNegativeInt).pipe(Schema.fromKey("url_refreshes")),
+  /** The id by which the vendor knows the request whose answer told of the results, where it had one. */
+  requestId: Schema.optionalWith(Schema.String, { as: "Option" }).pipe(
+    Schema.fromKey("request_id"),
+    Schema.withConstructorDefault(() => Option.none<string>())
+  ),
   /** When the delivery began: after the job was completed. */
   startedAt: Schema.propertySignature(Schema.DateTimeUtc).pipe(Schema.fromKey("started_at")),
   finishedAt: Schema.propertySignature(Schema.DateTimeUtc).pipe(Schema.fromKey("finished_at"))

@@ -69,6 +69,8 @@ export interface Failure<E> {
   readonly retry: Kind
   /** How long the server asked us to wait, if it did. */
   readonly hint: Option.Option<Duration.Duration>
+  /** Whether the request provably did not reach anybody, so that even what starts something may be sent again. */
+  readonly unsent?: boolean | undefined
   /** What went wrong, in words, for whoever watches the retries. */
   readonly detail?: string | undefined
   /**

@@ -84,7 +84,7 @@ const fault = <E>(
   const { status } = answer
   const hint = RetryPolicy.retryAfter(status, answer.headers, now)
   const limited = (attempts: number, retryAfter: Duration.Duration) =>
-    new RateLimited({ retryAfter, attempts })
+    new RateLimited({ retryAfter, attempts, requestId: requestId(answer.headers) })
   if (status === 429) {
     const isAbsurd = RetryPolicy.isAbsurd(status, answer.headers, now)
     return { retry: isAbsurd ? "Never" : "Throttled", hint, error: limited }
@@ -103,7 +103,8 @@ const fault = <E>(
               status: Option.some(status),
               attempts,
               detail,
-              retryAfter: hint
+              retryAfter: hint,
+              requestId: requestId(answer.headers)
             })
     }
   }
@@ -113,7 +114,8 @@ const fault = <E>(
   return final(
     new MalformedResponse({
       status: Option.some(status),
-      detail: `HTTP ${status} redirects${host}; is the base URL right?`
+      detail: `HTTP ${status} redirects${host}; is the base URL right?`,
+      requestId: requestId(answer.headers)
     })
   )
 }
@@ -130,14 +132,23 @@ const refusedByProxy = (answer: ApiResponse): ApiUnavailable => {
   })
 }
 
+/** The id by which the vendor knows the request of an answer, if it has one that is fit to be printed. */
+export const requestId = (headers: Headers.Headers): Option.Option<string> =>
+  Option.filter(Option.fromNullable(headers["x-request-id"]), (id) => /^[\w.:~+/=-]{1,256}$/u.test(id))
+
 /** The failure that a 4xx is where it has no meaning of its own for a call. */
 export const refused = (answer: ApiResponse): NotAuthorized | RequestRejected => {
   const detail = Option.getOrElse(said(answer), () => `HTTP ${answer.status}`)
   const fromApi = Option.isSome(Option.flatMap(body(answer), wordsOf))
   const reason = ({ 401: "InvalidKey", 402: "InsufficientCredits", 403: "NotOnPlan" } as const)[answer.status]
   return reason === undefined
-    ? new RequestRejected({ status: answer.status, detail, metadata: Option.map(metadata(answer), maskJson) })
-    : new NotAuthorized({ reason, detail, fromApi })
+    ? new RequestRejected({
+        status: answer.status,
+        detail,
+        metadata: Option.map(metadata(answer), maskJson),
+        requestId: requestId(answer.headers)
+      })
+    : new NotAuthorized({ reason, detail, fromApi, requestId: requestId(answer.headers) })
 }
 
 /** A failure that no retry can mend. */
@@ -152,8 +163,9 @@ export const unreachable = (
   error: HttpClientError.HttpClientError,
   secret?: Redacted.Redacted<string> | undefined
 ): Failure => {
-  const { detail, lasting, remedy, retryable } = BatchHttp.explain(error, { secret })
+  const { detail, lasting, remedy, retryable, unsent } = BatchHttp.explain(error, { secret })
   return {
+    unsent,
     retry: retryable ? "Transient" : "Never",
     hint: Option.none(),
     error: (attempts) =>
@@ -187,10 +199,10 @@ export const tooLong = (status: number, maxBytes: number): Failure =>
     })
   )
 
-const malformed = ({ status }: ApiResponse, detail: string): Failure => ({
+const malformed = ({ headers, status }: ApiResponse, detail: string): Failure => ({
   retry: RetryPolicy.isRetryableStatus(status) ? "Transient" : "Once",
   hint: Option.none(),
-  error: () => new MalformedResponse({ status: Option.some(status), detail })
+  error: () => new MalformedResponse({ status: Option.some(status), detail, requestId: requestId(headers) })
 })
 
 const describe = (answer: ApiResponse, error: ParseResult.ParseError): string => {

@@ -13,43 +13,41 @@
  * // a call of your own that waits its turn and is tried again like the client's
  * const polite = <A, E>(call: Effect.Effect<A, E>) => call.pipe(BatchClient.retry)
  */
-import {
-  type HttpClient,
-  type HttpClientError,
-  HttpClientRequest,
-  HttpIncomingMessage,
-  UrlParams
-} from "@effect/platform"
+import { type HttpClient, HttpClientRequest, UrlParams } from "@effect/platform"
 import {
   Array,
   Context,
-  Duration,
+  type DateTime,
   Effect,
   HashSet,
-  identity,
   Layer,
   Option,
-  Redacted,
+  Predicate,
+  type Redacted,
   Schema,
   Stream
 } from "effect"
+import * as Account from "./Account.js"
+import * as ApiCalls from "./ApiCalls.js"
 import * as ApiResponse from "./ApiResponse.js"
-import { type Batch, type BatchId, FromJson, isSameId, unreadable } from "../model/Batch.js"
+import { Batch, type BatchId, FromJson, isSameId, unreadable } from "../model/Batch.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import {
   type ApiError,
   BatchNotFound,
   MalformedResponse,
-  type NotAuthorized,
-  RateLimited,
-  type StatusError
+  type RateLimited,
+  RequestRejected,
+  type StatusError,
+  type SubmitError,
+  SubmitUnknown
 } from "../model/BatchError.js"
-import { BatchHttp, explain, layer as httpLayer } from "./BatchHttp.js"
-import * as ResponseText from "./ResponseText.js"
+import { type BatchHttp, layer as httpLayer } from "./BatchHttp.js"
+import { JsonObject, SecretJson } from "../model/Masking.js"
 import * as RetryPolicy from "../retry/RetryPolicy.js"
-import { JsonObject, maskText, scrub, scrubJson, SecretJson } from "../model/Masking.js"
-import * as Telemetry from "../model/Telemetry.js"
-import * as Throttle from "../retry/Throttle.js"
+import { inputs, type SubmitRequest } from "../model/SubmitRequest.js"
+import { nearest } from "../model/Suggestion.js"
+import type * as Throttle from "../retry/Throttle.js"
 
 /** Which jobs to list. */
 export interface ListOptions {
@@ -82,6 +80,8 @@ export interface Page {
   readonly nextCursor: Option.Option<string>
   /** Whether the API says that there is more, but not where. */
   readonly isCut: boolean
+  /** When the server answered, by its own clock. */
+  readonly date: Option.Option<DateTime.Utc>
   /** The answer as it came. */
   readonly raw: Redacted.Redacted<JsonObject>
 }
@@ -92,6 +92,13 @@ export interface Service {
   readonly status: (batchId: BatchId, options?: StatusOptions) => Effect.Effect<Batch, StatusError>
   /** `GET /batch`: one page of the account's jobs. */
   readonly page: (options?: ListOptions) => Effect.Effect<Page, ApiError>
+  /**
+   * `POST /batch/…`: starts a job, and gives it as it was accepted. Sent again only where it provably was not accepted: a
+   * 429, a connection that was never opened. An answer that is lost is `SubmitUnknown`.
+   */
+  readonly submit: (request: SubmitRequest) => Effect.Effect<Batch, SubmitError>
+  /** The free calls about the account: usage, entitlements, credits. */
+  readonly account: Account.Account
   /** The gate, the limiter and the retry budget of all calls of this account; `retry` puts calls of your own on them. */
   readonly throttle: Throttle.Throttle
 }
@@ -102,6 +109,13 @@ export class BatchClient extends Context.Tag("@org/batch-core/BatchClient")<Batc
 /** `GET /batch/{batch_id}`: the job as it is now. */
 export const status = (batchId: BatchId): Effect.Effect<Batch, StatusError, BatchClient> =>
   Effect.flatMap(BatchClient, (client) => client.status(batchId))
+
+/**
+ * `POST /batch/…`: starts a job, and gives it as it was accepted. Sent again only where it provably was not accepted: a 429,
+ * a connection that was never opened. An answer that is lost is `SubmitUnknown`: `Settlement.submit` settles it.
+ */
+export const submit = (request: SubmitRequest): Effect.Effect<Batch, SubmitError, BatchClient> =>
+  Effect.flatMap(BatchClient, (client) => client.submit(request))
 
 /**
  * A call of your own, tried again as the client's calls are, on the same gate, limiter and retry budget. What its failures
@@ -116,21 +130,10 @@ export const retry = <A, E, R>(
   Effect.gen(function* () {
     const { throttle } = yield* BatchClient
     const { retry } = yield* BatchConfig
-    return yield* unlessRefused(
+    return yield* ApiCalls.unlessRefused(
       throttle,
       RetryPolicy.run(RetryPolicy.judged(call, options), { retry, throttle })
     )
-  })
-
-/** Nobody waits at the gate when the API has asked for a longer pause than we make. */
-const unlessRefused = <A, E, R>(
-  throttle: Throttle.Throttle,
-  call: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | RateLimited, R> =>
-  Effect.gen(function* () {
-    const refused = yield* throttle.refused
-    if (Option.isSome(refused)) return yield* new RateLimited({ retryAfter: refused.value, attempts: 0 })
-    return yield* call
   })
 
 /**
@@ -174,100 +177,9 @@ const cut = Stream.fail(
 /** The longest answers that are read, in bytes: a job with some two thousand links, a page of a hundred jobs. */
 const longest = { status: 1024 * 1024, page: 8 * 1024 * 1024 }
 
-/** Characters of a body that are logged. */
-const longestShown = 4096
-
-/** How long an account is shut, at most, before it is tried whether the API means it. */
-const longestRefusal = Duration.minutes(15)
-
-const countRequest = (outcome: string) => Telemetry.count(Telemetry.apiRequests, "outcome", outcome)
-
 /** The calls over the hardened `api` client, with a throttle of their own: make one for each key. */
 export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effect.gen(function* () {
-  const { apiKey, poll, retry } = yield* BatchConfig
-  const { api } = yield* BatchHttp
-  const throttle = yield* Throttle.make(retry)
-  const secret = Option.getOrUndefined(apiKey)
-  const clean = (text: string) => (secret === undefined ? text : scrub(text, secret))
-  const cleanJson = secret === undefined ? identity : scrubJson(secret)
-
-  const lost = (error: HttpClientError.HttpClientError) =>
-    Effect.zipRight(countRequest("network"), Effect.fail(ApiResponse.unreachable(error, secret)))
-
-  // Whether the last request was answered: only then is there a connection that was kept open, and may be found closed.
-  let isWarm = false
-
-  const send = (
-    request: HttpClientRequest.HttpClientRequest,
-    maxBytes: number
-  ): Effect.Effect<ApiResponse.ApiResponse, HttpClientError.HttpClientError | NotAuthorized> =>
-    api.execute(request).pipe(
-      Effect.flatMap((response) =>
-        Effect.map(response.arrayBuffer, (bytes) => {
-          const text = ResponseText.decode(new Uint8Array(bytes), response.headers, maxBytes)
-          isWarm = true
-          return { status: response.status, headers: response.headers, text: cleanJson(text) }
-        })
-      ),
-      Effect.tap(({ text }) => Telemetry.debug(() => `  ${maskText(clean(text).slice(0, longestShown))}`)),
-      HttpIncomingMessage.withMaxBodySize(Option.some(maxBytes))
-    )
-
-  const attempt = (
-    request: HttpClientRequest.HttpClientRequest,
-    maxBytes: number
-  ): Effect.Effect<ApiResponse.ApiResponse, ApiResponse.Failure> =>
-    send(request, maxBytes).pipe(
-      Effect.catchIf(
-        (error) => isWarm && error._tag === "RequestError" && explain(error).broken,
-        () => {
-          isWarm = false
-          return Effect.zipRight(countRequest("network"), send(request, maxBytes))
-        }
-      ),
-      Effect.catchTags({
-        NotAuthorized: (error) => Effect.fail(ApiResponse.final(error)),
-        RequestError: lost,
-        ResponseError: (error) =>
-          ApiResponse.isTooLong(error)
-            ? Effect.zipRight(
-                countRequest(String(error.response.status)),
-                Effect.fail(ApiResponse.tooLong(error.response.status, maxBytes))
-              )
-            : lost(error)
-      }),
-      Effect.timeoutTo({
-        duration: retry.attemptTimeout,
-        onSuccess: (answer) => Effect.zipRight(countRequest(String(answer.status)), Effect.succeed(answer)),
-        onTimeout: () =>
-          Effect.zipRight(countRequest("timeout"), Effect.fail(ApiResponse.timedOut(retry.attemptTimeout)))
-      }),
-      Effect.flatten,
-      Effect.tap((answer) => throttle.observe(answer.headers))
-    )
-
-  const call = <A, E>(
-    request: HttpClientRequest.HttpClientRequest,
-    maxBytes: number,
-    schema: Schema.Schema<A, JsonObject>,
-    refusal: (answer: ApiResponse.ApiResponse) => E | ApiError,
-    { once = false }: StatusOptions = {}
-  ): Effect.Effect<A, E | ApiError> => {
-    const answered = Effect.flatMap(attempt(request, maxBytes), (answer) =>
-      ApiResponse.interpret(answer, schema, refusal, clean)
-    )
-    const run = once
-      ? throttle.sparingly(RetryPolicy.run(answered, { retry, throttle, limit: 0 }))
-      : RetryPolicy.run(answered, { retry, throttle })
-    return unlessRefused(throttle, run).pipe(
-      Effect.tapError((error) =>
-        error instanceof RateLimited && Duration.greaterThan(error.retryAfter, retry.maxRetryAfter)
-          ? throttle.refuse(Duration.min(error.retryAfter, Duration.min(poll.maxHint, longestRefusal)))
-          : Effect.void
-      )
-    )
-  }
-
+  const calls = yield* ApiCalls.make
   const told = new Set<string>()
 
   /** Says once what could not be read of the answers. */
@@ -282,32 +194,73 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
     )
 
   return {
-    throttle,
+    throttle: calls.throttle,
+    account: Account.make(calls),
     status: Effect.fn("BatchClient.status")((batchId: BatchId, options?: StatusOptions) =>
-      call(
-        HttpClientRequest.get(`/batch/${batchId}`),
-        longest.status,
-        ofBatch(batchId),
-        (answer) =>
-          answer.status === 404
-            ? new BatchNotFound({ batchId, detail: ApiResponse.said(answer) })
-            : ApiResponse.refused(answer),
-        options
-      ).pipe(Effect.tap(note))
+      calls
+        .get(HttpClientRequest.get(`/batch/${batchId}`), {
+          maxBytes: longest.status,
+          schema: ofBatch(batchId),
+          refusal: (answer) =>
+            answer.status === 404
+              ? new BatchNotFound({
+                  batchId,
+                  detail: ApiResponse.said(answer),
+                  requestId: ApiResponse.requestId(answer.headers)
+                })
+              : ApiResponse.refused(answer),
+          once: options?.once
+        })
+        .pipe(Effect.map(answered), Effect.tap(note))
     ),
     page: Effect.fn("BatchClient.page")((options: ListOptions = {}) =>
-      Effect.map(
-        call(
-          HttpClientRequest.get("/batch", { urlParams: UrlParams.fromInput({ ...options }) }),
-          longest.page,
-          PageFromJson,
-          ApiResponse.refused
-        ),
-        toPage
-      ).pipe(Effect.tap((page) => Effect.forEach(page.jobs, note, { discard: true })))
+      calls
+        .get(HttpClientRequest.get("/batch", { urlParams: UrlParams.fromInput({ ...options }) }), {
+          maxBytes: longest.page,
+          schema: PageFromJson,
+          refusal: ApiResponse.refused
+        })
+        .pipe(
+          Effect.map(toPage),
+          Effect.tap((page) => Effect.forEach(page.jobs, note, { discard: true }))
+        )
+    ),
+    submit: Effect.fn("BatchClient.submit")((request: SubmitRequest) =>
+      calls
+        .post(`/batch/${request.kind.path}`, request.body, {
+          maxBytes: longest.status,
+          schema: Submitted,
+          unknown: ({ detail, requestId, sentAt }) =>
+            new SubmitUnknown({
+              kind: request.kind.name,
+              count: inputs(request),
+              sentAt,
+              requestId,
+              detail
+            })
+        })
+        .pipe(Effect.map(answered), Effect.mapError(advised))
     )
   }
 })
+
+const answered = ({ requestId, value }: ApiCalls.Answer<Batch>): Batch => new Batch({ ...value, requestId })
+
+/** A refusal that lists the fields there are says as well which of them was meant. */
+const advised = (error: SubmitError): SubmitError => {
+  if (error._tag !== "RequestRejected" || Option.isNone(error.metadata)) return error
+  const { value } = error.metadata
+  const available = Predicate.hasProperty(value, "available_fields") ? value.available_fields : undefined
+  if (!Array.isArray(available)) return error
+  const names = available.filter(Predicate.isString)
+  const wrong = (error.detail.match(/[\w.]{2,}/gu) ?? []).filter((word) => !names.includes(word))
+  const hints = wrong.flatMap((word) => {
+    const near = nearest(word, names)
+    return near === undefined ? [] : [`${near} instead of ${word}`]
+  })
+  const hint = hints.length === 0 ? "" : `; did you mean ${hints.join(", ")}?`
+  return new RequestRejected({ ...error, detail: `${error.detail}${hint}` })
+}
 
 /** The calls of the API. */
 export const layer: Layer.Layer<BatchClient, never, BatchConfig | BatchHttp> = Layer.effect(BatchClient, make)
@@ -320,6 +273,16 @@ export const layerOver = <E, R>(
   config: Layer.Layer<BatchConfig, E, R>
 ): Layer.Layer<BatchClient | BatchConfig | BatchHttp, E, R | HttpClient.HttpClient> =>
   layer.pipe(Layer.provideMerge(httpLayer), Layer.provideMerge(config))
+
+/** The answer to a submit: whatever else it says, its `batch_id` counts. */
+const Submitted: Schema.Schema<Batch, JsonObject> = Schema.compose(
+  Schema.transform(JsonObject, JsonObject, {
+    strict: true,
+    decode: (json) => ({ status: "pending", ...json }),
+    encode: (json) => json
+  }),
+  FromJson
+)
 
 /** An answer about another batch is not an answer. */
 const ofBatch = (batchId: BatchId): Schema.Schema<Batch, JsonObject> =>
@@ -350,12 +313,14 @@ const PageFromJson = Schema.compose(
 )
 
 /** An item that is no job, such as one with a strange id, spoils no page: it stands in the raw answer only. */
-const toPage = ({ has_more, jobs, next_cursor, raw }: typeof PageJson.Type): Page => {
+const toPage = ({ date, value }: ApiCalls.Answer<typeof PageJson.Type>): Page => {
+  const { has_more, jobs, next_cursor, raw } = value
   const cursor = Option.liftPredicate(String(next_cursor ?? ""), (text) => text !== "")
   return {
     jobs: Array.filterMap(jobs, (item) => decodeJob(item)),
     nextCursor: Option.filter(cursor, () => has_more !== false),
     isCut: has_more === true && Option.isNone(cursor),
+    date,
     raw
   }
 }

@@ -110,6 +110,8 @@ export interface NetworkFailure {
   readonly remedy: Option.Option<string>
   /** Whether a connection that was there broke off, as one does that was kept open too long. */
   readonly broken: boolean
+  /** Whether no connection was ever opened, so that the request provably reached nobody. */
+  readonly unsent: boolean
 }
 
 const meanings: Readonly<Record<string, string>> = {
@@ -171,9 +173,9 @@ export const explain = (
   const host = URL.canParse(error.request.url) ? new URL(error.request.url).host : "the host"
   if (error._tag === "RequestError" && error.reason === "InvalidUrl") {
     const detail = "the URL cannot be used"
-    return { detail, retryable: false, lasting: true, remedy: Option.none(), broken: false }
+    return { detail, retryable: false, lasting: true, remedy: Option.none(), broken: false, unsent: true }
   }
-  const { code, words } = systemErrorOf(error.cause)
+  const { code, syscall, words } = systemErrorOf(error.cause)
   const isProxy = code.startsWith("EPROXY")
   const reason = isProxy || code === "" ? maskText(words) : `${meaningOf(code)} (${code})`
   const clean = options?.secret === undefined ? reason : scrub(reason, options.secret)
@@ -185,7 +187,13 @@ export const explain = (
     retryable,
     lasting: !retryable || Option.isSome(remedy),
     remedy,
-    broken: code === "ECONNRESET" || code === "EPIPE"
+    broken: code === "ECONNRESET" || code === "EPIPE",
+    unsent:
+      error._tag === "RequestError" &&
+      (syscall === "connect" ||
+        syscall.startsWith("getaddrinfo") ||
+        isProxy ||
+        /^ECONNREFUSED$|^E(?:HOST|NET)UNREACH$|^ENOTFOUND$|^EAI_|CERT|UNABLE_TO_|SELF_SIGNED/u.test(code))
   }
 }
 
@@ -196,17 +204,24 @@ export const remedyOf = (code: string): Option.Option<string> =>
 const meaningOf = (code: string): string =>
   meanings[code] ?? (certificate.test(code) ? untrusted : "the connection failed")
 
-/** The system's code of a failure, empty if it has none, and its words. */
-const systemErrorOf = (cause: unknown, depth = 5): { readonly code: string; readonly words: string } => {
+/** The system's code of a failure and the call that failed, empty if it has none, and its words. */
+const systemErrorOf = (cause: unknown, depth = 5): typeof none => {
   if (Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code)) {
-    return { code: cause.code, words: wordsOf(cause) }
+    // Several addresses were tried, and none could be connected to.
+    const isAggregate = Predicate.hasProperty(cause, "errors")
+    const syscall = Predicate.hasProperty(cause, "syscall")
+      ? String(cause.syscall)
+      : isAggregate
+        ? "connect"
+        : ""
+    return { code: cause.code, syscall, words: wordsOf(cause) }
   }
   const deeper =
     depth > 0 && Predicate.hasProperty(cause, "cause") ? systemErrorOf(cause.cause, depth - 1) : none
-  return deeper.code === "" ? { code: "", words: wordsOf(cause) } : deeper
+  return deeper.code === "" ? { ...none, words: wordsOf(cause) } : deeper
 }
 
-const none = { code: "", words: "" }
+const none = { code: "", syscall: "", words: "" }
 
 const wordsOf = (cause: unknown): string =>
   Predicate.isError(cause) && cause.message !== "" ? cause.message : "the connection failed"

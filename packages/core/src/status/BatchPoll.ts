@@ -64,6 +64,11 @@ export type Notice =
 export interface WatchOptions {
   /** How long to wait, from now. There is no default: `Infinity` must be said. */
   readonly deadline: Deadline
+  /**
+   * Whether we submitted the job just now: the API may not know it yet, so that a 404 within a minute from now does not end
+   * the wait. Default: no.
+   */
+  readonly submitted?: boolean | undefined
   /** Told of what happens and does not end the wait. By default it is logged as a warning. */
   readonly onNotice?: ((notice: Notice) => Effect.Effect<void>) | undefined
 }
@@ -111,6 +116,8 @@ interface Wait {
   readonly batchId: BatchId
   readonly startedAt: number
   readonly deadlineAt: number
+  /** Until when a 404 means that the API does not know the job yet. */
+  readonly unknownUntil: number
   readonly poll: Settings["poll"]
   readonly client: BatchClient["Type"]
   readonly notify: (notice: Notice) => Effect.Effect<void>
@@ -152,6 +159,7 @@ const begin = (
       batchId,
       startedAt,
       deadlineAt: startedAt + Duration.toMillis(durationOf(options.deadline)),
+      unknownUntil: options.submitted === true ? startedAt + minute : 0,
       poll: (yield* BatchConfig).poll,
       client: yield* BatchClient,
       notify: options.onNotice ?? logNotice,
@@ -263,7 +271,8 @@ const ask = (
       Effect.map((batch): Either.Either<Batch, Excuse | undefined> => Either.right(batch)),
       Effect.catchIf(
         (error): error is Excuse =>
-          error._tag !== "RequestRejected" && (Option.isSome(last) ? !isFinal(error) : !isRefusal(error)),
+          error._tag !== "RequestRejected" &&
+          (Option.isSome(last) ? !isFinal(error) : !isRefusal(error) || isLag(wait, error, now)),
         (error) => Effect.succeed(Either.left(error))
       ),
       Effect.timeoutTo({
@@ -278,6 +287,10 @@ const ask = (
 
 const isRefusal = (error: Excuse): error is BatchNotFound | NotAuthorized =>
   error._tag === "BatchNotFound" || error._tag === "NotAuthorized"
+
+/** Whether a 404 is of a job that we submitted so recently that the API may not know it yet. */
+const isLag = ({ unknownUntil }: Wait, error: Excuse, now: number): boolean =>
+  error._tag === "BatchNotFound" && now < unknownUntil
 
 /** Whether a refusal ends a wait that the API has answered before: what the vendor says itself of the key, not of the job. */
 const isFinal = (error: Excuse): boolean =>
@@ -324,7 +337,8 @@ const excuse = (wait: Wait, error: Excuse | undefined): Effect.Effect<void, Watc
       hint: Duration.toMillis(hint)
     }))
     if (error === undefined) return
-    if (suspicion[1] >= believedAt) {
+    const isEarly = isLag(wait, error, yield* Monotonic.now)
+    if (!isEarly && suspicion[1] >= believedAt) {
       if (error._tag === "ApiUnavailable" && error.lasting && Option.isNone(last))
         return yield* new ApiUnavailable({ ...error, attempts: requests })
       if (isRefusal(error)) return yield* Effect.fail(error)

@@ -1,5 +1,5 @@
 /**
- * What somebody may have meant: the nearest of the words that there are.
+ * What somebody may have meant: the nearest of the words that there are. Free of Effect, as `JobKind` is.
  */
 
 /** The nearest word, if one is near: as many slips as a third of its letters, and one for a short word. */

@@ -1,0 +1,267 @@
+/**
+ * What became of every input row. First the results of each job are read, which says it of each identifier that was sent;
+ * then the input is read once more, row by row, and written beside its fates.
+ *
+ * @example
+ * import * as Fates from "./Fates.js"
+ *
+ * const isWorthwhile = (fate: Fates.Fate) => fate === "not_found" || fate === "failed"
+ */
+import type { FileSystem, Path } from "@effect/platform"
+import { Chunk, Effect, Either, Stream } from "effect"
+import * as GrowingFile from "../disk/GrowingFile.js"
+import * as Storage from "../disk/Storage.js"
+import { BatchConfig } from "../model/BatchConfig.js"
+import type { InputInvalid, ResultsCorrupt, StorageError } from "../model/BatchError.js"
+import type { IdentifierProperty, JobKind } from "../model/JobKind.js"
+import * as Proof from "../proof/Proof.js"
+import * as RecordLines from "../records/RecordLines.js"
+import * as Identifier from "./Identifier.js"
+import * as InputRows from "./InputRows.js"
+import * as Outcomes from "./Outcomes.js"
+import * as Planning from "./Planning.js"
+import type { Fate } from "./Report.js"
+
+export type { Fate } from "./Report.js"
+
+/** The identifiers of a chunk, in the order in which they were sent, and the number of the first one. */
+export interface Sent {
+  readonly first: number
+  readonly identifiers: ReadonlyArray<string | number>
+}
+
+/** Records of identifiers, in a file of their own, to be read by their place. */
+export interface RecordFile {
+  /** Takes decompressed bytes, in order. */
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, StorageError>
+  readonly read: (place: Place) => Effect.Effect<Uint8Array, StorageError>
+}
+
+/** Where a record lies. */
+export interface Place {
+  readonly offset: number
+  readonly bytes: number
+}
+
+/** What the results say of each identifier. Mutable: it is filled chunk by chunk. */
+export interface Roll {
+  /** What became of each identifier, by its number; none where it is `failed` or `undecided` as its chunk is. */
+  readonly fateOf: (index: number) => Fate
+  /** Notes that all identifiers of a chunk have one fate. */
+  readonly settle: (sent: { readonly first: number; readonly count: number }, fate: Fate) => void
+  /** Notes what a record says; whether it answers an identifier of the chunk. */
+  readonly note: (index: number, fate: Fate, place: Place) => void
+  /** Where the records of an identifier are: one, for most. */
+  readonly placesOf: (index: number) => ReadonlyArray<Place>
+  readonly counts: { records: number; strangers: number }
+}
+
+const codes: ReadonlyArray<Fate> = ["not_found", "matched", "redacted", "failed", "undecided"]
+
+/** A roll of so many identifiers, of which nothing is known. `places`: whether it keeps where records are. */
+export const roll = (size: number, { places }: { readonly places: boolean }): Roll => {
+  const fates = new Uint8Array(size)
+  const offsets = new Float64Array(places ? size : 0).fill(-1)
+  const lengths = new Uint32Array(places ? size : 0)
+  const more = new Map<number, Array<Place>>()
+  return {
+    counts: { records: 0, strangers: 0 },
+    fateOf: (index) => codes[fates[index] ?? 0] ?? "not_found",
+    settle: ({ count, first }, fate) => void fates.fill(codes.indexOf(fate), first, first + count),
+    note: (index, fate, place) => {
+      // A match counts more than a miss of the same input.
+      if (fates[index] !== codes.indexOf("matched")) fates[index] = codes.indexOf(fate)
+      if (!places) return
+      if ((offsets[index] ?? -1) >= 0) {
+        more.set(index, [...(more.get(index) ?? []), place])
+        return
+      }
+      offsets[index] = place.offset
+      lengths[index] = place.bytes
+    },
+    placesOf: (index) => {
+      const offset = offsets[index] ?? -1
+      return offset < 0 ? [] : [{ offset, bytes: lengths[index] ?? 0 }, ...(more.get(index) ?? [])]
+    }
+  }
+}
+
+/** What a chunk's results hold. */
+export interface Read extends Proof.Rows {
+  /** Records that answer none of the identifiers of the chunk. */
+  readonly strangers: number
+  /** Records that do not say which identifier they answer. */
+  readonly anonymous: number
+  /** Identifiers that were found. */
+  readonly matched: number
+}
+
+/**
+ * Reads the results of a chunk, proving them on the way, and notes what they say in the roll. With `records`, the
+ * decompressed rows go to that file, which holds `at` bytes so far.
+ */
+export const readResults = (
+  path: string,
+  options: {
+    readonly kind: JobKind
+    readonly property: IdentifierProperty
+    readonly sent: Sent
+    readonly roll: Roll
+    readonly records?: { readonly file: RecordFile; readonly at: number } | undefined
+  }
+): Effect.Effect<Read, ResultsCorrupt | StorageError, BatchConfig | FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const { kind, property, records, roll, sent } = options
+    const framer = RecordLines.framer((yield* BatchConfig).transfer)
+    const outcome = Outcomes.reader(kind)
+    const exact = new Map(sent.identifiers.map((one, at) => [String(one), at]))
+    const alike = new Map(
+      sent.identifiers.map((one, at) => [Identifier.keyOf(property.type, String(one)), at])
+    )
+    const base = records?.at ?? 0
+    let [strangers, anonymous, matched] = [0, 0, 0]
+    const take = (found: ReturnType<typeof framer.push>): void => {
+      for (const line of found) {
+        if (Either.isLeft(line)) continue
+        const read = Either.getOrUndefined(outcome(line.right))
+        const text = read?.identifier
+        if (read === undefined || text === undefined) {
+          anonymous += 1
+          continue
+        }
+        const at = exact.get(text) ?? alike.get(Identifier.keyOf(property.type, text))
+        if (at === undefined) {
+          strangers += 1
+          continue
+        }
+        if (read.fate === "matched") matched += 1
+        const { bytes, offset } = line.right
+        roll.note(sent.first + at, read.fate, { offset: base + offset, bytes: bytes.length })
+      }
+    }
+    const rows = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const file = yield* GrowingFile.ofFile(path)
+        return yield* Proof.rows({
+          file,
+          name: path,
+          mayBeEmpty: true,
+          onInflated: (chunks) =>
+            Effect.forEach(
+              chunks,
+              (chunk) => {
+                const kept = records === undefined ? Effect.void : records.file.write(chunk)
+                return Effect.zipRight(
+                  kept,
+                  Effect.sync(() => take(framer.push(chunk)))
+                )
+              },
+              { discard: true }
+            )
+        })
+      })
+    )
+    take(framer.end())
+    return { ...rows, strangers, anonymous, matched }
+  })
+
+/** One input row and what became of it. */
+export interface RowFate {
+  readonly row: number
+  /** The identifier as it is written in the input. */
+  readonly identifier: string
+  readonly fate: Fate
+  /** Why it was rejected, or its job failed; empty otherwise. */
+  readonly reason: string
+  /** The number of its identifier, or of the row that it is a duplicate of; none if it was rejected. */
+  readonly index: number | undefined
+  /** The row that it means the same as. */
+  readonly duplicateOf: number | undefined
+  readonly cells: Readonly<Record<string, string>>
+}
+
+/** How to read the input again. */
+export interface RowsOptions extends InputRows.Options {
+  readonly input: string
+  readonly folder: string
+  readonly property: IdentifierProperty
+  readonly roll: Roll
+  /** Whether the identifiers of duplicates are looked up, which takes 4 bytes a row. */
+  readonly withFirsts: boolean
+  /** Why the identifiers of a chunk have the fate they have. */
+  readonly reasonOf: (index: number) => string
+}
+
+/** The rows of the input with what became of them, in its order. */
+export const rows = (
+  options: RowsOptions
+): Stream.Stream<RowFate, InputInvalid | StorageError, BatchConfig | FileSystem.FileSystem | Path.Path> => {
+  const { property, reasonOf, roll } = options
+  let indexOf = new Int32Array(options.withFirsts ? 16_384 : 0)
+  const remember = (row: number, index: number): void => {
+    if (!options.withFirsts) return
+    if (row >= indexOf.length) {
+      const larger = new Int32Array(2 * row)
+      larger.set(indexOf)
+      indexOf = larger
+    }
+    indexOf[row] = index
+  }
+  const fateOf = ([row, code]: readonly [InputRows.Row, number]): RowFate => {
+    const decoded = Planning.decode(code)
+    const written = Either.getOrElse(row.value, () => "")
+    const common = {
+      row: row.row,
+      identifier: written,
+      cells: row.cells,
+      reason: "",
+      index: undefined,
+      duplicateOf: undefined
+    }
+    switch (decoded._tag) {
+      case "Rejected": {
+        const read = Either.flatMap(row.value, (text) => Identifier.read(property.type, text))
+        return { ...common, fate: "rejected", reason: Either.isLeft(read) ? read.left : "" }
+      }
+      case "Duplicate": {
+        const index = options.withFirsts ? indexOf[decoded.of] : undefined
+        return { ...common, fate: "duplicate", duplicateOf: decoded.of, index }
+      }
+      case "Identifier": {
+        const { index } = decoded
+        remember(row.row, index)
+        const fate = roll.fateOf(index)
+        return {
+          ...common,
+          fate,
+          index,
+          reason: fate === "failed" || fate === "undecided" ? reasonOf(index) : ""
+        }
+      }
+    }
+  }
+  return Stream.zip(InputRows.read(options.input, options), Planning.codesOf(options.folder)).pipe(
+    Stream.mapChunks(Chunk.map(fateOf))
+  )
+}
+
+/** A row of CSV after RFC 4180, as it is: what people gave is given back unchanged. */
+export const csvLine = (cells: ReadonlyArray<string>): string =>
+  `${cells.map((cell) => (/[",\r\n]/u.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(",")}\r\n`
+
+/** Reads a place of a file, in full. */
+export const readPlace = (
+  file: FileSystem.File,
+  path: string,
+  { bytes, offset }: Place
+): Effect.Effect<Uint8Array, StorageError> =>
+  Effect.gen(function* () {
+    const into = new Uint8Array(bytes)
+    let read = 0
+    while (read < bytes) {
+      const more = yield* Storage.readAt(file, path, offset + read, into.subarray(read))
+      if (more === 0) return yield* Storage.vanished(path)
+      read += more
+    }
+    return into
+  })

@@ -1,0 +1,234 @@
+/**
+ * The rows of a list of inputs: a table, JSON lines or plain lines, read as a stream.
+ *
+ * @example
+ * import { Stream } from "effect"
+ * import * as InputRows from "./InputRows.js"
+ *
+ * const count = InputRows.read("leads.csv", { format: "csv", column: "website" }).pipe(Stream.runCount)
+ */
+import { FileSystem } from "@effect/platform"
+import { Effect, Either, Predicate, Stream } from "effect"
+import { Readable } from "node:stream"
+import { BatchConfig } from "../model/BatchConfig.js"
+import { InputInvalid, type RecordInvalid, type StorageError, storageErrorAt } from "../model/BatchError.js"
+import type { JsonObject } from "../model/Masking.js"
+import { nearest } from "../model/Suggestion.js"
+import * as RecordLines from "../records/RecordLines.js"
+
+/** How a list is written: a table with a header, JSON objects, or one identifier a line. */
+export type InputFormat = "csv" | "tsv" | "jsonl" | "lines"
+
+/** All formats. */
+export const formats: ReadonlyArray<InputFormat> = ["csv", "tsv", "jsonl", "lines"]
+
+/** The format of a file by its extension; plain lines for any other. */
+export const formatOf = (path: string): InputFormat => {
+  const extension = /\.([a-z]+)$/iu.exec(path)?.[1]?.toLowerCase() ?? ""
+  const known: Readonly<Record<string, InputFormat>> = {
+    csv: "csv",
+    tsv: "tsv",
+    jsonl: "jsonl",
+    ndjson: "jsonl"
+  }
+  return known[extension] ?? "lines"
+}
+
+/** How to read a list. */
+export interface Options {
+  readonly format: InputFormat
+  /** The column, or the field, that holds the identifiers; plain lines have none. */
+  readonly column?: string | undefined
+  /** The name of the file in messages; default its path. */
+  readonly name?: string | undefined
+}
+
+/** One row. */
+export interface Row {
+  /** Counted from 1, without the header and blank lines. */
+  readonly row: number
+  /** The identifier as it is written; why there is none. */
+  readonly value: Either.Either<string, string>
+  /** The row by its own columns, as texts. */
+  readonly cells: Readonly<Record<string, string>>
+}
+
+/** The one column of plain lines. */
+export const lineColumn = "identifier"
+
+/** The rows of a file. Fails as `InputInvalid` where it has no such column, or is no table. */
+export const read = (
+  path: string,
+  options: Options
+): Stream.Stream<Row, InputInvalid | StorageError, BatchConfig | FileSystem.FileSystem> => {
+  const bytes = Stream.unwrap(
+    Effect.map(FileSystem.FileSystem, (fs) => fs.stream(path, { chunkSize: 65_536 }))
+  ).pipe(Stream.mapError(storageErrorAt(path)))
+  const named = { ...options, name: options.name ?? path }
+  switch (options.format) {
+    case "csv":
+      return table(bytes, named, ",")
+    case "tsv":
+      return table(bytes, named, "\t")
+    case "jsonl":
+      return objects(bytes, named)
+    case "lines":
+      return lines(bytes)
+  }
+}
+
+type Bytes = Stream.Stream<Uint8Array, StorageError, FileSystem.FileSystem>
+type Named = Options & { readonly name: string }
+type Rows<R> = Stream.Stream<Row, InputInvalid | StorageError, R | FileSystem.FileSystem>
+
+const table = (bytes: Bytes, options: Named, delimiter: string): Rows<never> =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const { parse } = yield* Effect.promise(() => import("csv-parse"))
+      const source = yield* Stream.toAsyncIterableEffect(bytes)
+      const parser = Readable.from(source, { objectMode: false }).compose(
+        parse({
+          delimiter,
+          bom: true,
+          relax_column_count: true,
+          skip_empty_lines: true,
+          // A tab-separated file has no quotes, as the registration of its media type has it.
+          ...(delimiter === "\t" ? { quote: false } : {})
+        })
+      )
+      let header: ReadonlyArray<string> | undefined
+      let row = 0
+      return Stream.fromAsyncIterable(grouped(parser), (cause) => cause).pipe(
+        Stream.mapError((cause) => unreadable(options, cause)),
+        Stream.mapEffect((rows) =>
+          Effect.gen(function* () {
+            const names = header ?? (yield* headerOf(rows[0] ?? [], options))
+            const data = header === undefined ? rows.slice(1) : rows
+            header = names
+            return data.map((cells) => rowOf(names, cells, ++row, options))
+          })
+        ),
+        Stream.flattenIterables
+      )
+    })
+  )
+
+/** Rows come one by one, which is too dear for a stream. */
+async function* grouped(
+  rows: AsyncIterable<ReadonlyArray<string>>
+): AsyncGenerator<ReadonlyArray<ReadonlyArray<string>>> {
+  let group: Array<ReadonlyArray<string>> = []
+  for await (const row of rows) {
+    group.push(row)
+    if (group.length < 1024) continue
+    yield group
+    group = []
+  }
+  if (group.length > 0) yield group
+}
+
+const rowOf = (
+  header: ReadonlyArray<string>,
+  cells: ReadonlyArray<string>,
+  row: number,
+  { column = "" }: Options
+): Row => {
+  const named = Object.fromEntries(header.map((name, at) => [name, cells[at] ?? ""]))
+  return { row, value: Either.right(named[column] ?? ""), cells: named }
+}
+
+const unreadable = ({ name }: Named, cause: unknown): InputInvalid | StorageError => {
+  const inner = Predicate.hasProperty(cause, "cause") ? cause.cause : cause
+  if (Predicate.isTagged(inner, "StorageError") && isStorageError(inner)) return inner
+  const detail = Predicate.isError(cause) ? cause.message : String(cause)
+  return new InputInvalid({ path: name, detail: `it is no table that can be read: ${detail}` })
+}
+
+const isStorageError = (value: object): value is StorageError => "reason" in value && "path" in value
+
+/** The names of the columns; the wanted one must be among them, once. */
+const headerOf = (
+  cells: ReadonlyArray<string>,
+  { column, name }: Named
+): Effect.Effect<ReadonlyArray<string>, InputInvalid> => {
+  const header = distinct(cells.map((cell) => cell.trim()))
+  if (column === undefined) {
+    return new InputInvalid({
+      path: name,
+      detail: `name the column that holds the identifiers: ${header.join(", ")}`
+    })
+  }
+  if (header.includes(column)) return Effect.succeed(header)
+  const near = nearest(column, header)
+  const hint = near === undefined ? `there are ${header.join(", ")}` : `did you mean ${near}?`
+  return new InputInvalid({ path: name, detail: `it has no column ${column}; ${hint}` })
+}
+
+/** Columns without a name, and those whose name was there before, are numbered. */
+const distinct = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const seen = new Set<string>()
+  return names.map((name, at) => {
+    let unique = name === "" ? `column ${at + 1}` : name
+    for (let times = 2; seen.has(unique); times++) unique = `${name} (${times})`
+    seen.add(unique)
+    return unique
+  })
+}
+
+const lineDecoder = new TextDecoder("utf-8", { ignoreBOM: true })
+
+const framed = <A>(
+  bytes: Bytes,
+  read: (line: Either.Either<RecordLines.Line, RecordInvalid>, row: number) => A
+): Stream.Stream<A, StorageError, BatchConfig | FileSystem.FileSystem> =>
+  Stream.unwrap(
+    Effect.map(BatchConfig, ({ transfer }) => {
+      const framer = RecordLines.framer(transfer)
+      let row = 0
+      const readAll = (found: ReturnType<typeof framer.push>) =>
+        found.map((line) => {
+          row += 1
+          return read(line, row)
+        })
+      return bytes.pipe(
+        Stream.mapConcat((portion) => readAll(framer.push(portion))),
+        Stream.concat(Stream.suspend(() => Stream.fromIterable(readAll(framer.end()))))
+      )
+    })
+  )
+
+const lines = (bytes: Bytes): Rows<BatchConfig> =>
+  framed(bytes, (line, row): Row => {
+    const value = Either.mapBoth(line, {
+      onLeft: ({ detail }) => detail,
+      onRight: (found) => lineDecoder.decode(found.bytes).replace(/\r$/u, "")
+    })
+    return { row, value, cells: { [lineColumn]: Either.getOrElse(value, () => "") } }
+  })
+
+const objects = (bytes: Bytes, { column, name }: Named): Rows<BatchConfig> => {
+  if (column === undefined) {
+    return Stream.fail(
+      new InputInvalid({ path: name, detail: "name the field that holds the identifiers (--column)" })
+    )
+  }
+  return framed(bytes, (line, row): Row => {
+    const record = Either.flatMap(line, RecordLines.decode)
+    if (Either.isLeft(record)) return { row, value: Either.left(record.left.detail), cells: {} }
+    const cells = Object.fromEntries(
+      Object.entries(record.right).map(([field, value]) => [field, inText(value)])
+    )
+    return { row, value: Either.right(inText(at(record.right, column))), cells }
+  })
+}
+
+/** A field by its name, or by a path with dots. */
+const at = (record: JsonObject, path: string): unknown =>
+  path in record
+    ? record[path]
+    : path
+        .split(".")
+        .reduce<unknown>((value, name) => (Predicate.isRecord(value) ? value[name] : undefined), record)
+
+const inText = (value: unknown): string =>
+  value === null || value === undefined ? "" : Predicate.isString(value) ? value : JSON.stringify(value)

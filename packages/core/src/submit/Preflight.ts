@@ -1,0 +1,55 @@
+/**
+ * What is known before something that costs is done: the balance, whether the plan includes it, how many requests a minute
+ * the key may make, and how many jobs run. All from free calls; what cannot be asked is none, and forbids nothing.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { Preflight } from "@org/batch-core"
+ *
+ * const program = Effect.map(Preflight.look("company/enrich"), ({ activeJobs, credits }) => ({ activeJobs, credits }))
+ */
+import { Effect, Option } from "effect"
+import { isTerminal } from "../model/Batch.js"
+import type { ApiError } from "../model/BatchError.js"
+import * as JobKind from "../model/JobKind.js"
+import { BatchClient } from "../status/BatchClient.js"
+
+/** Jobs that an account may have pending or processing at a time. */
+export const activeJobsAtMost = 5
+
+/** What the free calls say. */
+export interface Preflight {
+  /** The balance, which may be fractional. */
+  readonly credits: Option.Option<number>
+  /** Whether the plan includes the kind of job. */
+  readonly entitled: Option.Option<boolean>
+  /** Requests a minute of the key over all paths. */
+  readonly requestsPerMinute: Option.Option<number>
+  /** Jobs that are pending or processing, of at most `activeJobsAtMost`. */
+  readonly activeJobs: Option.Option<number>
+  /** Why one of the others could not be asked, if so. */
+  readonly failures: ReadonlyArray<ApiError>
+}
+
+/** Asks. Cannot fail: what could not be asked is none, and why is among `failures`. */
+export const look = Effect.fn("Preflight.look")(function* (
+  kind?: string
+): Effect.fn.Return<Preflight, never, BatchClient> {
+  const client = yield* BatchClient
+  const failures: Array<ApiError> = []
+  const asked = <A>(call: Effect.Effect<A, ApiError>): Effect.Effect<Option.Option<A>> =>
+    Effect.option(Effect.tapError(call, (error) => Effect.sync(() => failures.push(error))))
+  const credits = Option.flatten(yield* asked(client.account.credits))
+  const entitlements = yield* asked(client.account.entitlements)
+  const page = yield* asked(client.page({ limit: 100 }))
+  const path = kind === undefined ? undefined : JobKind.named(kind)?.path
+  return {
+    credits,
+    requestsPerMinute: Option.flatMap(entitlements, ({ requestsPerMinute }) => requestsPerMinute),
+    entitled: Option.flatMap(entitlements, ({ enabled }) =>
+      Option.fromNullable(path === undefined ? undefined : enabled.get(`/batch/${path}`))
+    ),
+    activeJobs: Option.map(page, ({ jobs }) => jobs.filter(({ status }) => !isTerminal(status)).length),
+    failures
+  }
+})
