@@ -1,9 +1,9 @@
 /** For tests: a sandbox, a store and a worker against it. */
 import type { FileSystem, HttpClient, Path } from "@effect/platform"
-import type { BatchId } from "@org/batch-core/Batch"
+import { BatchId } from "@org/batch-core/Batch"
 import type { BatchConfig } from "@org/batch-core/BatchConfig"
 import * as Sandboxes from "@org/batch-node/Sandbox"
-import { Effect, Layer, Stream } from "effect"
+import { Effect, Layer, Schedule, Schema, Stream } from "effect"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -60,5 +60,19 @@ export const ended = (id: string, account = Account.ofService) =>
   Effect.flatMap(Retrievals.Retrievals, (retrievals) =>
     Effect.map(Stream.runLast(retrievals.watch(account, id)), (last): Retrieval | undefined =>
       last._tag === "Some" ? last.value : undefined
+    )
+  )
+
+/** The id of a batch that is not there. */
+export const otherId = Schema.decode(BatchId)("01234567-89ab-4cde-8f01-23456789abcd")
+
+/** Waits until the newest retrieval of a batch is as it should be. */
+export const until = (batchId: BatchId, fits: (retrieval: Retrieval) => boolean) =>
+  Effect.flatMap(Retrievals.Retrievals, (retrievals) =>
+    retrievals.list(Account.ofService, { batchId, limit: 1 }).pipe(
+      Effect.repeat({
+        schedule: Schedule.spaced("100 millis"),
+        until: ({ retrievals: [newest] }) => newest !== undefined && fits(newest)
+      })
     )
   )
