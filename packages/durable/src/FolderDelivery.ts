@@ -93,18 +93,42 @@ export const publish = (publication: Publication): Effect.Effect<void, StorageEr
   Effect.gen(function* () {
     const { again, fence, from, path, replace, root, sha256 } = publication
     const to = yield* place(root, path)
-    const beside = join(dirname(to), `.${fence}.partial`)
-    yield* attempt(path, async () => {
+    const isDone = yield* attempt(path, async () => {
+      // Beside the staged file, so that nothing is left in the folder of the destination when the process is killed here.
+      const beside = `${from}.${fence}`
       await rm(beside, { force: true })
-      // A folder of another disk, or of one without hard links, gets a copy.
-      await link(from, beside).catch(() => copyFile(from, beside).then(() => sync(beside, "r+")))
+      await link(from, beside).catch(() => copyFile(from, beside))
+      try {
+        return await name(beside, to, replace)
+      } catch (cause) {
+        if (codeOf(cause) !== "EXDEV") throw cause
+        return await copied(from, to, { fence, replace })
+      } finally {
+        await rm(beside, { force: true })
+      }
     })
-    const isDone = yield* attempt(path, () =>
-      replace ? rename(beside, to).then(() => true) : exclusively(beside, to)
-    ).pipe(Effect.ensuring(Effect.promise(() => rm(beside, { force: true }))))
     if (!isDone && !(again && (yield* attempt(path, () => digest(to))) === sha256)) return yield* exists(path)
     yield* Effect.promise(() => sync(dirname(to), "r").catch(() => undefined))
   }).pipe(Effect.uninterruptible)
+
+const name = (from: string, to: string, replace: boolean): Promise<boolean> =>
+  replace ? rename(from, to).then(() => true) : exclusively(from, to)
+
+/** A destination on another disk than the staged file. */
+const copied = async (
+  from: string,
+  to: string,
+  { fence, replace }: Pick<Publication, "fence" | "replace">
+): Promise<boolean> => {
+  const beside = join(dirname(to), `.${fence}.partial`)
+  try {
+    await copyFile(from, beside)
+    await sync(beside, "r+")
+    return await name(beside, to, replace)
+  } finally {
+    await rm(beside, { force: true })
+  }
+}
 
 /** Links under the name; where there are no links, makes the name first, which has one winner, and renames onto it. */
 const exclusively = async (from: string, to: string): Promise<boolean> => {
@@ -112,7 +136,9 @@ const exclusively = async (from: string, to: string): Promise<boolean> => {
     await link(from, to)
     return true
   } catch (cause) {
-    if (codeOf(cause) === "EEXIST") return false
+    const code = codeOf(cause)
+    if (code === "EEXIST") return false
+    if (code === "EXDEV" || code === "ENOSPC" || code === "EACCES") throw cause
     const made = await open(to, "wx").catch((error: unknown) => {
       if (codeOf(error) === "EEXIST") return undefined
       throw error

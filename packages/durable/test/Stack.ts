@@ -3,7 +3,7 @@ import type { FileSystem, HttpClient, Path } from "@effect/platform"
 import { BatchId } from "@org/batch-core/Batch"
 import type { BatchConfig } from "@org/batch-core/BatchConfig"
 import * as Sandboxes from "@org/batch-node/Sandbox"
-import { Effect, Layer, Schedule, Schema, Stream } from "effect"
+import { Effect, Layer, Schema, Stream } from "effect"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -66,13 +66,20 @@ export const ended = (id: string, account = Account.ofService) =>
 /** The id of a batch that is not there. */
 export const otherId = Schema.decode(BatchId)("01234567-89ab-4cde-8f01-23456789abcd")
 
+/** Asks again and again until the answer is as it should be. */
+export const eventually = <A, E, R>(
+  ask: Effect.Effect<A, E, R>,
+  fits: (answer: A) => boolean
+): Effect.Effect<A, E, R> =>
+  Effect.flatMap(ask, (answer) =>
+    fits(answer) ? Effect.succeed(answer) : Effect.zipRight(Effect.sleep("100 millis"), eventually(ask, fits))
+  )
+
 /** Waits until the newest retrieval of a batch is as it should be. */
 export const until = (batchId: BatchId, fits: (retrieval: Retrieval) => boolean) =>
   Effect.flatMap(Retrievals.Retrievals, (retrievals) =>
-    retrievals.list(Account.ofService, { batchId, limit: 1 }).pipe(
-      Effect.repeat({
-        schedule: Schedule.spaced("100 millis"),
-        until: ({ retrievals: [newest] }) => newest !== undefined && fits(newest)
-      })
+    eventually(
+      retrievals.list(Account.ofService, { batchId, limit: 1 }),
+      ({ retrievals: [newest] }) => newest !== undefined && fits(newest)
     )
   )
