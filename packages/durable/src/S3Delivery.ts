@@ -4,7 +4,7 @@
  * takes the retrieval over aborts what the one before left behind.
  */
 import { StorageError } from "@org/batch-core/BatchError"
-import { Effect, Option, Predicate, Runtime, type Scope } from "effect"
+import { Effect, Exit, Option, Predicate, Runtime, type Scope } from "effect"
 import type { S3Client } from "@aws-sdk/client-s3"
 import { createReadStream } from "node:fs"
 import { Agent as HttpAgent } from "node:http"
@@ -134,6 +134,9 @@ export const abort = (
     })
   }).pipe(Effect.scoped)
 
+/** How long the cleaning up behind an upload that did not come to its end may take; what is left is noted. */
+const cleanUp = "3 seconds"
+
 /** Uploads, in parts where it is large, with checksums; an upload that is interrupted or fails is aborted. */
 export const publish = <E>(
   publication: Publication,
@@ -141,21 +144,36 @@ export const publish = <E>(
 ): Effect.Effect<void, StorageError> =>
   Effect.gen(function* () {
     const { destination, reach, retrievalId, sha256 } = publication
-    const client = yield* connect(destination, reach)
-    const runtime = yield* Effect.runtime<never>()
-    noteUploads(client, (id) => Runtime.runPromise(runtime)(onUpload(id)))
-    yield* upload(client, publication).pipe(
+    let begun: string | undefined
+    const sent = Effect.gen(function* () {
+      const client = yield* connect(destination, reach)
+      const runtime = yield* Effect.runtime<never>()
+      noteUploads(client, (id) => {
+        begun = id
+        return Runtime.runPromise(runtime)(onUpload(id))
+      })
+      yield* upload(client, publication)
+    }).pipe(Effect.scoped)
+    const abandoned = Effect.suspend(() =>
+      begun === undefined
+        ? Effect.void
+        : Effect.ignore(Effect.timeout(Effect.interruptible(abort(destination, reach, begun)), cleanUp))
+    )
+    yield* sent.pipe(
+      Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : abandoned)),
       Effect.catchIf(
         ({ reason }) => reason === "Exists",
         (error) =>
           Effect.filterOrFail(
-            owned(client, destination, retrievalId),
+            Effect.scoped(
+              Effect.flatMap(connect(destination, reach), (client) => owned(client, destination, retrievalId))
+            ),
             (found) => Option.contains(found, sha256),
             () => error
           )
       )
     )
-  }).pipe(Effect.scoped)
+  })
 
 /** Tells of an upload between its creation and its first part. */
 const noteUploads = (client: S3Client, note: (uploadId: string) => Promise<void>): void =>
