@@ -80,6 +80,7 @@ const statuses = {
   SubmitUnknown: 502,
   InputInvalid: 400,
   CampaignRefused: 400,
+  CampaignTimeout: 504,
   BatchNotFound: 404,
   RateLimited: 429,
   ApiUnavailable: 502,

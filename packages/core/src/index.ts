@@ -12,6 +12,7 @@ export * as CountText from "./model/CountText.js"
 export * as DurationText from "./model/DurationText.js"
 export * as Format from "./model/Format.js"
 export * as JobKind from "./model/JobKind.js"
+export * as MaskText from "./model/MaskText.js"
 export * as Masking from "./model/Masking.js"
 export * as PresignedLink from "./model/PresignedLink.js"
 export * as SubmitRequest from "./model/SubmitRequest.js"
@@ -39,11 +40,6 @@ export * as StatusCache from "./status/StatusCache.js"
 export * as Preflight from "./submit/Preflight.js"
 export * as Settlement from "./submit/Settlement.js"
 
-// campaign: lists of inputs, and the ledger of what was done with them
-export * as Identifier from "./campaign/Identifier.js"
-export * as InputRows from "./campaign/InputRows.js"
-export * as Ledger from "./campaign/Ledger.js"
-
 // transfer: what to fetch, and the links to it
 export * as ResultLinks from "./transfer/ResultLinks.js"
 export * as ResultPlan from "./transfer/ResultPlan.js"
@@ -66,3 +62,11 @@ export * as Records from "./download/Records.js"
 export * as ResultStream from "./download/ResultStream.js"
 export * as Retrieval from "./download/Retrieval.js"
 export * as Verification from "./download/Verification.js"
+
+// campaign: a list of any length to one verified result
+export * as Campaign from "./campaign/Campaign.js"
+export * as Identifier from "./campaign/Identifier.js"
+export * as InputRows from "./campaign/InputRows.js"
+export * as Jobs from "./campaign/Jobs.js"
+export * as Ledger from "./campaign/Ledger.js"
+export * as Report from "./campaign/Report.js"

@@ -37,6 +37,8 @@ export const of = (failure: Failure, circumstances: Circumstances): string => {
       return command(...commandLine.argv.slice(0, 1), "--help")
     case "SubmitUnknown":
       return `${command("list")} shows whether there is such a job; only if there is none: ${same()}`
+    case "CampaignTimeout":
+      return command("run", "--resume", failure.campaign)
     case "InputInvalid":
     case "CampaignRefused":
       return command(...commandLine.argv.slice(0, 1), "--help")

@@ -315,15 +315,91 @@ export const demo = {
   ]
 } as const satisfies Command
 
+/** `batchctl run` */
+export const run = {
+  group: "main",
+  about: "Submit a list of any length, and join the results: a campaign. The same command again goes on.",
+  argument: {
+    term: "<entity> <action>",
+    about: "What is done with the list, such as company enrich or person identify.",
+    repeated: true,
+    path: false
+  },
+  flags: {
+    ...Flags.list,
+    output: {
+      type: "string",
+      short: "o",
+      value: "OUT",
+      path: true,
+      about:
+        "The joined result; OUT.fates.csv, OUT.remainder.csv and OUT.report.json go beside it, without its extension."
+    },
+    format: Flags.output.format,
+    join: {
+      type: "boolean",
+      about: "One line per input row, with its record or null, in the order of the input."
+    },
+    fields: { type: "string", value: "LIST", about: "The fields to ask for, separated by commas." },
+    "max-active": {
+      type: "string",
+      value: "N",
+      integer: true,
+      about: "Jobs active at a time, at most. Default: 4, so that a colleague has one of the 5 slots"
+    },
+    "max-credits": {
+      type: "string",
+      value: "N",
+      about: "Credits at most, a hard bound: what may cost more is refused before anything is sent."
+    },
+    timeout: {
+      type: "string",
+      value: "DURATION",
+      about:
+        "How long, such as 30m or 12h; then it ends with 5, and goes on with the next run. Default: as long as it takes"
+    },
+    yes: { type: "boolean", short: "y", about: "Start without asking; needed where there is no terminal." },
+    "retry-failed": { type: "boolean", about: "Submit the inputs of failed jobs again." },
+    resume: { type: "string", value: "CAMPAIGN", about: "Go on with a campaign that batchctl runs shows." },
+    json: Flags.json("Print the report as one JSON object."),
+    quiet: Flags.quiet
+  },
+  section: kinds,
+  examples: [
+    {
+      line: "batchctl run company enrich --input leads.csv --column website --as domains -o companies.jsonl.gz",
+      does: "a list to one result"
+    },
+    {
+      line: "batchctl run person identify --input people.csv --column email --as emails -o out.jsonl --join",
+      does: "one line per input row"
+    },
+    {
+      line: "batchctl run company enrich --input - --as domains -o out.csv --max-credits 5000 --yes < domains.txt",
+      does: "in a cron job"
+    }
+  ]
+} as const satisfies Command
+
+/** `batchctl runs` */
+export const runs = {
+  group: "look",
+  about: "List the campaigns of this machine, newest first, with their progress.",
+  flags: { json: Flags.json("Print one JSON object per campaign and line.") },
+  examples: [{ line: "batchctl runs", does: "which campaigns are there?" }]
+} as const satisfies Command
+
 /** All commands by their names, in the order in which help shows them. */
 export const all = {
   get,
   submit,
+  run,
   collect,
   wait,
   download,
   status,
   list,
+  runs,
   verify,
   doctor,
   sandbox,

@@ -86,12 +86,31 @@ export const read = (argv: ReadonlyArray<string>): Reading => {
 const verbAt = (argv: ReadonlyArray<string>): number =>
   argv.findIndex((word, index) => !word.startsWith("-") && !valued(everywhere).has(argv[index - 1] ?? ""))
 
+/** The words of a command line as the rest takes them: its command in front, `-oFILE` written as two words. */
+export const words = (argv: ReadonlyArray<string>): ReadonlyArray<string> => spelledOut(verbFirst(argv))
+
 /** The same command line with its command in front. */
-export const verbFirst = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
+const verbFirst = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
   const at = verbAt(argv)
   return at < 1 || !Commands.isName(argv[at] ?? "")
     ? argv
     : [...argv.slice(at, at + 1), ...argv.filter((_, index) => index !== at)]
+}
+
+/**
+ * A command line with `-oFILE`, as curl and gh take it, written as `-o FILE`. Values of other flags, and what stands
+ * behind `--`, stay as they are.
+ */
+const spelledOut = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const isGlued = (word: string) => /^-o./su.test(word)
+  if (!argv.some(isGlued)) return argv
+  const flagsWithValue = valuedAnywhere()
+  const end = argv.includes("--") ? argv.indexOf("--") : argv.length
+  return argv.flatMap((word, index) =>
+    index < end && isGlued(word) && !flagsWithValue.has(argv[index - 1] ?? "")
+      ? ["-o", word.slice(2).replace(/^=/u, "")]
+      : [word]
+  )
 }
 
 /** The flags that are followed by a value, as they are typed. */

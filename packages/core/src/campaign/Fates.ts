@@ -30,13 +30,6 @@ export interface Sent {
   readonly identifiers: ReadonlyArray<string | number>
 }
 
-/** Records of identifiers, in a file of their own, to be read by their place. */
-export interface RecordFile {
-  /** Takes decompressed bytes, in order. */
-  readonly write: (bytes: Uint8Array) => Effect.Effect<void, StorageError>
-  readonly read: (place: Place) => Effect.Effect<Uint8Array, StorageError>
-}
-
 /** Where a record lies. */
 export interface Place {
   readonly offset: number
@@ -53,7 +46,6 @@ export interface Roll {
   readonly note: (index: number, fate: Fate, place: Place) => void
   /** Where the records of an identifier are: one, for most. */
   readonly placesOf: (index: number) => ReadonlyArray<Place>
-  readonly counts: { records: number; strangers: number }
 }
 
 const codes: ReadonlyArray<Fate> = ["not_found", "matched", "redacted", "failed", "undecided"]
@@ -65,7 +57,6 @@ export const roll = (size: number, { places }: { readonly places: boolean }): Ro
   const lengths = new Uint32Array(places ? size : 0)
   const more = new Map<number, Array<Place>>()
   return {
-    counts: { records: 0, strangers: 0 },
     fateOf: (index) => codes[fates[index] ?? 0] ?? "not_found",
     settle: ({ count, first }, fate) => void fates.fill(codes.indexOf(fate), first, first + count),
     note: (index, fate, place) => {
@@ -107,7 +98,9 @@ export const readResults = (
     readonly property: IdentifierProperty
     readonly sent: Sent
     readonly roll: Roll
-    readonly records?: { readonly file: RecordFile; readonly at: number } | undefined
+    readonly records?:
+      | { readonly at: number; readonly write: (bytes: Uint8Array) => Effect.Effect<void, StorageError> }
+      | undefined
   }
 ): Effect.Effect<Read, ResultsCorrupt | StorageError, BatchConfig | FileSystem.FileSystem> =>
   Effect.gen(function* () {
@@ -150,7 +143,7 @@ export const readResults = (
             Effect.forEach(
               chunks,
               (chunk) => {
-                const kept = records === undefined ? Effect.void : records.file.write(chunk)
+                const kept = records === undefined ? Effect.void : records.write(chunk)
                 return Effect.zipRight(
                   kept,
                   Effect.sync(() => take(framer.push(chunk)))

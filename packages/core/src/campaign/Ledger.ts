@@ -88,6 +88,7 @@ export const Entry = Schema.Union(
     status: Schema.String,
     requested: Schema.NonNegativeInt,
     fulfilled: Schema.NonNegativeInt,
+    completed_at: Schema.optional(Schema.DateTimeUtc),
     error_message: Schema.optional(Schema.String)
   }),
   /** Its results are here, and proven. */
@@ -217,6 +218,7 @@ export interface Ended {
   readonly status: string
   readonly requested: number
   readonly fulfilled: number
+  readonly completedAt: Entry["at"] | undefined
   readonly errorMessage: string | undefined
   readonly requestId: string | undefined
 }
@@ -257,9 +259,11 @@ export const stateOf = (all: ReadonlyArray<Entry>): State => {
 /** Where the chunks of a campaign stand. */
 export const chunksOf = (all: ReadonlyArray<Entry>): ReadonlyArray<Standing> => stateOf(all).chunks
 
-type ChunkEntry = Extract<Entry, { readonly chunk: number }>
+/** An entry of one chunk. */
+export type ChunkEntry = Extract<Entry, { readonly chunk: number }>
 
-const after = (before: Standing, entry: ChunkEntry, requestId: string | undefined): Standing => {
+/** Where a chunk stands after a further entry of it. */
+export const after = (before: Standing, entry: ChunkEntry, requestId: string | undefined): Standing => {
   switch (entry._tag) {
     case "sending":
       return { _tag: "Lost", sentAt: entry.at, requestId: undefined, detail: undefined }
@@ -274,12 +278,13 @@ const after = (before: Standing, entry: ChunkEntry, requestId: string | undefine
       return { _tag: "Running", batchId: batch_id, sentAt: at, adopted }
     }
     case "ended": {
-      const { batch_id, error_message, fulfilled, requested, status } = entry
+      const { batch_id, completed_at, error_message, fulfilled, requested, status } = entry
       const ended = {
         batchId: batch_id,
         status,
         requested,
         fulfilled,
+        completedAt: completed_at,
         errorMessage: error_message,
         requestId
       }

@@ -27,6 +27,10 @@ export interface UsageEvent {
   /** The HTTP status of the answer. */
   readonly status: Option.Option<number>
   readonly creditsUsed: Option.Option<number>
+  /** Where it came from: `api`, … ; `batch` for what a job has cost. */
+  readonly surface: Option.Option<string>
+  /** How many records it brought. */
+  readonly results: Option.Option<number>
 }
 
 /** One request, with what was sent. */
@@ -140,7 +144,9 @@ const eventOf = (json: JsonObject): UsageEvent => ({
   at: Option.flatMap(text(json["ts"] ?? json["created_at"]), JobFields.instant),
   endpoint: Option.getOrElse(text(json["endpoint"] ?? json["path"]), () => ""),
   status: number(json["status"] ?? json["status_code"]),
-  creditsUsed: number(json["credits_used"])
+  creditsUsed: number(json["credits_used"]),
+  surface: text(json["client_surface"]),
+  results: number(json["results"])
 })
 
 const detailOf = (json: JsonObject): UsageDetail => {

@@ -13,17 +13,7 @@
  *   yield* Effect.log(batchId)
  * })
  */
-import {
-  Array,
-  Clock,
-  DateTime,
-  Duration,
-  Effect,
-  Option,
-  Order,
-  Predicate,
-  Stream
-} from "effect"
+import { Array, Clock, DateTime, Duration, Effect, Option, Order, Predicate, Stream } from "effect"
 import type { Batch, BatchId } from "../model/Batch.js"
 import { type ApiError, type SubmitError, SubmitUnknown } from "../model/BatchError.js"
 import * as JobKind from "../model/JobKind.js"
