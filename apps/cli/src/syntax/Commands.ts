@@ -32,7 +32,7 @@ const kind: Argument = {
 }
 
 const costOf = ({ price }: JobKind.JobKind): string =>
-  price === undefined ? "" : `; at most ${price.atMost} credits each`
+  price === undefined ? "" : `; at most ${price.atMost} ${price.atMost === 1 ? "credit" : "credits"} each`
 
 /** The kinds of job, and what each takes. */
 const kinds: Section = {
@@ -124,6 +124,11 @@ export const submit = {
     wait: { type: "boolean", about: "Wait for the job and download its results, as get does." },
     timeout: Flags.timeout,
     ...Flags.output,
+    output: {
+      ...Flags.output.output,
+      about:
+        "With --wait: a file; or a folder (one that exists, or a name that ends in /). Default: ./<batch-id>.jsonl.gz"
+    },
     json: Flags.json("Print the API's answer in place of the batch id; with --wait the receipt too.")
   },
   section: kinds,
@@ -166,7 +171,10 @@ export const collect = {
       ),
       about: "Only jobs of this kind, as company/enrich."
     },
-    format: Flags.output.format,
+    format: {
+      ...Flags.output.format,
+      about: "jsonl.gz (the bytes as delivered, the default), jsonl or csv."
+    },
     "dry-run": { type: "boolean", about: "Print what would be downloaded; nothing is." },
     json: Flags.json("Print the receipt of each job, one JSON object a line."),
     quiet: {
