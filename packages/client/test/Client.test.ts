@@ -58,7 +58,8 @@ describe("status", () => {
       entitiesFulfilled: 3,
       createdAt: expect.any(Date),
       completedAt: expect.any(Date),
-      errorMessage: undefined
+      errorMessage: undefined,
+      requestId: expect.stringMatching(/./u)
     } satisfies Batch)
     expect(await rejection(client.status(unknownId))).toBeInstanceOf(BatchNotFound)
     expect(await rejection(upstream.client({ apiKey: "another-key" }).status(id))).toMatchObject({

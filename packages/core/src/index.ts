@@ -39,6 +39,7 @@ export * as StatusCache from "./status/StatusCache.js"
 // submit: what is known before a job is sent, and what became of one whose answer was lost
 export * as Preflight from "./submit/Preflight.js"
 export * as Settlement from "./submit/Settlement.js"
+export * as Idempotency from "./submit/Idempotency.js"
 
 // transfer: what to fetch, and the links to it
 export * as ResultLinks from "./transfer/ResultLinks.js"

@@ -1,6 +1,7 @@
 /**
  * `batchctl run`: a list of any length to one verified result, over as many jobs as it takes.
  */
+import { ofName } from "@org/batch-core/Format"
 import type { InputFormat } from "@org/batch-core/InputRows"
 import type { Options } from "@org/batch-core/Campaign"
 import type { Format } from "@org/batch-core/Format"
@@ -8,7 +9,7 @@ import { Effect, Option } from "effect"
 import { UsageError } from "../failure/CliError.js"
 import * as Timeout from "../options/Timeout.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
-import { campaignsFolder } from "../settings/StateFolder.js"
+import * as StateFolder from "../settings/StateFolder.js"
 import * as Commands from "../syntax/Commands.js"
 import type { Values } from "../syntax/Reading.js"
 import * as Command from "./Command.js"
@@ -36,7 +37,7 @@ const common = ({ values }: Typed) =>
       return yield* refuse(`--max-credits ${maxCredits} must be a number of credits`)
     }
     return {
-      folder: yield* campaignsFolder,
+      folder: yield* StateFolder.campaigns,
       maxActive: yield* wholeNumber("max-active", values["max-active"], 1),
       maxCredits: credits,
       deadline: left === undefined ? undefined : yield* left,
@@ -60,7 +61,6 @@ const begun = (typed: Typed) =>
     if (format !== undefined && !isFormat(format))
       return yield* refuse(`--format ${format} must be jsonl.gz, jsonl or csv`)
     const { formatOf } = yield* Effect.promise(() => import("@org/batch-core/InputRows"))
-    const { ofName } = yield* Effect.promise(() => import("@org/batch-core/Format"))
     const { standardInput } = yield* Effect.promise(() => import("../run/StandardInput.js"))
     const options: Omit<Options, "folder"> = {
       kind: `${entity}/${action}`,

@@ -3,7 +3,7 @@
  */
 import * as Campaign from "@org/batch-core/Campaign"
 import { Clock, Effect, Option, Schema } from "effect"
-import { campaignsFolder } from "../settings/StateFolder.js"
+import * as StateFolder from "../settings/StateFolder.js"
 import * as Commands from "../syntax/Commands.js"
 import { ago, count, table } from "../terminal/Humanize.js"
 import { Stderr } from "../terminal/Stderr.js"
@@ -28,7 +28,7 @@ const stateOf = ({ failed, isFinished, jobs, kept, undecided }: Campaign.Summary
 
 const run = Effect.fn("RunsCommand.run")(function* (json: boolean) {
   const stdout = yield* Stdout
-  const campaigns = yield* Campaign.all(yield* campaignsFolder)
+  const campaigns = yield* Campaign.all(yield* StateFolder.campaigns)
   if (json) {
     return yield* Effect.forEach(
       campaigns,

@@ -69,9 +69,7 @@ const settled = (request: SubmitRequest.SubmitRequest, lost: Ref.Ref<boolean>) =
     const folder = yield* campaignsFolder
     return yield* Settlement.submit(request, {
       isClaimed: (batchId) =>
-        Effect.map(Effect.provide(Campaign.claims(folder), context), (jobs) =>
-          jobs.has(batchId.toLowerCase())
-        ),
+        Effect.orElseSucceed(Effect.provide(StateFolder.isClaimed(batchId), context), () => false),
       onLost: ({ detail }) =>
         Effect.zipRight(
           Ref.set(lost, true),

@@ -1,25 +1,40 @@
 /**
- * Where batchctl keeps what must survive it: ledgers of campaigns and of single submits.
+ * The folder of what batchctl remembers from run to run: `batchctl` below `XDG_STATE_HOME`, or below `~/.local/state`.
  */
+import type { FileSystem, Path } from "@effect/platform"
+import type { BatchId } from "@org/batch-core/Batch"
+import { StorageError } from "@org/batch-core/BatchError"
 import { Effect } from "effect"
-import { homedir } from "node:os"
-import { isAbsolute, join } from "node:path"
 import { Environment } from "./Settings.js"
 
-/** The state folder of batchctl, as the XDG Base Directory Specification has it: `~/.local/state/batchctl`. */
-export const stateFolder: Effect.Effect<string, never, Environment> = Effect.map(
-  Environment,
-  ({ variables }) => {
-    const base = variables["XDG_STATE_HOME"]
-    return join(
-      base !== undefined && isAbsolute(base) ? base : join(homedir(), ".local", "state"),
-      "batchctl"
-    )
-  }
+/** The folder of single submits, a ledger each. */
+export const submits: Effect.Effect<string, StorageError, Environment> = Effect.suspend(() =>
+  below("submits")
 )
 
-/** Where the campaigns have their folders. */
-export const campaignsFolder = Effect.map(stateFolder, (folder) => join(folder, "campaigns"))
+/** The folder of campaigns, a folder with a ledger each. */
+export const campaigns: Effect.Effect<string, StorageError, Environment> = Effect.suspend(() =>
+  below("campaigns")
+)
 
-/** Where single submits have their ledgers, a file each. */
-export const submitsFolder = Effect.map(stateFolder, (folder) => join(folder, "submits"))
+const below = (name: string): Effect.Effect<string, StorageError, Environment> =>
+  Effect.flatMap(Environment, ({ variables }) => {
+    const home = variables["HOME"] ?? variables["USERPROFILE"] ?? ""
+    const state = variables["XDG_STATE_HOME"] || (home === "" ? "" : `${home}/.local/state`)
+    return state === ""
+      ? new StorageError({
+          reason: "Unwritable",
+          path: `batchctl/${name}`,
+          detail: "neither HOME nor XDG_STATE_HOME is set"
+        })
+      : Effect.succeed(`${state.replace(/(?<=.)\/+$/u, "")}/batchctl/${name}`)
+  })
+
+/** Whether a ledger here claims a job. One that cannot be read claims nothing. */
+export const isClaimed = (
+  batchId: BatchId
+): Effect.Effect<boolean, StorageError, Environment | FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const { claims } = yield* Effect.promise(() => import("@org/batch-core/Campaign"))
+    return (yield* claims(yield* campaigns)).has(batchId.toLowerCase())
+  })

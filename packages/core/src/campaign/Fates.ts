@@ -50,6 +50,9 @@ export interface Roll {
 
 const codes: ReadonlyArray<Fate> = ["not_found", "matched", "redacted", "failed", "undecided"]
 
+/** Of several records of one input a match counts most, and who opted out stays so. */
+const weight = (fate: Fate): number => (fate === "matched" ? 2 : fate === "redacted" ? 1 : 0)
+
 /** A roll of so many identifiers, of which nothing is known. `places`: whether it keeps where records are. */
 export const roll = (size: number, { places }: { readonly places: boolean }): Roll => {
   const fates = new Uint8Array(size)
@@ -60,11 +63,13 @@ export const roll = (size: number, { places }: { readonly places: boolean }): Ro
     fateOf: (index) => codes[fates[index] ?? 0] ?? "not_found",
     settle: ({ count, first }, fate) => void fates.fill(codes.indexOf(fate), first, first + count),
     note: (index, fate, place) => {
-      // A match counts more than a miss of the same input.
-      if (fates[index] !== codes.indexOf("matched")) fates[index] = codes.indexOf(fate)
+      const before = codes[fates[index] ?? 0] ?? "not_found"
+      if (weight(fate) >= weight(before)) fates[index] = codes.indexOf(fate)
       if (!places) return
       if ((offsets[index] ?? -1) >= 0) {
-        more.set(index, [...(more.get(index) ?? []), place])
+        const others = more.get(index)
+        if (others === undefined) more.set(index, [place])
+        else others.push(place)
         return
       }
       offsets[index] = place.offset
@@ -127,7 +132,7 @@ export const readResults = (
           strangers += 1
           continue
         }
-        if (read.fate === "matched") matched += 1
+        if (read.fate === "matched" && roll.fateOf(sent.first + at) !== "matched") matched += 1
         const { bytes, offset } = line.right
         roll.note(sent.first + at, read.fate, { offset: base + offset, bytes: bytes.length })
       }

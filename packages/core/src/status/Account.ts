@@ -74,6 +74,11 @@ export interface Account {
   readonly usage: (options?: UsageOptions) => Effect.Effect<UsagePage, ApiError>
   /** `GET /account/usage/events/{id}`: one request, with what was sent; none while it is not known. */
   readonly usageOf: (requestId: string) => Effect.Effect<Option.Option<UsageDetail>, ApiError>
+  /** `GET` of any path, for whoever passes the API's own JSON on. */
+  readonly get: (
+    path: string,
+    parameters?: ReadonlyArray<readonly [string, string]>
+  ) => Effect.Effect<ApiCalls.Answer<JsonObject>, ApiError>
 }
 
 const longestAnswer = 16 * 1024 * 1024
@@ -82,15 +87,16 @@ const Json = Schema.typeSchema(JsonObject)
 
 /** The calls of one key. */
 export const make = (calls: ApiCalls.ApiCalls): Account => {
-  const ask = (path: string, parameters: Readonly<Record<string, string | number | undefined>> = {}) =>
+  const ask = (path: string, parameters: UrlParams.Input = []) =>
     calls.get(
       HttpClientRequest.get(path, {
-        urlParams: UrlParams.fromInput({ ...parameters }),
+        urlParams: UrlParams.fromInput(parameters),
         headers: ApiCalls.version
       }),
       { maxBytes: longestAnswer, schema: Json, refusal: ApiResponse.refused }
     )
   return {
+    get: ask,
     credits: Effect.map(ask("/user/credits"), ({ value }) => number(value["credits"])),
     entitlements: Effect.map(ask("/account/endpoints"), ({ value }) => ({
       requestsPerMinute: number(value["token_limit_rpm"]),

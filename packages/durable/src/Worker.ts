@@ -1,0 +1,283 @@
+/**
+ * What carries retrievals out: looks at batches that are due, downloads those that are completed, makes completion calls
+ * and clears up. Any number of processes may run one over the same PostgreSQL; what a dead one held goes to the others
+ * within 15 seconds. Closing the scope hands over what is under way in less than five.
+ *
+ * @example
+ * import { NodeContext } from "@effect/platform-node"
+ * import { Embedded, Settings, Worker } from "@org/batch-durable"
+ * import { Layer } from "effect"
+ *
+ * const worker = Worker.layer.pipe(
+ *   Layer.provide(Embedded.layer("/var/lib/batch/store")),
+ *   Layer.provide(Settings.layer({ folder: "/var/lib/batch/retrievals" })),
+ *   Layer.provide(NodeContext.layer)
+ * )
+ */
+import { FileSystem, Path } from "@effect/platform"
+import type { Event } from "@org/batch-core/Event"
+import { LocalMachine } from "@org/batch-core/LocalMachine"
+import { localMachine } from "@org/batch-node/LocalMachine"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option, Ref, Schedule, Scope } from "effect"
+import type { Accounts } from "./Account.js"
+import * as Downloads from "./Downloads.js"
+import { type Sessions, sessions } from "./Gate.js"
+import * as Housekeeping from "./Housekeeping.js"
+import * as Looks from "./Looks.js"
+import * as Notification from "./Notification.js"
+import type { StoreUnavailable } from "./RetrievalError.js"
+import { Settings } from "./Settings.js"
+import * as Step from "./Step.js"
+import { affected, downloads, patiently, type Service, Store } from "./Store.js"
+
+/** What a worker needs. */
+export type Needs = Store | Settings | Accounts | FileSystem.FileSystem | Path.Path
+
+/** Looks taken at a time in one process. */
+const looksAtOnce = 16
+
+/** How often due work is looked for when there was none. */
+const pollEvery = "500 millis"
+
+/** How often the engine is told that a download is alive; it takes it away after ten seconds of silence. */
+const touchEvery = "3 seconds"
+
+/** How long the handing over of one download may take when the process ends. */
+const handOver = "4 seconds"
+
+/** A worker that runs until the scope is closed. */
+export const run: Effect.Effect<void, never, Needs | Scope.Scope> = Effect.gen(function* () {
+  const store = yield* Store
+  const settings = yield* Settings
+  const open = yield* sessions
+  const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+  const held = new Map<string, Holding>()
+  const execute = (job: Downloads.Job, lost: Deferred.Deferred<void>) =>
+    download({ store, settings, sessions: open, job, lost }).pipe(
+      Effect.provide(context),
+      Effect.provideService(LocalMachine, localMachine)
+    )
+  yield* Effect.addFinalizer(() =>
+    Effect.forEach([...held.values()], ({ fiber }) => Fiber.interrupt(fiber), {
+      concurrency: "unbounded",
+      discard: true
+    })
+  )
+  yield* Effect.forkScoped(forever(Effect.as(heartbeat(store, held), 0), touchEvery))
+  yield* Effect.forkScoped(forever(fetch(store, settings, held, execute), pollEvery))
+  yield* lookForever(store, open)
+  yield* Effect.forkScoped(Notification.deliver)
+  yield* Effect.forkScoped(Housekeeping.run)
+})
+
+/** A worker that runs as long as the layer. */
+export const layer: Layer.Layer<never, never, Needs> = Layer.scopedDiscard(run)
+
+/** Repeats a round of work; without a pause while there is more. A database that is away, or a bug, ends it not. */
+const forever = (
+  round: Effect.Effect<number, StoreUnavailable>,
+  every: typeof pollEvery | typeof touchEvery
+): Effect.Effect<void> =>
+  round.pipe(
+    Effect.catchAllDefect((defect) => Effect.as(Effect.logError("a worker's round", Cause.die(defect)), 0)),
+    Effect.catchTag("StoreUnavailable", () => Effect.succeed(0)),
+    Effect.flatMap((done) => (done > 0 ? Effect.void : Effect.sleep(every))),
+    Effect.repeat(Schedule.forever),
+    Effect.asVoid
+  )
+
+/** A download under way: `lost` interrupts it without a word to the engine. */
+interface Holding {
+  readonly job: Downloads.Job
+  readonly fiber: Fiber.RuntimeFiber<void>
+  readonly lost: Deferred.Deferred<void>
+}
+
+type Execute = (job: Downloads.Job, lost: Deferred.Deferred<void>) => Effect.Effect<void>
+
+const fetch = (
+  store: Service,
+  { slots, slotsPerAccount }: Settings["Type"],
+  held: Map<string, Holding>,
+  execute: Execute
+): Effect.Effect<number, StoreUnavailable> =>
+  Effect.gen(function* () {
+    const free = slots - held.size
+    if (free <= 0) return 0
+    const jobs = yield* store.engine((boss) =>
+      boss.fetch<{ id: string }>(downloads, {
+        batchSize: free,
+        includeMetadata: true,
+        groupConcurrency: slotsPerAccount
+      })
+    )
+    for (const job of jobs) {
+      const lost = yield* Deferred.make<void>()
+      const fiber = yield* execute(job, lost).pipe(
+        Effect.ensuring(Effect.sync(() => held.delete(job.id))),
+        // What is claimed is always noted, but what is noted can be interrupted.
+        Effect.interruptible,
+        Effect.forkDaemon
+      )
+      held.set(job.id, { job, fiber, lost })
+    }
+    return jobs.length
+  }).pipe(Effect.uninterruptible)
+
+/** Tells the engine that all are alive; what it no longer counts as ours is another worker's. */
+const heartbeat = (
+  store: Service,
+  held: ReadonlyMap<string, Holding>
+): Effect.Effect<void, StoreUnavailable> =>
+  Effect.gen(function* () {
+    const all = [...held.values()]
+    if (all.length === 0) return
+    const touch = (some: ReadonlyArray<Holding>) =>
+      Effect.map(
+        store.engine((boss) =>
+          boss.touch(
+            downloads,
+            some.map(({ job }) => job)
+          )
+        ),
+        affected
+      )
+    if ((yield* touch(all)) === all.length) return
+    for (const one of all) {
+      if ((yield* touch([one])) === 0) yield* Deferred.succeed(one.lost, undefined)
+    }
+  })
+
+interface Run {
+  readonly store: Service
+  readonly settings: Settings["Type"]
+  readonly sessions: Sessions
+  readonly job: Downloads.Job
+  readonly lost: Deferred.Deferred<void>
+}
+
+/** One job: claimed, carried out, settled. Every other end gives it back to the engine, which hands it out again. */
+const download = (run: Run): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const { job, lost, sessions, settings, store } = run
+    const claimed = yield* patiently(Downloads.claim(store, job, settings.slotsPerAccount))
+    if (Option.isNone(claimed)) return
+    const held = claimed.value
+    const session = yield* sessions.of(held.account)
+    const progress = yield* Ref.make<Progress>({ bytes: 0, totalBytes: null, records: 0, written: true })
+    const step = Step.run(held, handleOf(store, held, progress), settings).pipe(Effect.provide(session))
+    const outcome = yield* Effect.raceFirst(
+      step,
+      Effect.raceFirst(
+        watchRow(store, held, progress),
+        Effect.zipRight(Deferred.await(lost), Effect.fail(new Step.Lost()))
+      )
+    )
+    const isSettled = yield* patiently(Downloads.settle(store, held, outcome))
+    if (isSettled && outcome._tag === "Done") yield* Step.clear(settings, held.retrieval.retrievalId)
+  }).pipe(
+    Effect.scoped,
+    Effect.catchTag("Lost", () => afterLoss(run)),
+    Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : giveBack(run, exit.cause))),
+    Effect.catchAllCause(() => Effect.void)
+  )
+
+/** A download that was stopped leaves nothing; one that another worker goes on with leaves it what has arrived. */
+const afterLoss = ({ job, settings, store }: Run): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    yield* Effect.ignore(
+      Effect.timeout(Housekeeping.clearIfCancelled(store, settings, job.data.id), "5 seconds")
+    )
+    // The engine may still count it as ours when the row was lost by a cancellation.
+    yield* Effect.ignore(store.engine((boss) => boss.complete(downloads, job)))
+  })
+
+const giveBack = ({ job, store }: Run, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Effect.zipRight(
+    Effect.logDebug("a download is handed over", cause),
+    patiently(store.engine((boss) => boss.fail(downloads, job, { message: "handed over" }))).pipe(
+      Effect.interruptible,
+      Effect.timeout(handOver),
+      Effect.ignore
+    )
+  )
+
+interface Progress {
+  readonly bytes: number
+  readonly totalBytes: number | null
+  readonly records: number
+  readonly written: boolean
+}
+
+const handleOf = (store: Service, held: Downloads.Held, progress: Ref.Ref<Progress>): Step.Handle => {
+  const orLost = <A>(owned: Effect.Effect<boolean, StoreUnavailable>, value: A) =>
+    Effect.flatMap(patiently(owned), (mine) => (mine ? Effect.succeed(value) : Effect.fail(new Step.Lost())))
+  return {
+    onEvent: (event: Event) =>
+      event._tag === "Progress"
+        ? Ref.set(progress, {
+            bytes: event.bytes,
+            totalBytes: event.totalBytes ?? null,
+            records: event.records,
+            written: false
+          })
+        : Effect.void,
+    note: (note) =>
+      orLost(Downloads.write(store, held, "publishing = $3::jsonb", [JSON.stringify(note)]), undefined),
+    still: orLost(Downloads.isMine(store, held), undefined)
+  }
+}
+
+/** Writes the progress once a second, and so sees that the download was stopped or is another worker's. */
+const watchRow = (
+  store: Service,
+  held: Downloads.Held,
+  progress: Ref.Ref<Progress>
+): Effect.Effect<never, Step.Lost> =>
+  Effect.gen(function* () {
+    const { bytes, records, totalBytes, written } = yield* Ref.getAndUpdate(progress, (known) => ({
+      ...known,
+      written: true
+    }))
+    const mine = yield* written
+      ? Downloads.isMine(store, held)
+      : Downloads.write(
+          store,
+          held,
+          "bytes = $3, total_bytes = $4, records = $5, seq = seq + 1, updated_at = clock_timestamp()",
+          [bytes, totalBytes, records]
+        )
+    if (!mine) return yield* new Step.Lost()
+  }).pipe(
+    Effect.catchTag("StoreUnavailable", () => Effect.void),
+    Effect.repeat(Schedule.spaced("700 millis")),
+    Effect.zipRight(Effect.never)
+  )
+
+/** Takes looks that are due, and keeps those under way from being taken by others. */
+const lookForever = (store: Service, open: Sessions): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const underWay = new Set<Looks.Look>()
+    const round = Effect.gen(function* () {
+      const free = looksAtOnce - underWay.size
+      if (free <= 0) return 0
+      const claimed = yield* Looks.claim(store, free)
+      for (const look of claimed) {
+        underWay.add(look)
+        yield* Looks.take(store, open, look).pipe(
+          Effect.catchAllDefect((defect) =>
+            Effect.logError(`a look at batch ${look.batchId}`, Cause.die(defect))
+          ),
+          Effect.ensuring(Effect.sync(() => underWay.delete(look))),
+          Effect.forkScoped
+        )
+      }
+      return claimed.length
+    })
+    const scope = yield* Effect.scope
+    yield* Effect.forkScoped(forever(Effect.provideService(round, Scope.Scope, scope), pollEvery))
+    const extend = Effect.suspend(() =>
+      underWay.size === 0 ? Effect.succeed(0) : Effect.as(Looks.extend(store, [...underWay]), 0)
+    )
+    yield* Effect.forkScoped(forever(extend, touchEvery))
+  })
