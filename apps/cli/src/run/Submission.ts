@@ -6,14 +6,13 @@ import { FileSystem, Path } from "@effect/platform"
 import type { Batch } from "@org/batch-core/Batch"
 import type { BatchClient } from "@org/batch-core/BatchClient"
 import { type StorageError, type SubmitError, type SubmitUnknown } from "@org/batch-core/BatchError"
-import * as Campaign from "@org/batch-core/Campaign"
 import * as Ledger from "@org/batch-core/Ledger"
 import * as Preflight from "@org/batch-core/Preflight"
 import * as Settlement from "@org/batch-core/Settlement"
 import * as SubmitRequest from "@org/batch-core/SubmitRequest"
 import { DateTime, Effect, Option, Random, Ref, type Scope } from "effect"
 import type { Environment } from "../settings/Settings.js"
-import { campaignsFolder, submitsFolder } from "../settings/StateFolder.js"
+import * as StateFolder from "../settings/StateFolder.js"
 import { command } from "../terminal/CommandLine.js"
 import { credits as amount, plural } from "../terminal/Humanize.js"
 import { Stderr } from "../terminal/Stderr.js"
@@ -53,10 +52,10 @@ export const send = Effect.fn("Submission.send")(function* (
 /** A file of its own for each submit. */
 const placeOf = ({
   kind
-}: SubmitRequest.SubmitRequest): Effect.Effect<string, never, Environment | Path.Path> =>
+}: SubmitRequest.SubmitRequest): Effect.Effect<string, StorageError, Environment | Path.Path> =>
   Effect.gen(function* () {
     const paths = yield* Path.Path
-    const folder = yield* submitsFolder
+    const folder = yield* StateFolder.submits
     const at = DateTime.formatIso(yield* DateTime.now).replaceAll(/[-:]|\.\d+/gu, "")
     const number = (yield* Random.nextIntBetween(0, 2 ** 32)).toString(16).padStart(8, "0")
     return paths.join(folder, `${at}-${kind.name.replace("/", "-")}-${number}.jsonl`)
@@ -65,8 +64,7 @@ const placeOf = ({
 const settled = (request: SubmitRequest.SubmitRequest, lost: Ref.Ref<boolean>) =>
   Effect.gen(function* () {
     const stderr = yield* Stderr
-    const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
-    const folder = yield* campaignsFolder
+    const context = yield* Effect.context<Environment | FileSystem.FileSystem | Path.Path>()
     return yield* Settlement.submit(request, {
       isClaimed: (batchId) =>
         Effect.orElseSucceed(Effect.provide(StateFolder.isClaimed(batchId), context), () => false),
