@@ -56,7 +56,7 @@ it.scopedLive(
           destination: { type: "folder", path: `${name}.jsonl.gz` }
         })
         const names: Array<string> = []
-        for (let round = 0; round < 2; round++) {
+        for (let round = 0; round < 1; round++) {
           const program = yield* Process.start(variables)
           yield* program.until(({ ready }) => ready === true)
           if (round === 0) {
