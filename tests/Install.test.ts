@@ -1,13 +1,16 @@
 import { Sandbox } from "@org/batch-sandbox"
 import { build } from "esbuild"
 import { Effect, Exit, Scope } from "effect"
-import { execFile, spawn } from "node:child_process"
+import { type ChildProcessByStdio, execFile, spawn } from "node:child_process"
+import { once } from "node:events"
 import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import type { Readable } from "node:stream"
+import { setTimeout } from "node:timers/promises"
 import { promisify } from "node:util"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import * as Registry from "./Registry.js"
 
 const repository = fileURLToPath(new URL("..", import.meta.url))
@@ -38,6 +41,7 @@ const network = Object.fromEntries([
 const scope = Effect.runSync(Scope.make())
 let folder = ""
 let registry: Registry.Registry
+let sandbox: Sandbox.Service
 let environment: NodeJS.ProcessEnv = {}
 
 beforeAll(async () => {
@@ -47,7 +51,7 @@ beforeAll(async () => {
     await run("pnpm", ["pack", "--pack-destination", tarballs], join(repository, path), process.env)
   }
   registry = await Registry.start(tarballs)
-  const sandbox = await Effect.runPromise(
+  sandbox = await Effect.runPromise(
     Scope.extend(Sandbox.start({ clock: { pendingMs: 0, processingMs: 0 } }), scope)
   )
   expect(await Effect.runPromise(sandbox.createJob({ records: rows }))).toBe(batchId)
@@ -89,13 +93,14 @@ describe.each(["packages/core", "packages/node", "packages/client", "packages/sa
 
 describe("README.md", { timeout: 600_000 }, () => {
   it.each([
-    ["library", 0],
-    ["client", 1]
-  ])("its npm line for the %s installs what its example needs", async (_, index) => {
+    ["library", 0, ""],
+    // a program may have another version of Effect beside the client
+    ["client", 1, "effect@4.1.0"]
+  ])("its npm line for the %s installs what its example needs", async (_, index, beside) => {
     const document = await readFile(join(repository, "README.md"), "utf8")
     const [line = ""] = [...document.matchAll(/^npm install (?!--global).*$/gmu)][index] ?? []
     const home = await emptyFolder()
-    await shell(line, home)
+    await shell(`${line} ${beside}`, home)
     const said = expect.stringContaining(`${rows} rows`)
     expect(await outputs(exampleOf(document, index), home)).toEqual([said, said])
   })
@@ -130,14 +135,7 @@ describe("apps/server/README.md", { timeout: 600_000 }, () => {
         stdio: ["ignore", "pipe", "inherit"]
       })
       try {
-        const url = await new Promise<string>((resolve, reject) => {
-          service.stdout.setEncoding("utf8").on("data", (text: string) => {
-            const [, found] = /listening on (http:\/\/[\d.]+:\d+)/u.exec(text) ?? []
-            if (found !== undefined) resolve(found)
-          })
-          service.on("close", () => reject(new Error("it did not start")))
-          service.on("error", reject)
-        })
+        const url = await listening(service)
         const results = await (await fetch(`${url}/batch/${batchId}/results?wait=10m`)).text()
         expect(results.trimEnd().split("\n")).toHaveLength(rows)
       } finally {
@@ -161,6 +159,65 @@ describe("examples", { timeout: 600_000 }, () => {
     expect(counts).toEqual(counts.toSorted((a, b) => b - a))
   })
 
+  it("the handler of Fastify streams rows, says what went wrong, and stops with its callers and by SIGTERM", async () => {
+    const home = await emptyFolder()
+    await cp(join(repository, "examples/fastify-client"), home, { recursive: true })
+    await shell("pnpm install --ignore-scripts", home)
+    const figures = {
+      BATCH_POLL_INITIAL_DELAY: "20ms",
+      BATCH_POLL_MIN_DELAY: "20ms",
+      BATCH_POLL_MAX_DELAY: "50ms"
+    }
+    const service = spawn("node", ["server.mjs"], {
+      cwd: home,
+      env: { ...environment, ...figures, PORT: "0" },
+      stdio: ["ignore", "pipe", "inherit"]
+    })
+    const ended = once(service, "close")
+    try {
+      const url = await listening(service)
+      const ask = (id: string, signal?: AbortSignal) =>
+        fetch(`${url}/batches/${id}/rows`, signal && { signal })
+      const answer = await ask(batchId)
+      expect(answer.headers.get("content-type")).toBe("application/x-ndjson")
+      const lines = (await answer.text()).trimEnd().split("\n")
+      expect(lines.map((line) => typeof JSON.parse(line))).toEqual(
+        Array.from({ length: rows }, () => "object")
+      )
+      const failures = await Promise.all(
+        ["01234567-89ab-4cde-8f01-23456789abcd", "nonsense"].map((id) => ask(id))
+      )
+      expect(failures.map(({ status }) => status)).toEqual([404, 400])
+      expect(await failures[0]?.json()).toMatchObject({ type: "BatchNotFound" })
+
+      const stuck = await Effect.runPromise(sandbox.createJob({ stuck: true }))
+      const polls = async () =>
+        (await Effect.runPromise(sandbox.requests)).filter(({ path }) => path.endsWith(stuck)).length
+      const caller = new AbortController()
+      const asked = ask(stuck, caller.signal).catch(() => "gone")
+      await vi.waitUntil(async () => (await polls()) > 2, 60_000)
+      caller.abort()
+      expect(await asked).toBe("gone")
+      await vi.waitUntil(
+        async () => {
+          const before = await polls()
+          await setTimeout(500)
+          return (await polls()) === before
+        },
+        { timeout: 60_000 }
+      )
+
+      const before = await polls()
+      const waiting = ask(stuck)
+      await vi.waitUntil(async () => (await polls()) > before, 60_000)
+      service.kill("SIGTERM")
+      expect((await waiting).status).toBe(503)
+      expect(await ended).toEqual([0, null])
+    } finally {
+      service.kill("SIGKILL")
+    }
+  })
+
   it("the nightly job fetches once, and is silent", async () => {
     const home = await globalFolder()
     await shell("npm install --global @org/batch-cli", home.path, home.environment)
@@ -177,6 +234,17 @@ describe("examples", { timeout: 600_000 }, () => {
     ])
   })
 })
+
+/** The address that a service says it listens on. */
+const listening = (service: ChildProcessByStdio<null, Readable, null>) =>
+  new Promise<string>((resolve, reject) => {
+    service.stdout.setEncoding("utf8").on("data", (text: string) => {
+      const [, found] = /listening (?:on|at) (http:\/\/[\d.]+:\d+)/u.exec(text) ?? []
+      if (found !== undefined) resolve(found)
+    })
+    service.on("close", () => reject(new Error("it did not start")))
+    service.on("error", reject)
+  })
 
 /** The first line of a README that installs with this manager, without its comment. */
 const lineOf = (readme: string, manager: string): string => {

@@ -3,6 +3,9 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    // Loading Effect and the sandbox anew for each file would cost two seconds of CPU each.
+    isolate: false,
+    setupFiles: ["test/Setup.ts"],
     reporters: ["default", ["json", { outputFile: ".test-results/results.json" }]],
     typecheck: { enabled: false },
     // Most of their time tests wait for processes.

@@ -10,18 +10,8 @@ export default defineConfig({
     minWorkers: 1,
     reporters: ["default", ["json", { outputFile: ".test-results/results.json" }]],
     typecheck: { enabled: false },
-    projects: [
-      // Loading Effect anew for each file would take longer than the tests.
-      {
-        extends: true,
-        test: {
-          name: "units",
-          include: ["test/**/*.test.ts"],
-          exclude: ["test/download/*.test.ts"],
-          isolate: false
-        }
-      },
-      { extends: true, test: { name: "downloads", include: ["test/download/*.test.ts"] } }
-    ]
+    // Loading Effect anew for each file would take longer than the tests.
+    isolate: false,
+    include: ["test/**/*.test.ts"]
   }
 })

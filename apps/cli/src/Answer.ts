@@ -1,30 +1,38 @@
 /**
- * The questions that need nothing but the description of the command line, and are answered before the program is
- * loaded: `--version`, `--help` and `--completions`.
+ * What needs nothing but the description of the command line, and is answered before the program is loaded: `--version`,
+ * `--help`, `--completions`, and a command line that cannot be understood.
  */
-import { read } from "./syntax/Reading.js"
+import * as ExitCode from "./failure/ExitCode.js"
+import * as MisuseText from "./failure/MisuseText.js"
+import * as Completions from "./manual/Completions.js"
+import * as HelpPage from "./manual/HelpPage.js"
+import { read, words } from "./syntax/Reading.js"
+import { wantsJson } from "./terminal/CommandLine.js"
+import * as Message from "./terminal/Message.js"
 
 /** The version of this package, which the bundler puts in. */
 declare const BATCHCTL_VERSION: string
 
-/** Answers on standard output if it is such a question, and returns whether it was. */
-export const answer = async (argv: ReadonlyArray<string>): Promise<boolean> => {
+/** Answers if there is no need for the program, and returns whether that is so. */
+export const answer = async (typed: ReadonlyArray<string>): Promise<boolean> => {
+  const argv = words(typed)
   const reading = read(argv)
   switch (reading._tag) {
     case "Version":
       await print(BATCHCTL_VERSION)
       return true
-    case "Help": {
-      const { render } = await import("./manual/HelpPage.js")
-      await print(render(reading.command, { version: BATCHCTL_VERSION, look: look() }))
+    case "Help":
+      await print(HelpPage.render(reading.command, { version: BATCHCTL_VERSION, look: look() }))
       return true
-    }
-    case "Completions": {
-      const { render } = await import("./manual/Completions.js")
-      await print(render(reading.shell))
+    case "Completions":
+      await print(Completions.render(reading.shell))
       return true
-    }
-    default:
+    case "Misuse":
+      process.exitCode = ExitCode.usage
+      complain(MisuseText.lines(reading, argv))
+      if (wantsJson({ argv })) await print(JSON.stringify(MisuseText.json(reading, argv)))
+      return true
+    case "Run":
       return false
   }
 }
@@ -41,14 +49,19 @@ const look = () => {
   }
 }
 
-const local = 9
+/** Writes to standard error; whether anybody reads it does not matter. */
+const complain = (lines: ReadonlyArray<string>): void => {
+  const { env, stderr } = process
+  const columns = Message.isInteractive(stderr, env) ? Message.widthOf(stderr) : undefined
+  stderr.on("error", () => undefined).write(lines.map((line) => `${Message.of(line, columns)}\n`).join(""))
+}
 
 /** A reader that has gone away is no failure; a disk that is full is. */
 const print = (text: string): Promise<void> =>
   new Promise((resolve) => {
     process.stdout.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") {
-        process.exitCode = local
+        process.exitCode = ExitCode.local
         process.stderr.write(`error: standard output: cannot be written (${error.code})\n`)
       }
       resolve()

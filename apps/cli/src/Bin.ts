@@ -1,11 +1,16 @@
 #!/usr/bin/env node
 /**
- * The binary. It turns on Node's compile cache (22.8 and later) before it loads anything, so that later runs start
- * faster, and loads the program only if there is something to run.
+ * The binary. It loads the program only if there is something to run.
  */
-import Module from "node:module"
+import { answer } from "./Answer.js"
+import { loader } from "./CodeCache.js"
 
-if ("enableCompileCache" in Module && typeof Module.enableCompileCache === "function")
-  Module.enableCompileCache()
-const { answer } = await import("./Answer.js")
-if (!(await answer(process.argv.slice(2)))) await import("./Main.js")
+/** The file of the program, which the bundler puts in. */
+declare const BATCHCTL_PROGRAM: string
+
+const run = async (): Promise<void> => {
+  if (!(await answer(process.argv.slice(2))))
+    loader(import.meta.dirname, process.env)(`./${BATCHCTL_PROGRAM}`)
+}
+
+void run()

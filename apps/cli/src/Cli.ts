@@ -2,26 +2,33 @@
  * Runs the command that the command line names.
  */
 import { Effect, Logger, Option } from "effect"
+import * as CollectCommand from "./commands/CollectCommand.js"
 import * as DemoCommand from "./commands/DemoCommand.js"
 import * as DoctorCommand from "./commands/DoctorCommand.js"
 import * as DownloadCommand from "./commands/DownloadCommand.js"
 import * as GetCommand from "./commands/GetCommand.js"
 import * as ListCommand from "./commands/ListCommand.js"
+import * as RunCommand from "./commands/RunCommand.js"
+import * as RunsCommand from "./commands/RunsCommand.js"
 import * as SandboxCommand from "./commands/SandboxCommand.js"
 import * as StatusCommand from "./commands/StatusCommand.js"
+import * as SubmitCommand from "./commands/SubmitCommand.js"
 import * as VerifyCommand from "./commands/VerifyCommand.js"
 import * as WaitCommand from "./commands/WaitCommand.js"
-import { UsageError } from "./failure/CliError.js"
 import * as LogLevel from "./settings/LogLevel.js"
-import { type Misuse, read } from "./syntax/Reading.js"
-import { command, CommandLine } from "./terminal/CommandLine.js"
+import { read } from "./syntax/Reading.js"
+import { CommandLine } from "./terminal/CommandLine.js"
 
 const commands = {
   get: GetCommand.command,
+  submit: SubmitCommand.command,
+  collect: CollectCommand.command,
   wait: WaitCommand.command,
   download: DownloadCommand.command,
+  run: RunCommand.command,
   status: StatusCommand.command,
   list: ListCommand.command,
+  runs: RunsCommand.command,
   verify: VerifyCommand.command,
   doctor: DoctorCommand.command,
   sandbox: SandboxCommand.command,
@@ -37,31 +44,9 @@ type Work = Effect.Effect<void, Effect.Effect.Error<Any>, Effect.Effect.Context<
 export const run = Effect.gen(function* () {
   const { argv } = yield* CommandLine
   const reading = read(argv)
-  if (reading._tag === "Misuse") return yield* misused(reading, argv)
-  if (reading._tag !== "Run") return yield* Effect.dieMessage("this question is answered elsewhere")
+  if (reading._tag !== "Run") return yield* Effect.dieMessage("this is answered elsewhere")
   const { level } = yield* LogLevel.chosen
   const work: Work = commands[reading.command](reading.args)
   // A failure is printed by `Report`; the log need not tell of it once more.
   yield* work.pipe(Logger.withMinimumLogLevel(level), Effect.withUnhandledErrorLogLevel(Option.none()))
 })
-
-const misused = ({ command: verb, detail, meant }: Misuse, argv: ReadonlyArray<string>): UsageError =>
-  new UsageError({
-    detail,
-    hint: Option.some(
-      meant === undefined
-        ? command(...(verb === undefined ? [] : [verb]), "--help")
-        : command(...argv.map((word) => corrected(word, meant)))
-    ),
-    batchId: Option.none()
-  })
-
-const corrected = (
-  word: string,
-  { instead, typed }: { readonly typed: string; readonly instead: string }
-): string =>
-  word === typed || word.startsWith(`${typed}=`)
-    ? word.replace(typed, instead)
-    : word.endsWith(`=${typed}`)
-      ? `${word.slice(0, -typed.length)}${instead}`
-      : word

@@ -7,7 +7,7 @@ import * as LocalMachine from "@org/batch-node/LocalMachine"
 import { Layer } from "effect"
 import { Environment } from "./settings/Settings.js"
 import * as Reading from "./syntax/Reading.js"
-import { CommandLine, spelledOut } from "./terminal/CommandLine.js"
+import { CommandLine } from "./terminal/CommandLine.js"
 import * as Redactor from "./terminal/Redactor.js"
 import * as Stderr from "./terminal/Stderr.js"
 import * as StderrLogger from "./terminal/StderrLogger.js"
@@ -16,7 +16,7 @@ import * as Stdout from "./terminal/Stdout.js"
 /** The layer of the services that any command may require. */
 export const layer = Layer.mergeAll(
   Layer.succeed(CommandLine, {
-    argv: spelledOut(Reading.verbFirst(process.argv.slice(2)), Reading.valuedAnywhere),
+    argv: Reading.words(process.argv.slice(2)),
     debug: Boolean(process.env["BATCH_DEBUG"]),
     valued: Reading.valuedAnywhere
   }),

@@ -29,7 +29,13 @@ const jobs = () =>
   [
     { status: "pending", result_count: 0, entities_fulfilled: 0, created_at: hours(26) },
     { status: "processing", result_count: 1_240, entities_fulfilled: 1_240, created_at: hours(51) },
-    { status: "completed", result_count: 12_345, entities_fulfilled: 12_001, created_at: hours(120) },
+    {
+      status: "completed",
+      result_count: 12_345,
+      entities_fulfilled: 12_001,
+      created_at: hours(120),
+      completed_at: hours(75)
+    },
     { status: "failed", result_count: 0, entities_fulfilled: 0, created_at: hours(1_000) }
   ].map((job, index) => ({
     batch_id: ids[index],
@@ -74,7 +80,10 @@ const scenes = {
   failure: `$B get ${failed}`,
   "did-you-mean": `$B lst; $B list --limt 3; $B get ${running} --format cvs`,
   help: "$B --help",
-  "help-get": "$B help get"
+  "help-get": "$B help get",
+  "help-submit": "$B submit --help",
+  "help-collect": "$B collect --help",
+  "dry-run": "$B submit company enrich --domains acme.com,example.org --fields basic_info --dry-run"
 } as const
 
 it.scopedLive.skipIf(!available)("stand on a terminal as in the golden files, at any width", () =>

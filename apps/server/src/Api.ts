@@ -11,6 +11,7 @@ import {
   HttpApiSecurity,
   OpenApi
 } from "@effect/platform"
+import type * as SubmitRequest from "@org/batch-core/SubmitRequest"
 import { Schema } from "effect"
 import * as ApiDocument from "./ApiDocument.js"
 import * as ResponseSchemas from "./ResponseSchemas.js"
@@ -182,6 +183,100 @@ const batches = HttpApiGroup.make("batches", { topLevel: true })
   .middleware(BatchAuthorization)
   .annotateContext(OpenApi.annotations({ description: "Jobs, and what comes of them." }))
 
+/** The path that starts jobs of a kind. */
+const submit = <const Kind extends SubmitRequest.KindName, const Path extends `/batch/${string}`>(
+  kind: Kind,
+  route: Path,
+  summary: string
+) =>
+  HttpApiEndpoint.post(kind, route)
+    .setHeaders(
+      Schema.Struct({
+        "idempotency-key": Schema.optional(
+          parameter({
+            description:
+              "1 to 255 printable characters, such as a UUID, kept for a day: the same key and body again is the same job, another body under it is a 422.",
+            examples: ["5f0c1f9e-7a52-4d0b-9f2e-0d6a3f1b9c11"]
+          })
+        )
+      })
+    )
+    .setPayload(ResponseSchemas.submitted(kind))
+    .addSuccess(ResponseSchemas.Accepted)
+    .addError(ResponseSchemas.tooLarge)
+    .addError(ResponseSchemas.notJson)
+    .addError(ResponseSchemas.keyReused)
+    .addError(ResponseSchemas.noRoom)
+    .annotateContext(
+      OpenApi.annotations({
+        summary,
+        description:
+          "Starts a job, once: an answer that is lost is looked for among the account's jobs, and is a 502 `SubmitUnknown` if that does not tell."
+      })
+    )
+
+const submits = HttpApiGroup.make("submits", { topLevel: true })
+  .add(submit("company/enrich", "/batch/company/enrich", "Enrich companies"))
+  .add(submit("company/search", "/batch/company/search", "Search companies"))
+  .add(
+    submit("company/search-live", "/batch/company/professional_network/search/live", "Search companies live")
+  )
+  .add(submit("person/enrich", "/batch/person/enrich", "Enrich people"))
+  .add(submit("person/enrich-live", "/batch/person/professional_network/enrich/live", "Enrich people live"))
+  .add(submit("person/search", "/batch/person/search", "Search people"))
+  .add(submit("person/search-live", "/batch/person/professional_network/search/live", "Search people live"))
+  .add(submit("person/contact-enrich", "/batch/person/contact/enrich", "Find contact data of people"))
+  .add(submit("person/identify", "/batch/person/identify", "Identify people"))
+  .add(submit("person/verify", "/batch/person/verify", "Verify people"))
+  .add(submit("job/search", "/batch/job/search", "Search jobs of companies"))
+  .add(
+    submit(
+      "social-post/enrich-live",
+      "/batch/social_post/professional_network/enrich/live",
+      "Fetch posts live"
+    )
+  )
+  .addError(ResponseSchemas.badRequest)
+  .addError(ResponseSchemas.noCredits)
+  .addError(ResponseSchemas.tooMany)
+  .addError(ResponseSchemas.bug)
+  .addError(ResponseSchemas.unusable)
+  .addError(ResponseSchemas.draining)
+  .middleware(BatchAuthorization)
+  .annotateContext(OpenApi.annotations({ description: "Starting jobs." }))
+
+/** A call about the account. */
+const accountCall = <const Name extends string, const Path extends `/${string}`>(
+  name: Name,
+  route: Path,
+  summary: string
+) =>
+  HttpApiEndpoint.get(name, route)
+    .addSuccess(ResponseSchemas.Anything)
+    .addError(ResponseSchemas.unknownHere)
+    .annotateContext(
+      OpenApi.annotations({ summary, description: "The API's own answer to the same path and query; free." })
+    )
+
+const account = HttpApiGroup.make("account", { topLevel: true })
+  .add(accountCall("credits", "/user/credits", "How many credits are left?"))
+  .add(accountCall("endpoints", "/account/endpoints", "What does the plan include?"))
+  .add(accountCall("usage", "/account/usage/events", "What was asked?"))
+  .add(
+    accountCall("otherAccountCall", "/account/*", "Other calls about the account").annotate(
+      OpenApi.Exclude,
+      true
+    )
+  )
+  .addError(ResponseSchemas.badRequest)
+  .addError(ResponseSchemas.noCredits)
+  .addError(ResponseSchemas.tooMany)
+  .addError(ResponseSchemas.bug)
+  .addError(ResponseSchemas.unusable)
+  .addError(ResponseSchemas.draining)
+  .middleware(BatchAuthorization)
+  .annotateContext(OpenApi.annotations({ description: "The account." }))
+
 const operations = HttpApiGroup.make("operations", { topLevel: true })
   .add(
     HttpApiEndpoint.get("health", "/health")
@@ -228,6 +323,8 @@ const metrics = HttpApiGroup.make("metrics", { topLevel: true })
 /** The whole API. */
 export class Api extends HttpApi.make("batch-server")
   .add(batches)
+  .add(submits)
+  .add(account)
   .add(operations)
   .add(metrics)
   .annotateContext(

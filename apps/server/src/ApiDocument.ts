@@ -48,6 +48,8 @@ const types: Named<string> = {
   404: "BatchNotFound",
   406: "NotAcceptable",
   409: "BatchNotCompleted",
+  413: "RequestRejected",
+  415: "UnsupportedMediaType",
   416: "RangeNotSatisfiable",
   422: "BatchFailed",
   429: "RateLimited",

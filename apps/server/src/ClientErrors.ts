@@ -26,7 +26,11 @@ const problemOf = (error: Error): Problem => {
         "RequestTimeout",
         "the request did not come in time: send it at once"
       ] as const,
-      HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, "RequestRejected", "no path of this service takes a body"] as const
+      HPE_CHUNK_EXTENSIONS_OVERFLOW: [
+        413,
+        "RequestRejected",
+        "the chunks of the body have extensions that are too long"
+      ] as const
     }[String(code)] ?? ([400, "RequestRejected", `the request is no HTTP/1.1: ${reason}`] as const)
   return new Problem({ status, type, message, closes: true })
 }

@@ -15,6 +15,7 @@ Its settings are environment variables:
   CRUSTDATA_BASE_URL           root of the batch API
   HOST, PORT                   where it listens: 127.0.0.1 and 8787
   BATCH_SERVER_TOKENS          bearer tokens, separated by commas, of which callers must present one
+  BATCH_SERVER_STATE           the folder for idempotency keys: ~/.local/state/batch-server
   CORS_ORIGINS                 origins, separated by commas, whose pages may call it, or *
   LOG_LEVEL                    debug, info, warning, error or none
   OTEL_EXPORTER_OTLP_ENDPOINT  where traces go, such as http://127.0.0.1:4318

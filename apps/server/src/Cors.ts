@@ -29,6 +29,8 @@ export const parse = (text: string): Either.Either<Origins, string> => {
 const allowedHeaders = [
   "authorization",
   "cache-control",
+  "content-type",
+  "idempotency-key",
   "if-none-match",
   "if-range",
   "last-event-id",
@@ -76,7 +78,7 @@ const withHeaders = (
 const preflight = HttpServerResponse.empty({
   status: 204,
   headers: {
-    "access-control-allow-methods": "GET, HEAD",
+    "access-control-allow-methods": "GET, HEAD, POST",
     "access-control-allow-headers": allowedHeaders.join(", "),
     "access-control-max-age": "600"
   }

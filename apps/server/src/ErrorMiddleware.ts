@@ -14,12 +14,13 @@ import * as RouteName from "./RouteName.js"
  * percent encoding is wrong, so a known route with an allowed method means that.
  */
 const notThere = (method: string, path: string): Problem => {
-  const isThere = RouteName.fromPath(path) !== undefined
-  if (isThere && /^(?:GET|HEAD)$/u.test(method))
+  const allow = RouteName.allowed(path)
+  if (allow?.includes(method) === true)
     return undecodable("the path has no batch id: it is too long, or its percent encoding is wrong")
   return new Problem({
-    status: isThere ? 405 : 404,
-    type: isThere ? "MethodNotAllowed" : "NotFound",
+    status: allow === undefined ? 404 : 405,
+    type: allow === undefined ? "NotFound" : "MethodNotAllowed",
+    allow,
     message: `there is no ${method} ${maskText(path)} here; /docs lists what there is`
   })
 }
@@ -58,6 +59,7 @@ const answerFor = (
     onNone: () => Effect.as(Effect.logError("a bug", Cause.die(error)), toResponse(bug)),
     onSome: (problem) => {
       RequestLog.explain(request, `${problem.type}: ${problem.message}`)
+      RequestLog.upstream(request, Option.fromNullable(problem.requestId))
       return Effect.succeed(toResponse(problem))
     }
   })

@@ -17,6 +17,7 @@ import {
   type Scope,
   Stream
 } from "effect"
+import * as AccountCalls from "./AccountCalls.js"
 import { type Account, Accounts } from "./Account.js"
 import { Api } from "./Api.js"
 import * as Events from "./Events.js"
@@ -26,6 +27,7 @@ import * as Prometheus from "./Prometheus.js"
 import { Readiness } from "./Readiness.js"
 import * as Results from "./Results.js"
 import { Shutdown } from "./Shutdown.js"
+import { Submissions } from "./Submissions.js"
 import * as WaitParameter from "./WaitParameter.js"
 
 interface ById {
@@ -146,6 +148,32 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
   })
 )
 
+const submits = HttpApiBuilder.group(Api, "submits", (handlers) =>
+  Effect.map(Submissions, ({ submit }) =>
+    handlers
+      .handleRaw("company/enrich", ({ request }) => submit("company/enrich", request))
+      .handleRaw("company/search", ({ request }) => submit("company/search", request))
+      .handleRaw("company/search-live", ({ request }) => submit("company/search-live", request))
+      .handleRaw("person/enrich", ({ request }) => submit("person/enrich", request))
+      .handleRaw("person/enrich-live", ({ request }) => submit("person/enrich-live", request))
+      .handleRaw("person/search", ({ request }) => submit("person/search", request))
+      .handleRaw("person/search-live", ({ request }) => submit("person/search-live", request))
+      .handleRaw("person/contact-enrich", ({ request }) => submit("person/contact-enrich", request))
+      .handleRaw("person/identify", ({ request }) => submit("person/identify", request))
+      .handleRaw("person/verify", ({ request }) => submit("person/verify", request))
+      .handleRaw("job/search", ({ request }) => submit("job/search", request))
+      .handleRaw("social-post/enrich-live", ({ request }) => submit("social-post/enrich-live", request))
+  )
+)
+
+const account = HttpApiBuilder.group(Api, "account", (handlers) =>
+  handlers
+    .handleRaw("credits", ({ request }) => AccountCalls.pass(request))
+    .handleRaw("endpoints", ({ request }) => AccountCalls.pass(request))
+    .handleRaw("usage", ({ request }) => AccountCalls.pass(request))
+    .handleRaw("otherAccountCall", ({ request }) => AccountCalls.pass(request))
+)
+
 const operations = HttpApiBuilder.group(Api, "operations", (handlers) =>
   handlers
     .handle("health", () => Effect.succeed({ status: "ok" as const }))
@@ -164,4 +192,4 @@ const metrics = HttpApiBuilder.group(Api, "metrics", (handlers) =>
 )
 
 /** The handlers of all groups of `Api`. */
-export const layer = Layer.mergeAll(batches, operations, metrics)
+export const layer = Layer.mergeAll(batches, submits, account, operations, metrics)

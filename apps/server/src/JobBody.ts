@@ -10,8 +10,8 @@ import { Problem } from "./Problem.js"
 
 const headers = { "cache-control": "no-store" }
 
-/** A string is sent in one piece with the headers; bytes would be a second write. */
-const json = (body: string): HttpServerResponse.HttpServerResponse =>
+/** A response with JSON. A string is sent in one piece with the headers; bytes would be a second write. */
+export const json = (body: string): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.raw(body, {
     contentType: "application/json",
     contentLength: Buffer.byteLength(body),

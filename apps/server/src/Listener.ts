@@ -7,7 +7,9 @@ import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequ
 import { Duration, Effect, Layer } from "effect"
 import * as Http from "node:http"
 import { Problem } from "./Problem.js"
+import * as RouteName from "./RouteName.js"
 import type { Service } from "./Shutdown.js"
+import * as Submissions from "./Submissions.js"
 
 const millis = (duration: Duration.DurationInput): number => Duration.toMillis(duration)
 
@@ -57,18 +59,26 @@ export const layer = (
     )
   )
 
-/** The longest body that is ignored rather than refused, in bytes: no path takes one. */
-const longestBody = 65_536
+/** The longest body that is ignored rather than refused where none is taken, in bytes. */
+const longestIgnored = 65_536
 
-const bodyProblem = ({ headers }: HttpServerRequest.HttpServerRequest): Problem | undefined =>
-  "transfer-encoding" in headers || Number(headers["content-length"] ?? 0) > longestBody
-    ? new Problem({
+/** A body in chunks is measured by whoever reads it. */
+const bodyProblem = (request: HttpServerRequest.HttpServerRequest): Problem | undefined => {
+  const { headers, method } = request
+  const isTaken = method === "POST" && RouteName.allowed(RouteName.pathOf(request)) === "POST"
+  const length = Number(headers["content-length"] ?? 0)
+  const isFine = isTaken
+    ? length <= Submissions.longestBody
+    : !("transfer-encoding" in headers) && length <= longestIgnored
+  return isFine
+    ? undefined
+    : new Problem({
         status: 413,
         type: "RequestRejected",
-        message: "no path of this service takes a body",
+        message: isTaken ? "the body is longer than 8 MiB" : "this path takes no body",
         closes: true
       })
-    : undefined
+}
 
 /** Two hosts are two opinions on where a request belongs, and one proxy may believe the first, the next one the last. */
 const hostProblem = (request: HttpServerRequest.HttpServerRequest): Problem | undefined => {

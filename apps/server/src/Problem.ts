@@ -20,6 +20,10 @@ export interface Fields {
   readonly metadata?: unknown
   /** Whether the connection is closed after the response. */
   readonly closes?: boolean | undefined
+  /** The methods of the path, of 405. */
+  readonly allow?: string | undefined
+  /** The id by which the vendor knows the request that it came of, for the log. */
+  readonly requestId?: string | undefined
   /** When the caller should ask again, if that helps: the `Retry-After` header. */
   readonly retryAfter?: Duration.Duration | undefined
 }
@@ -70,16 +74,16 @@ export const toResponse = (problem: Problem): HttpServerResponse.HttpServerRespo
         : { "retry-after": String(Math.ceil(Duration.toSeconds(problem.retryAfter))) }),
       ...(problem.closes === true ? { connection: "close" } : {}),
       ...(problem.status === 401 ? { "www-authenticate": "Bearer" } : {}),
-      ...(problem.status === 405 ? { allow: "GET, HEAD" } : {})
+      ...(problem.allow === undefined ? {} : { allow: problem.allow })
     }
   })
 
 const statuses = {
-  RequestRejected: 400,
   RequestInvalid: 400,
   SubmitUnknown: 502,
   InputInvalid: 400,
   CampaignRefused: 400,
+  CampaignTimeout: 504,
   BatchNotFound: 404,
   RateLimited: 429,
   ApiUnavailable: 502,
@@ -100,6 +104,8 @@ const statusOf = (error: BatchError): number => {
   switch (error._tag) {
     case "NotAuthorized":
       return notAuthorized[error.reason]
+    case "RequestRejected":
+      return error.status
     case "StorageError":
       return error.reason === "NoSpace" ? 507 : 500
     default:
@@ -129,12 +135,28 @@ const named = (value: unknown): unknown => {
 
 /** The metadata of an error: its fields without secrets, or what the upstream added to a refusal, as it came. */
 const metadataOf = (error: BatchError): unknown => {
-  if (error._tag === "RequestRejected") return Option.getOrNull(error.metadata)
-  if (error._tag === "BatchFailed") return { batch: toJson(error.batch) }
+  const request = Option.match(requestIdOf(error), {
+    onNone: () => ({}),
+    onSome: (id) => ({ request_id: id })
+  })
+  if (error._tag === "RequestRejected") {
+    const added = Option.getOrNull(error.metadata)
+    return Predicate.isRecord(added)
+      ? { ...added, ...request }
+      : Option.isNone(requestIdOf(error))
+        ? added
+        : request
+  }
+  if (error._tag === "BatchFailed") return { batch: toJson(error.batch), ...request }
   return Option.match(encodeError(error), {
     onNone: () => null,
     onSome: ({ _tag, ...fields }) => named(fields)
   })
+}
+
+const requestIdOf = (error: BatchError): Option.Option<string> => {
+  if (error._tag === "BatchFailed") return error.batch.requestId
+  return "requestId" in error ? error.requestId : Option.none()
 }
 
 /** The `Retry-After` of a job that is not completed yet. */
@@ -178,6 +200,7 @@ export const fromError = (failure: BatchError): Problem => {
     type: error._tag,
     message: error.message,
     metadata: metadataOf(error),
+    requestId: Option.getOrUndefined(requestIdOf(error)),
     retryAfter: retryAfterOf(error)
   })
 }

@@ -37,6 +37,13 @@ export const explain = (request: HttpServerRequest.HttpServerRequest, reason: st
   explanations.set(NodeHttpServerRequest.toIncomingMessage(request), maskText(reason))
 }
 
+const upstreams = new WeakMap<IncomingMessage, string>()
+
+/** Sets the id by which the vendor knows the request that the answer came of, for the log line. */
+export const upstream = (request: HttpServerRequest.HttpServerRequest, id: Option.Option<string>): void => {
+  if (Option.isSome(id)) upstreams.set(NodeHttpServerRequest.toIncomingMessage(request), maskText(id.value))
+}
+
 /** A caller that goes away during the response leaves no trace in the exit, but Node marks its request as errored. */
 const leftEarly = ({ errored }: IncomingMessage): Option.Option<string> =>
   errored === null ? Option.none() : Option.some(gone)
@@ -58,6 +65,8 @@ export interface Line {
   readonly trouble: Option.Option<string>
   /** Whether that is the service's own trouble. */
   readonly isBroken: boolean
+  /** The vendor's own id of the request that was made for it, if there was one that had one. */
+  readonly upstream?: string | undefined
 }
 
 /** Counts a request and logs it. */
@@ -70,7 +79,8 @@ export const write = ({
   path,
   route,
   status,
-  trouble
+  trouble,
+  upstream
 }: Line): Effect.Effect<void> => {
   Metrics.count({ route, method, status, seconds: millis / 1000 })
   const log = status >= 500 || isBroken ? Effect.logError : Effect.logInfo
@@ -81,6 +91,7 @@ export const write = ({
     status,
     duration_ms: millis,
     bytes,
+    ...(upstream === undefined ? {} : { upstream_request_id: upstream }),
     ...Option.match(trouble, { onNone: () => ({}), onSome: (error) => ({ error }) })
   })
 }
@@ -146,6 +157,7 @@ const end = (
     millis: ended - begun,
     bytes: source.socket.bytesWritten - sentBefore,
     trouble,
+    upstream: upstreams.get(source),
     isBroken: Exit.isFailure(exit) && !Option.contains(trouble, gone)
   })
 }

@@ -1,6 +1,7 @@
 /**
  * The schemas of responses, of success and of failure, from which `Api` and its OpenAPI document are made.
  */
+import * as JobKind from "@org/batch-core/JobKind"
 import { Schema } from "effect"
 import * as Problem from "./Problem.js"
 
@@ -74,6 +75,90 @@ export const Page = Schema.Struct(
   more
 ).annotations({ identifier: "Page", description: "A page of jobs, newest first." })
 
+/** The answer to a submit in the upstream's own shape. */
+export const Accepted = Schema.Struct(
+  {
+    batch_id: Schema.String.annotations(shown({ type: "string", format: "uuid" })),
+    status: Schema.String,
+    entity: Schema.optional(Schema.String),
+    action: Schema.optional(Schema.String),
+    identifier_count: Count,
+    entities_requested: Count,
+    status_url: Schema.optional(Schema.String)
+  },
+  more
+).annotations({
+  identifier: "Accepted",
+  description: "A job that was accepted, with the upstream's own fields.",
+  examples: [
+    {
+      batch_id: example.batch_id,
+      status: "pending",
+      entity: "company",
+      action: "enrich",
+      identifier_count: 2,
+      entities_requested: 2,
+      status_url: `/batch/${example.batch_id}`
+    }
+  ]
+})
+
+const exampleOf = {
+  domain: "example.com",
+  url: "https://www.linkedin.com/in/ada",
+  email: "ada@example.com",
+  id: 631466,
+  text: "Example"
+} as const
+
+const filters = { op: "and", conditions: [{ field: "basic_info.name", type: "=", value: "Example" }] }
+
+const propertyShape: Readonly<Record<string, object>> = {
+  filters: { type: "object", description: "A group: `{op, conditions}`." },
+  sorts: { type: "array", items: { type: "object" } },
+  fields: { type: "array", items: { type: "string" } },
+  verified: { type: "boolean" },
+  webhook_url: { type: "string", format: "uri" },
+  professional_network_search_url: { type: "string", format: "uri" },
+  post_types: {}
+}
+
+/** The body of a submit: the properties that its kind has, and whatever else the upstream may know. */
+export const submitted = (name: string) => {
+  const kind = JobKind.named(name)
+  const identifiers = kind?.identifiers ?? []
+  const [first] = identifiers
+  const listed = identifiers.map(({ name: property, type }) => [
+    property,
+    {
+      type: "array",
+      maxItems: kind?.cap,
+      items: { type: type === "id" ? ["integer", "string"] : "string" }
+    }
+  ])
+  const known = (kind?.properties ?? [])
+    .filter((property) => !identifiers.some(({ name: identifier }) => identifier === property))
+    .map((property) => [property, propertyShape[property] ?? { type: "integer" }])
+  const inputs = first === undefined ? { filters } : { [first.name]: [exampleOf[first.type]] }
+  return Schema.Record({ key: Schema.String, value: Schema.Unknown }).annotations({
+    jsonSchema: {
+      type: "object",
+      description: "The body as the upstream takes it; other properties are passed on.",
+      properties: Object.fromEntries([...listed, ...known]),
+      required: kind?.required ?? [],
+      examples: [
+        { ...inputs, ...(kind?.required.includes("fields") === true ? { fields: ["contact"] } : {}) }
+      ]
+    }
+  })
+}
+
+/** A JSON object of the upstream. */
+export const Anything = Schema.Record({ key: Schema.String, value: Schema.Unknown }).annotations({
+  identifier: "Anything",
+  jsonSchema: { type: "object", description: "The upstream's own answer." }
+})
+
 /** The body of `GET /health`. */
 export const Health = Schema.Struct({ status: Schema.Literal("ok") }).annotations({
   identifier: "Health",
@@ -108,6 +193,18 @@ export const noCredits = Problem.at(402, "The account has no credits left for th
 
 /** 404: the upstream does not know the batch. */
 export const notFound = Problem.at(404, "The API knows no such batch for this account.")
+
+/** 404: the upstream does not know it. */
+export const unknownHere = Problem.at(404, "The API has no such thing.")
+
+/** 413: too much at once. */
+export const tooLarge = Problem.at(413, "The body is longer than 8 MiB.")
+
+/** 415: the body is no JSON. */
+export const notJson = Problem.at(415, "The body is not called `application/json`.")
+
+/** 422: another request came under the same key. */
+export const keyReused = Problem.at(422, "The `Idempotency-Key` belongs to another request.")
 
 /** 406: content negotiation has failed. */
 export const notAcceptable = Problem.at(406, "None of the media types that `Accept` allows is to be had.")

@@ -7,28 +7,43 @@ import { Api } from "./Api.js"
 import * as DocsPage from "./DocsPage.js"
 import * as JobsPage from "./JobsPage.js"
 
-const declared: Array<string> = [JobsPage.path, DocsPage.path, DocsPage.documentPath]
+const methods = new Map<string, string>(
+  [JobsPage.path, DocsPage.path, DocsPage.documentPath].map((path) => [path, "GET"])
+)
 HttpApi.reflect(Api, {
   onGroup: () => undefined,
-  onEndpoint: ({ endpoint }) => void declared.push(endpoint.path)
+  onEndpoint: ({ endpoint }) => void methods.set(endpoint.path, endpoint.method)
 })
 
-const isTemplate = (path: string): boolean => path.includes("/:")
+const declared = [...methods.keys()]
+
+const isTemplate = (path: string): boolean => /\/[:*]/u.test(path)
 
 /** Paths without a parameter, which are their own names. */
 const fixed: ReadonlySet<string> = new Set(declared.filter((path) => !isTemplate(path)))
 
 /** Paths with parameters: what matches them, and their names. */
 const templates = declared.filter(isTemplate).map((path) => ({
-  pattern: new RegExp(`^${path.replace(/:\w+/gu, "[^/]+")}$`, "u"),
-  name: path.replace(/:(\w+)/gu, "{$1}")
+  path,
+  pattern: new RegExp(`^${path.replace(/:\w+/gu, "[^/]+").replace("*", ".+")}$`, "u"),
+  name: path.replace(/:(\w+)/gu, "{$1}").replace("*", "{path}")
 }))
 
 /** The path of a request's URL. Nothing else of the URL may be shown: there may be a secret in its query string. */
 export const pathOf = ({ url }: { readonly url: string }): string => url.split(/[?#]/u, 1)[0] ?? ""
 
 /** The name of a path's route; `undefined` if there is no such route, so that callers cannot make up names of metrics. */
-export const fromPath = (path: string): string | undefined => {
+export const fromPath = (path: string): string | undefined => routeOf(path)?.name
+
+/** The methods that a path has, as the header `Allow` lists them; `undefined` if there is no such route. */
+export const allowed = (path: string): string | undefined => {
+  const route = routeOf(path)
+  return route && (methods.get(route.path) === "POST" ? "POST" : "GET, HEAD")
+}
+
+const routeOf = (path: string): { readonly path: string; readonly name: string } | undefined => {
   const plain = path.replace(/(?<=[^/])\/$/u, "")
-  return fixed.has(plain) ? plain : templates.find(({ pattern }) => pattern.test(plain))?.name
+  return fixed.has(plain)
+    ? { path: plain, name: plain }
+    : templates.find(({ pattern }) => pattern.test(plain))
 }

@@ -24,6 +24,7 @@ import * as RequestLog from "./RequestLog.js"
 import * as SecurityHeaders from "./SecurityHeaders.js"
 import { isPassThrough, ServerSettings, SettingsError } from "./Settings.js"
 import * as Shutdown from "./Shutdown.js"
+import * as Submissions from "./Submissions.js"
 import { version } from "./Version.js"
 
 /**
@@ -101,6 +102,7 @@ export const layer = (
         // Only now does it listen: a request that nobody handles yet would be left without an answer.
         Layer.provide(Listener.layer(server, { host, port })),
         Layer.provide(Readiness.layer),
+        Layer.provide(Submissions.layer),
         Layer.provide(Account.layer),
         Layer.provide(network(variables)),
         Layer.provide(Shutdown.layer),

@@ -15,6 +15,7 @@ import {
   Option,
   Redacted
 } from "effect"
+import { isAbsolute, join } from "node:path"
 import * as Access from "./Access.js"
 import * as Cors from "./Cors.js"
 
@@ -40,6 +41,8 @@ export interface Settings {
   readonly otlp: Option.Option<string>
   /** Headers for the collector, whose values are secrets. */
   readonly otlpHeaders: Redacted.Redacted<Readonly<Record<string, string>>>
+  /** The folder for what outlives the process, and whether it was asked for; none where there is no home folder either. */
+  readonly state: { readonly folder: string; readonly isAsked: boolean } | undefined
   /** Whose pages may call the service from a browser. */
   readonly corsOrigins: Cors.Origins
 }
@@ -89,7 +92,23 @@ const headers = (text: string): Either.Either<Settings["otlpHeaders"], string> =
 const decoded = (text: string): string =>
   Option.getOrElse(Option.liftThrowable(decodeURIComponent)(text), () => text).trim()
 
+const text = (name: string) => Config.withDefault(Config.string(name), "")
+
+/** `$BATCH_SERVER_STATE`, else `batch-server` in the folder that XDG has for state. */
+const state = Config.all({
+  asked: text("BATCH_SERVER_STATE"),
+  xdg: text("XDG_STATE_HOME"),
+  home: text("HOME")
+}).pipe(
+  Config.map(({ asked, home, xdg }): Settings["state"] => {
+    if (asked !== "") return { folder: asked, isAsked: true }
+    const base = isAbsolute(xdg) ? xdg : home === "" ? "" : join(home, ".local", "state")
+    return base === "" ? undefined : { folder: join(base, "batch-server"), isAsked: false }
+  })
+)
+
 const settings = Config.all({
+  state,
   host: BatchConfig.checked("HOST", "127.0.0.1", Either.right),
   port: BatchConfig.checked("PORT", 8787, port),
   tokens: BatchConfig.checked("BATCH_SERVER_TOKENS", Access.noTokens, Access.parseTokens),

@@ -35,13 +35,14 @@ export interface Open {
 export interface Request {
   readonly method?: string | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: string | undefined
 }
 
 /** Asks, and waits for the head of the answer. The connection goes with the scope. */
 export const open = (
   port: number,
   path: string,
-  { headers = {}, method = "GET" }: Request = {}
+  { body, headers = {}, method = "GET" }: Request = {}
 ): Effect.Effect<Open, never, Scope.Scope> =>
   Effect.flatMap(
     Effect.acquireRelease(
@@ -56,7 +57,7 @@ export const open = (
           resume(Effect.die(error))
         })
         request.on("response", (response) => resume(Effect.succeed(reading(request, response, end))))
-        request.end()
+        request.end(body)
       })
   )
 

@@ -11,6 +11,21 @@ const operations = [
   "/batch/{batch_id}/wait",
   "/batch/{batch_id}/events",
   "/batch/{batch_id}/results",
+  "/batch/company/enrich",
+  "/batch/company/search",
+  "/batch/company/professional_network/search/live",
+  "/batch/person/enrich",
+  "/batch/person/professional_network/enrich/live",
+  "/batch/person/search",
+  "/batch/person/professional_network/search/live",
+  "/batch/person/contact/enrich",
+  "/batch/person/identify",
+  "/batch/person/verify",
+  "/batch/job/search",
+  "/batch/social_post/professional_network/enrich/live",
+  "/user/credits",
+  "/account/endpoints",
+  "/account/usage/events",
   "/health",
   "/ready",
   "/metrics"
@@ -59,9 +74,10 @@ describe("GET /openapi.json", () => {
       expect(text).not.toMatch(/HttpApiDecodeError|PropertyKey|schemas\/unknown|did not match/u)
       expect(Object.keys(document.paths)).toEqual(operations)
       expect(document.servers).toEqual([{ url: "/", description: "This service." }])
-      for (const { get } of Object.values(document.paths)) {
-        expect(get.summary).toMatch(/./u)
-        expect(get.description).toMatch(/./u)
+      for (const { get, post } of Object.values(document.paths)) {
+        const operation = get ?? post
+        expect(operation?.summary).toMatch(/./u)
+        expect(operation?.description).toMatch(/./u)
       }
       expect(Object.keys(document.paths["/health"]?.get.responses ?? {})).toEqual(["200", "default"])
       const { parameters, responses } = document.paths["/batch/{batch_id}/results"]?.get ?? {}

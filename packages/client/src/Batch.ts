@@ -33,4 +33,6 @@ export interface Batch {
   readonly completedAt: Date | undefined
   /** Why the job failed, in the API's words. */
   readonly errorMessage: string | undefined
+  /** The id by which the vendor knows the request that this came of, if the answer had one. */
+  readonly requestId: string | undefined
 }

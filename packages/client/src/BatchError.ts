@@ -126,6 +126,17 @@ export class CampaignRefused extends BatchError {
   }
 }
 
+/** The deadline of a campaign passed. Nothing is lost: the same again goes on. */
+export class CampaignTimeout extends BatchError {
+  declare readonly _tag: "CampaignTimeout"
+  declare readonly campaign: string
+  declare readonly elapsedSeconds: number
+
+  constructor(init: Init<CampaignTimeout>) {
+    super("CampaignTimeout", init)
+  }
+}
+
 /** 404 of the API: this account has no such batch. */
 export class BatchNotFound extends BatchError {
   declare readonly _tag: "BatchNotFound"
@@ -363,6 +374,7 @@ export type Failure =
   | SubmitUnknown
   | InputInvalid
   | CampaignRefused
+  | CampaignTimeout
   | BatchNotFound
   | RateLimited
   | ApiUnavailable

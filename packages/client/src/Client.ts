@@ -22,8 +22,11 @@ import * as BatchClient from "@org/batch-core/BatchClient"
 import * as BatchPoll from "@org/batch-core/BatchPoll"
 import { ofWait } from "@org/batch-core/Event"
 import * as Existing from "@org/batch-core/Existing"
+import * as CorePreflight from "@org/batch-core/Preflight"
 import type { Receipt as CoreReceipt } from "@org/batch-core/Receipt"
 import * as Retrieval from "@org/batch-core/Retrieval"
+import * as Settlement from "@org/batch-core/Settlement"
+import * as SubmitRequest from "@org/batch-core/SubmitRequest"
 import * as CoreVerification from "@org/batch-core/Verification"
 import { Effect, Option, Stream } from "effect"
 import type { Batch, BatchStatus } from "./Batch.js"
@@ -34,12 +37,14 @@ import * as Arguments from "./internal/Arguments.js"
 import { emitOf } from "./internal/Events.js"
 import type { Failed } from "./internal/Failures.js"
 import * as Plain from "./internal/Plain.js"
+import * as Preflights from "./internal/Preflights.js"
 import * as Rows from "./internal/Rows.js"
 import { Runner } from "./internal/Runner.js"
 import * as Wiring from "./internal/Wiring.js"
 import type { Format, Receipt, Verification } from "./Receipt.js"
 import type { Settings } from "./Settings.js"
 import type { OutputOf, StandardSchemaV1 } from "./StandardSchema.js"
+import type { JobKind, Preflight, SubmitBodies } from "./Submit.js"
 
 /** How a call can be ended. */
 export interface CallOptions {
@@ -115,6 +120,31 @@ export class Client implements AsyncDisposable {
   /** Nothing happens until the first call. A setting that cannot be used is an `InvalidSetting` of every call. */
   constructor(settings: Settings = {}) {
     this.#runner = new Runner(Wiring.layer(settings))
+  }
+
+  /**
+   * Starts a job, and gives it as it was accepted. What breaks the rules of its kind is `RequestInvalid` before anything is
+   * sent. A job is never sent twice: one whose answer is lost is looked for in the account, for about two minutes, and is
+   * `SubmitUnknown` if that does not tell whether it was accepted. A call that is aborted may have started its job.
+   */
+  submit<Kind extends JobKind>(
+    kind: Kind,
+    body: SubmitBodies[Kind],
+    { signal }: CallOptions = {}
+  ): Promise<Batch> {
+    const submitted = Effect.flatMap(SubmitRequest.check(kind, body), (request) => Settlement.submit(request))
+    return this.#runner.run(Effect.map(submitted, Plain.batch), signal)
+  }
+
+  /** The balance, which may be fractional; `undefined` if the API does not say it. */
+  credits({ signal }: CallOptions = {}): Promise<number | undefined> {
+    const asked = Effect.flatMap(BatchClient.BatchClient, ({ account }) => account.credits)
+    return this.#runner.run(Effect.map(asked, Option.getOrUndefined), signal)
+  }
+
+  /** What the account may do now, and whether its plan includes a kind of job. Costs nothing. */
+  preflight(kind: JobKind, { signal }: CallOptions = {}): Promise<Preflight> {
+    return this.#runner.run(Effect.map(CorePreflight.look(kind), Preflights.plain), signal)
   }
 
   /** The job as it is now. */

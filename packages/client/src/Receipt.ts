@@ -45,6 +45,8 @@ export interface Receipt {
   readonly retries: number
   /** How often fresh links were asked for. */
   readonly urlRefreshes: number
+  /** The id by which the vendor knows the request that said what there is to fetch, if the answer had one. */
+  readonly requestId: string | undefined
   /** When the delivery began: after the job was completed. */
   readonly startedAt: Date
   readonly finishedAt: Date

@@ -10,6 +10,16 @@ const batchId = "01234567-89ab-4cde-8f01-23456789abcd"
 const encoded = {
   NotAuthorized: { reason: "NotOnPlan", detail: "d" },
   RequestRejected: { status: 422, detail: "d", metadata: { available_fields: ["a"] } },
+  RequestInvalid: { kind: "company/enrich", property: "domains", detail: "d" },
+  SubmitUnknown: {
+    kind: "company/enrich",
+    count: 2,
+    sent_at: "2026-01-02T03:04:05.000Z",
+    detail: "d",
+    request_id: "r"
+  },
+  InputInvalid: { path: "p", detail: "d" },
+  CampaignRefused: { reason: "MaxCredits", detail: "d" },
   BatchNotFound: { batchId, detail: "d" },
   RateLimited: { retryAfter: 1500, attempts: 2 },
   ApiUnavailable: { reason: "Server", status: 503, attempts: 2, detail: "d", retryAfter: 2500, remedy: "r" },
@@ -79,6 +89,12 @@ describe("failures", () => {
       status: 503,
       remedy: "r",
       lasting: false
+    })
+    expect(of("RequestInvalid")).toMatchObject({ property: "domains", requestId: undefined })
+    expect(of("SubmitUnknown")).toMatchObject({
+      sentAt: new Date("2026-01-02T03:04:05.000Z"),
+      count: 2,
+      requestId: "r"
     })
     expect(of("MalformedResponse")).toMatchObject({ status: undefined })
     expect(of("WaitTimeout")).toMatchObject({

@@ -58,7 +58,8 @@ describe("status", () => {
       entitiesFulfilled: 3,
       createdAt: expect.any(Date),
       completedAt: expect.any(Date),
-      errorMessage: undefined
+      errorMessage: undefined,
+      requestId: expect.stringMatching(/./u)
     } satisfies Batch)
     expect(await rejection(client.status(unknownId))).toBeInstanceOf(BatchNotFound)
     expect(await rejection(upstream.client({ apiKey: "another-key" }).status(id))).toMatchObject({
@@ -472,6 +473,31 @@ describe("a client", () => {
       console.log = log
     }
     expect(printed).toEqual([])
+  })
+
+  it("has one throttle for calls of all kinds", async () => {
+    const limited = await Upstream.start({ rateLimit: { limit: 3, windowSeconds: 100 } })
+    try {
+      const id = await limited.createJob({ records: 2 })
+      const client = limited.client({ retry: {} })
+      // the first answer tells how many are left in the window, which is longer than the test
+      await client.status(id)
+      const output = (name: string) => join(folder, `throttle-${name}.jsonl`)
+      const ask = (name: string, signal?: AbortSignal) =>
+        Promise.allSettled([
+          client.status(id, { signal }),
+          client.download(id, { output: output(name), signal })
+        ])
+      const outcomes = async (...asked: Parameters<typeof ask>) =>
+        (await ask(...asked)).map(({ status }) => status)
+      expect(await outcomes("first")).toEqual(["fulfilled", "fulfilled"])
+      expect(await outcomes("second", AbortSignal.timeout(500))).toEqual(["rejected", "rejected"])
+      const asked = (await limited.requests()).filter(({ server }) => server === "api")
+      expect(asked.map(({ status }) => status)).toEqual([200, 200, 200])
+    } finally {
+      await limited.reset()
+      await limited.stop()
+    }
   })
 
   it("serves many requests of a server with one throttle", async () => {

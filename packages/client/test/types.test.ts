@@ -1,4 +1,4 @@
-import type { BatchConfig, Event as CoreEvent } from "@org/batch-core"
+import type { BatchConfig, Event as CoreEvent, SubmitRequest } from "@org/batch-core"
 import { Schema } from "effect"
 import { expectTypeOf, it } from "vitest"
 import { z } from "zod"
@@ -6,10 +6,12 @@ import type {
   Client,
   DownloadOptions,
   Event,
+  JobKind,
   JsonRecord,
   RecordsOptions,
   Settings,
-  StandardSchemaV1
+  StandardSchemaV1,
+  SubmitBodies
 } from "../src/index.js"
 
 it("types say what comes", () => {
@@ -40,4 +42,16 @@ it("settings and events are those of the core, all of them", () => {
     Exclude<Event["_tag"], "RequestFailed" | "UnknownStatus">
   >()
   expectTypeOf<DownloadOptions["signal"]>().toEqualTypeOf<RecordsOptions["signal"]>()
+})
+
+it("bodies are those of the core, of every kind, with the same properties", () => {
+  type Core = { readonly [Kind in JobKind]: SubmitRequest.Body<Kind> }
+  type Named<Body> = keyof { [Name in keyof Body as string extends Name ? never : Name]: true }
+  expectTypeOf<JobKind>().toEqualTypeOf<SubmitRequest.KindName>()
+  expectTypeOf<SubmitBodies>().toExtend<Core>()
+  expectTypeOf<Core>().toExtend<SubmitBodies>()
+  expectTypeOf<{ [Kind in JobKind]: Named<SubmitBodies[Kind]> }>().toEqualTypeOf<{
+    [Kind in JobKind]: Named<Core[Kind]>
+  }>()
+  expectTypeOf<{ readonly domains: string }>().not.toExtend<SubmitBodies["company/enrich"]>()
 })

@@ -12,6 +12,7 @@ export * as CountText from "./model/CountText.js"
 export * as DurationText from "./model/DurationText.js"
 export * as Format from "./model/Format.js"
 export * as JobKind from "./model/JobKind.js"
+export * as MaskText from "./model/MaskText.js"
 export * as Masking from "./model/Masking.js"
 export * as PresignedLink from "./model/PresignedLink.js"
 export * as SubmitRequest from "./model/SubmitRequest.js"
@@ -35,6 +36,11 @@ export * as BatchPoll from "./status/BatchPoll.js"
 export * as SharedWatch from "./status/SharedWatch.js"
 export * as StatusCache from "./status/StatusCache.js"
 
+// submit: what is known before a job is sent, and what became of one whose answer was lost
+export * as Preflight from "./submit/Preflight.js"
+export * as Settlement from "./submit/Settlement.js"
+export * as Idempotency from "./submit/Idempotency.js"
+
 // transfer: what to fetch, and the links to it
 export * as ResultLinks from "./transfer/ResultLinks.js"
 export * as ResultPlan from "./transfer/ResultPlan.js"
@@ -48,6 +54,7 @@ export * as Receipt from "./proof/Receipt.js"
 export * as Csv from "./records/Csv.js"
 
 // download: the whole story
+export * as Collection from "./download/Collection.js"
 export * as Download from "./download/Download.js"
 export * as Event from "./download/Event.js"
 export * as Existing from "./download/Existing.js"
@@ -56,3 +63,11 @@ export * as Records from "./download/Records.js"
 export * as ResultStream from "./download/ResultStream.js"
 export * as Retrieval from "./download/Retrieval.js"
 export * as Verification from "./download/Verification.js"
+
+// campaign: a list of any length to one verified result
+export * as Campaign from "./campaign/Campaign.js"
+export * as Identifier from "./campaign/Identifier.js"
+export * as InputRows from "./campaign/InputRows.js"
+export * as Jobs from "./campaign/Jobs.js"
+export * as Ledger from "./campaign/Ledger.js"
+export * as Report from "./campaign/Report.js"

@@ -50,7 +50,7 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
     ])
     const built = filesOf(installed("dist"))
     expect([...new Set(built.map(stem))].toSorted()).toEqual(sources)
-    expect(built.filter((name) => !/\.(js|d\.ts)(\.map)?$/.test(name))).toEqual([])
+    expect(built.filter((name) => !/\.((js|d\.ts)(\.map)?|cjs|d\.cts)$/.test(name))).toEqual([])
   })
 
   it("pleases publint", async () => {
@@ -67,19 +67,10 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
   })
 
   it("has types that resolve wherever its code does", async () => {
-    // That Node loads ES modules by require is news to attw: the test above, and index.cts below, prove it.
     const attw = join(root, "node_modules/.bin/attw")
-    const options = [
-      "--profile",
-      "node16",
-      "--ignore-rules",
-      "cjs-resolves-to-esm",
-      "--no-definitely-typed",
-      "--no-color",
-      "--entrypoints",
-      "."
-    ]
-    expect(await run(attw, [tarball, ...options, ...modules], folder)).toContain("@org/batch-core/Batch")
+    const printed = await run(attw, [tarball, "--no-definitely-typed", "--no-color"], folder)
+    expect(printed).toContain("No problems found")
+    for (const name of modules) expect(printed).toContain(`@org/batch-core/${name}"`)
   })
 
   it("is imported by an empty project: the modules of the index, and no others", async () => {
@@ -100,7 +91,8 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
   })
 
   it.each([
-    { module: "nodenext", moduleResolution: "nodenext", skipLibCheck: false },
+    { module: "node16", moduleResolution: "node16", skipLibCheck: false },
+    { module: "commonjs", moduleResolution: "node10", skipLibCheck: false },
     { module: "esnext", moduleResolution: "bundler", skipLibCheck: true }
   ])("type-checks in an empty project: $moduleResolution", async (options) => {
     const source = [
@@ -110,7 +102,7 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
       `// @ts-expect-error a plain string is no batch id: the types are there and are not any`,
       `export const id: Batch.BatchId = "not branded"`
     ]
-    const files = options.module === "nodenext" ? ["index.ts", "index.cts"] : ["index.ts"]
+    const files = options.module.startsWith("node") ? ["index.ts", "index.cts"] : ["index.ts"]
     for (const file of files) await writeFile(join(consumer(), file), source.join("\n"))
     const target = { target: "es2022", lib: ["es2023", "dom", "dom.iterable"], types: ["node"] }
     const compilerOptions = { ...options, ...target, strict: true, noEmit: true }

@@ -11,6 +11,7 @@ import {
   type Option,
   type Redacted,
   Schema,
+  type Scope,
   type Stream
 } from "effect"
 import type * as ApiResponse from "../src/status/ApiResponse.js"
@@ -35,6 +36,7 @@ import type {
   StatusError,
   StorageError,
   SubmitError,
+  SubmitUnknown,
   TransferFailed,
   WaitTimeout,
   WatchError
@@ -52,6 +54,9 @@ import * as Retrieval from "../src/download/Retrieval.js"
 import type * as RetryPolicy from "../src/retry/RetryPolicy.js"
 import type { JsonObject } from "../src/model/Masking.js"
 import type * as SubmitRequest from "../src/model/SubmitRequest.js"
+import type * as Ledger from "../src/campaign/Ledger.js"
+import type * as Preflight from "../src/submit/Preflight.js"
+import type * as Settlement from "../src/submit/Settlement.js"
 import type * as Throttle from "../src/retry/Throttle.js"
 
 describe("unions of failures", () => {
@@ -64,6 +69,37 @@ describe("unions of failures", () => {
     >()
     expectTypeOf<AwaitError>().toEqualTypeOf<
       NotAuthorized | RequestRejected | BatchNotFound | ApiUnavailable | WaitTimeout | BatchFailed
+    >()
+  })
+})
+
+describe("submit", () => {
+  type Call = NotAuthorized | RequestRejected | RateLimited | ApiUnavailable | MalformedResponse
+
+  it("can lose its answer, whether it is settled or not", () => {
+    expectTypeOf<SubmitError>().toEqualTypeOf<Call | SubmitUnknown>()
+    type Submitted = Effect.Effect<Batch.Batch, Call | SubmitUnknown, BatchClient.BatchClient>
+    expectTypeOf<ReturnType<typeof BatchClient.submit>>().toEqualTypeOf<Submitted>()
+    expectTypeOf<ReturnType<typeof Settlement.submit>>().toEqualTypeOf<Submitted>()
+  })
+
+  it("looks before and after cannot fail", () => {
+    expectTypeOf<ReturnType<typeof Settlement.settle>>().toEqualTypeOf<
+      Effect.Effect<Settlement.Verdict, never, BatchClient.BatchClient>
+    >()
+    expectTypeOf<ReturnType<typeof Preflight.look>>().toEqualTypeOf<
+      Effect.Effect<Preflight.Preflight, never, BatchClient.BatchClient>
+    >()
+  })
+
+  it("a ledger fails as the disk does", () => {
+    expectTypeOf<typeof Ledger.file>().toEqualTypeOf<
+      (
+        path: string
+      ) => Effect.Effect<Ledger.Ledger, StorageError, FileSystem.FileSystem | Path.Path | Scope.Scope>
+    >()
+    expectTypeOf<Ledger.Ledger["append"]>().toEqualTypeOf<
+      (entry: Ledger.Entry) => Effect.Effect<void, StorageError>
     >()
   })
 })

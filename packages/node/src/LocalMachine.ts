@@ -14,6 +14,9 @@ import * as LocalMachine from "@org/batch-core/LocalMachine"
 import { Effect, Layer, Option } from "effect"
 import { readFile, readlink, statfs } from "node:fs/promises"
 
+/** Place, process id and start time. */
+const parts = /^(\S+ \S+) (\d+) (\d+)$/u
+
 /** The boot and the process namespace in which process ids are valid. */
 const place = Effect.tryPromise(async () => {
   const boot = await readFile("/proc/sys/kernel/random/boot_id", "utf8")
@@ -51,8 +54,9 @@ export const localMachine: LocalMachine.Service = {
   self: Effect.zipWith(place, began("self"), (where, when) => `${where} ${process.pid} ${when}`).pipe(
     Effect.orElseSucceed(() => "")
   ),
+  processId: (name) => Option.map(Option.fromNullable(parts.exec(name)?.[2]), Number),
   isDead: (name) => {
-    const [, where, pid = "", when] = /^(\S+ \S+) (\d+) (\d+)$/u.exec(name) ?? []
+    const [, where, pid = "", when] = parts.exec(name) ?? []
     return place.pipe(
       Effect.filterOrFail((here) => here === where),
       Effect.flatMap(() =>

@@ -25,19 +25,9 @@ describe("the packed tarball", { timeout: 300_000 }, () => {
   })
 
   it("has types that resolve wherever its code does, for every module of the index", () => {
-    // That Node loads ES modules by require is news to attw; the tests of installing run an example so.
     const attw = join(root, "node_modules/.bin/attw")
-    const options = [
-      "--profile",
-      "node16",
-      "--ignore-rules",
-      "cjs-resolves-to-esm",
-      "--no-definitely-typed",
-      "--no-color",
-      "--entrypoints",
-      "."
-    ]
-    const printed = execFileSync(attw, [tarball, ...options, ...Object.keys(Index)], { encoding: "utf8" })
-    for (const name of Object.keys(Index)) expect(printed).toContain(`@org/batch-node/${name}`)
+    const printed = execFileSync(attw, [tarball, "--no-definitely-typed", "--no-color"], { encoding: "utf8" })
+    expect(printed).toContain("No problems found")
+    for (const name of Object.keys(Index)) expect(printed).toContain(`@org/batch-node/${name}"`)
   })
 })

@@ -47,7 +47,7 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
     ])
     const built = await readdir(installed("dist"))
     expect([...new Set(built.map(stem))].toSorted()).toEqual(sources)
-    expect(built.filter((name) => !/\.(js|d\.ts)(\.map)?$/.test(name))).toEqual([])
+    expect(built.filter((name) => !/\.((js|d\.ts)(\.map)?|cjs|d\.cts)$/.test(name))).toEqual([])
   })
 
   it("pleases publint", async () => {
@@ -64,19 +64,10 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
   })
 
   it("has types that resolve wherever its code does", async () => {
-    // That Node loads ES modules by require is news to attw: the test above, and index.cts below, prove it.
     const attw = join(root, "node_modules/.bin/attw")
-    const options = [
-      "--profile",
-      "node16",
-      "--ignore-rules",
-      "cjs-resolves-to-esm",
-      "--no-definitely-typed",
-      "--no-color",
-      "--entrypoints",
-      "."
-    ]
-    expect(await run(attw, [tarball, ...options, ...modules], folder)).toContain("@org/batch-sandbox/Sandbox")
+    const printed = await run(attw, [tarball, "--no-definitely-typed", "--no-color"], folder)
+    expect(printed).toContain("No problems found")
+    for (const name of modules) expect(printed).toContain(`@org/batch-sandbox/${name}"`)
   })
 
   it("is imported by an empty project: the modules of the index, and no others", async () => {
@@ -109,7 +100,7 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
   })
 
   it.each([
-    { module: "nodenext", moduleResolution: "nodenext", skipLibCheck: false },
+    { module: "node16", moduleResolution: "node16", skipLibCheck: false },
     { module: "esnext", moduleResolution: "bundler", skipLibCheck: true }
   ])("type-checks in an empty project: $moduleResolution", async (options) => {
     const source = [
@@ -119,7 +110,7 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
       `// @ts-expect-error a port is a number: the types are there and are not any`,
       `Sandbox.start({ port: "0" })`
     ]
-    const files = options.module === "nodenext" ? ["index.ts", "index.cts"] : ["index.ts"]
+    const files = options.module.startsWith("node") ? ["index.ts", "index.cts"] : ["index.ts"]
     for (const file of files) await writeFile(join(consumer(), file), source.join("\n"))
     const target = { target: "es2022", lib: ["es2023", "dom", "dom.iterable"], types: ["node"] }
     const compilerOptions = { ...options, ...target, strict: true, noEmit: true }

@@ -2,9 +2,12 @@
  * The checks of `batchctl doctor`: Node, settings, proxy, API, clock, folders. Loaded only by that command.
  */
 import { HttpClient } from "@effect/platform"
+import type { Entitlements } from "@org/batch-core/Account"
 import { BatchClient, layerOver } from "@org/batch-core/BatchClient"
 import { BatchConfig, names as settingNames } from "@org/batch-core/BatchConfig"
+import * as JobKind from "@org/batch-core/JobKind"
 import { maskUrl } from "@org/batch-core/Masking"
+import * as Preflight from "@org/batch-core/Preflight"
 import { localMachine } from "@org/batch-node/LocalMachine"
 import * as Network from "@org/batch-node/Network"
 import { Clock, Duration, Effect, Either, Layer, Option, Ref } from "effect"
@@ -17,7 +20,7 @@ import * as CoreLayer from "../settings/CoreLayer.js"
 import * as LogLevel from "../settings/LogLevel.js"
 import * as Profile from "../settings/Profile.js"
 import * as Settings from "../settings/Settings.js"
-import { bytes, duration } from "../terminal/Humanize.js"
+import { bytes, count, credits as amount, duration } from "../terminal/Humanize.js"
 
 /** The outcome of one check. */
 export interface Finding {
@@ -193,8 +196,38 @@ const reach = (settings: BatchConfig["Type"]) =>
           `answers in ${duration(Duration.toMillis(took))} and takes the key${jobs.length === 0 ? "; this account has no batches" : ""}`
         )
     })
-    return [api, ...Option.toArray(skew(yield* Ref.get(date), yield* Clock.currentTimeMillis))]
+    const account = Either.isRight(answer) ? yield* Effect.provide(accountFindings, core) : []
+    return [api, ...account, ...Option.toArray(skew(yield* Ref.get(date), yield* Clock.currentTimeMillis))]
   })
+
+/** What the free calls say of the account; what an older account cannot be asked is left out. */
+const accountFindings: Effect.Effect<ReadonlyArray<Finding>, never, BatchClient> = Effect.gen(function* () {
+  const { activeJobs, credits, requestsPerMinute } = yield* Preflight.look()
+  const { account } = yield* BatchClient
+  const enabled = yield* Effect.option(account.entitlements)
+  const told = (name: string, value: Option.Option<string>) =>
+    Option.toArray(Option.map(value, (detail) => finding(name, "ok", detail)))
+  return [
+    ...told("credits", Option.map(credits, amount)),
+    ...told(
+      "requests",
+      Option.map(requestsPerMinute, (number) => `${count(number)} a minute`)
+    ),
+    ...told(
+      "active jobs",
+      Option.map(activeJobs, (number) => `${number} of ${Preflight.activeJobsAtMost} at most`)
+    ),
+    ...told("not in plan", Option.flatMap(enabled, notInPlan))
+  ]
+})
+
+const notInPlan = ({ enabled }: Entitlements): Option.Option<string> => {
+  const missing = JobKind.all.filter(({ path }) => enabled.get(`/batch/${path}`) === false)
+  return Option.liftPredicate(
+    missing.map(({ action, entity }) => `${entity} ${action}`).join(", "),
+    (text) => text !== ""
+  )
+}
 
 const tolerated = 5_000
 

@@ -13,6 +13,8 @@ import * as Command from "./Command.js"
 export interface Request extends OutputOptions.OutputRequest {
   readonly ids: ReadonlyArray<string>
   readonly timeout: string
+  /** Whether we submitted the jobs just now, so that the API may not know them yet. */
+  readonly submitted?: boolean
 }
 
 /** An account runs at most 5 jobs at a time, so with 8 places those that have ended are never kept waiting. */
@@ -26,7 +28,7 @@ export const deliver = Effect.fn("GetCommand.deliver")(function* (request: Reque
   const { get } = yield* Effect.promise(() => import("@org/batch-core/Retrieval"))
   const delivery = yield* Effect.promise(() => import("../run/Delivery.js"))
   const fetch: Parameters<typeof delivery.run>[0]["fetch"] = (id, options) =>
-    Effect.flatMap(left, (deadline) => get(id, { ...options, deadline }))
+    Effect.flatMap(left, (deadline) => get(id, { ...options, deadline, submitted: request.submitted }))
   yield* delivery.run({ ids, request, destination, concurrency, fetch })
 })
 

@@ -51,12 +51,18 @@ const found: Field = {
   right: true,
   of: ({ entitiesFulfilled, entitiesRequested }) => `${count(entitiesFulfilled)}/${count(entitiesRequested)}`
 }
+const left: Field = {
+  heading: "LINKS",
+  right: true,
+  of: (batch, now) => JobText.linksLeft(batch, now)
+}
 const created: Field = { heading: "CREATED", right: true, of: ({ createdAt }, now) => ago(createdAt, now) }
 
 /** From the widest to the narrowest: the whole id, which is what the next command needs, goes last. */
 const forms = [
-  [id, status, job, rows, found, created],
-  [id, status, rows, found, created],
+  [id, status, job, rows, found, left, created],
+  [id, status, rows, found, left, created],
+  [id, status, rows, left, created],
   [id, status, rows, created],
   [id, status, rows],
   [shortId, status, rows, created],

@@ -19,6 +19,9 @@ export const jobFailed = 4
 /** The job is still running. */
 export const stillRunning = 5
 
+/** It is not known whether a job was accepted. */
+export const unsettled = 6
+
 /** Disk full, no permission, destination exists, port in use. */
 export const local = 9
 
@@ -29,6 +32,7 @@ const ofTag = {
   SubmitUnknown: 6,
   InputInvalid: usage,
   CampaignRefused: usage,
+  CampaignTimeout: stillRunning,
   BatchNotFound: 8,
   RateLimited: 6,
   ApiUnavailable: 6,

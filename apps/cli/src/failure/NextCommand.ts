@@ -5,7 +5,9 @@ import type { StorageError } from "@org/batch-core/BatchError"
 import * as Format from "@org/batch-core/Format"
 import * as Receipt from "@org/batch-core/Receipt"
 import { Duration, Option } from "effect"
-import { listed, open } from "../syntax/Reading.js"
+import * as Commands from "../syntax/Commands.js"
+import { listed } from "../syntax/Listing.js"
+import { open } from "../syntax/Reading.js"
 import { nearest } from "@org/batch-core/Suggestion"
 import * as CommandLine from "../terminal/CommandLine.js"
 import { duration } from "../terminal/Humanize.js"
@@ -20,7 +22,8 @@ const again: typeof CommandLine.again = (...of) => unbroken(CommandLine.again(..
 export const of = (failure: Failure, circumstances: Circumstances): string => {
   const { batchId, commandLine, file } = circumstances
   if (file !== undefined) return ofFile(failure, { ...circumstances, file })
-  const ids = batchId === undefined ? undefined : [batchId]
+  const [verb = ""] = commandLine.argv
+  const ids = batchId === undefined || !Commands.takesIds(verb) ? undefined : [batchId]
   const same = (add: ReadonlyArray<string> = []) => again(commandLine, { ids, add })
   switch (failure._tag) {
     case "NotAuthorized":
@@ -28,11 +31,14 @@ export const of = (failure: Failure, circumstances: Circumstances): string => {
         ? `set CRUSTDATA_API_KEY to a valid key (${command("doctor")} shows what is set), then ${same()}`
         : `${command("doctor")} tells what the API says of the key; then ${same()}`
     case "RequestRejected":
+      if (verb === "submit") return `correct the request; ${same(["--dry-run"])} shows it`
       return openValue(commandLine) ?? command("doctor")
     case "RequestInvalid":
       return command(...commandLine.argv.slice(0, 1), "--help")
     case "SubmitUnknown":
       return `${command("list")} shows whether there is such a job; only if there is none: ${same()}`
+    case "CampaignTimeout":
+      return command("run", "--resume", failure.campaign)
     case "InputInvalid":
     case "CampaignRefused":
       return command(...commandLine.argv.slice(0, 1), "--help")
@@ -57,13 +63,13 @@ export const of = (failure: Failure, circumstances: Circumstances): string => {
     case "TransferFailed":
       return `${same()} (goes on from the bytes that are here)`
     case "ResultsCorrupt":
-      return failure.reason === "RowCount"
+      return failure.reason === "RowCount" && takes(commandLine, "allow-incomplete")
         ? `${same()}, or accept it as it is: ${same(["--allow-incomplete"])}`
         : same()
     case "StorageError":
       return isTemporary(failure, commandLine)
         ? `set TMPDIR to a folder with room that can be written, then ${same()}`
-        : storage(failure, same)
+        : storage(failure, commandLine, same)
     case "UsageError":
       return Option.match(failure.hint, {
         onNone: () => command(...commandLine.argv.slice(0, 1), "--help"),
@@ -143,9 +149,25 @@ const openValue = (commandLine: Circumstances["commandLine"]): string | undefine
   return `${flag} takes ${listed(known, "or")}, such as ${line}`
 }
 
-const storage = (failure: StorageError, same: (add?: ReadonlyArray<string>) => string): string => {
+/** Whether the command of a command line has a flag. */
+const takes = ({ argv: [verb = ""] }: Circumstances["commandLine"], flag: string): boolean =>
+  Commands.isName(verb) && Object.hasOwn(Commands.all[verb].flags, flag)
+
+/** Whether it is about the record of what was submitted. */
+const isState = ({ path }: StorageError): boolean =>
+  /[/\\]batchctl[/\\](?:submits|campaigns)(?:[/\\]|$)/u.test(path)
+
+const storage = (
+  failure: StorageError,
+  commandLine: Circumstances["commandLine"],
+  same: (add?: ReadonlyArray<string>) => string
+): string => {
+  if (isState(failure)) {
+    return `make it writable, or set XDG_STATE_HOME to a folder that is, then ${same()}`
+  }
   switch (failure.reason) {
     case "Exists":
+      if (!takes(commandLine, "force")) return `move it away, then ${same()}`
       return `another name with -o, or replace it: ${same(["--force"])}`
     case "Unreadable":
       return `see what is there, then ${same()}`

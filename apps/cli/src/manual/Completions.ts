@@ -27,6 +27,12 @@ const typed = ([name, { short }]: readonly [string, Flag]): ReadonlyArray<string
   `--${name}`
 ]
 
+/** The words that the arguments of a command can be, where they are known. */
+const knownWords = (name: Commands.Name): ReadonlyArray<string> => {
+  const { argument }: Command = Commands.all[name]
+  return argument?.words?.known ?? []
+}
+
 const takesPath = (name: Commands.Name): boolean => {
   const { argument }: Command = Commands.all[name]
   return argument?.path === true
@@ -43,7 +49,9 @@ const bash = (): string => {
     )
     const otherwise = takesPath(name)
       ? 'COMPREPLY=($(compgen -f -- "$cur")); compopt -o filenames 2>/dev/null'
-      : ":"
+      : knownWords(name).length === 0
+        ? ":"
+        : `COMPREPLY=($(compgen -W ${quoted(knownWords(name).join(" "))} -- "$cur"))`
     return [
       `    ${name})`,
       '      case "$prev" in',
@@ -121,7 +129,7 @@ ${Commands.names
 ${zshFlags(Object.fromEntries(entries(name)))
   .map((spec) => `            ${spec} \\`)
   .join("\n")}
-            ${takesPath(name) ? "'*:file:_files'" : `'*: :'`} ;;`
+            ${takesPath(name) ? "'*:file:_files'" : `'*: :${zshWords(name)}'`} ;;`
   )
   .join("\n")}
         help) local -a commands=(${Commands.names.join(" ")}); _describe -t commands command commands ;;
@@ -130,6 +138,11 @@ ${zshFlags(Object.fromEntries(entries(name)))
 }
 if [[ $funcstack[1] == _batchctl ]]; then _batchctl "$@"; else compdef _batchctl batchctl; fi`
 
+const zshWords = (name: Commands.Name): string => {
+  const words = knownWords(name)
+  return words.length === 0 ? "" : `(${words.join(" ")})`
+}
+
 /** The flags as `_arguments` reads them. */
 const zshFlags = (flags: Flags): ReadonlyArray<string> =>
   Object.entries(flags).map(([name, flag]) => {
@@ -137,8 +150,9 @@ const zshFlags = (flags: Flags): ReadonlyArray<string> =>
     const about = flag.about.replace(/[[\]:\\]/gu, String.raw`\$&`)
     const value = flag.type === "boolean" ? "" : `:${flag.value}:${zshValues(flag)}`
     const equals = flag.type === "boolean" ? "" : "="
+    const many = flag.type === "string" && flag.multiple === true ? "*" : ""
     return short === undefined
-      ? quoted(`--${name}${equals}[${about}]${value}`)
+      ? quoted(`${many}--${name}${equals}[${about}]${value}`)
       : `${quoted(`(-${short} --${name})`)}{-${short},--${name}}${quoted(`[${about}]${value}`)}`
   })
 
@@ -169,7 +183,10 @@ const fish = (): string =>
       const condition = ` -n '__fish_seen_subcommand_from ${name}'`
       return [
         ...Object.entries(flags).map((flag) => fishFlag(condition, flag)),
-        ...(takesPath(name) ? [`complete -c batchctl${condition} -F`] : [])
+        ...(takesPath(name) ? [`complete -c batchctl${condition} -F`] : []),
+        ...(knownWords(name).length === 0
+          ? []
+          : [`complete -c batchctl${condition} -a ${fishQuoted(knownWords(name).join(" "))}`])
       ]
     })
   ].join("\n")

@@ -59,6 +59,7 @@ const page = (name: Commands.Name, look: Look): ReadonlyArray<string> => {
     "",
     ...wrap(`Usage: ${usage(name)}`, look.columns, 7),
     ...section("Arguments", argument === undefined ? [] : [[argument.term, argument.about]], look),
+    ...(command.section === undefined ? [] : section(command.section.title, command.section.rows, look)),
     ...section("Flags", rows(command.flags), look),
     ...section("Flags of every command", rows(everywhere), look),
     ...examples(command.examples, look)

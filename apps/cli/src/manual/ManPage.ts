@@ -54,12 +54,13 @@ export const render = (version: string, date: string): string =>
   ].join("\n")
 
 const command = (name: Commands.Name): ReadonlyArray<string> => {
-  const { about, argument, flags }: Command = Commands.all[name]
+  const { about, argument, flags, section: extra }: Command = Commands.all[name]
   return [
     ".TP",
     `.B batchctl ${name}${argument === undefined ? "" : ` ${text(argument.term)}`}`,
     text(about),
     ".RS",
+    ...(extra === undefined ? [] : [`${text(`${extra.title}:`)}`, ...list(extra.rows)]),
     ...options(flags),
     ".RE"
   ]

@@ -15,8 +15,8 @@ import type { Ids } from "../options/BatchIds.js"
 import type { Destination } from "../options/Destination.js"
 import type { OutputRequest } from "../options/OutputOptions.js"
 import * as ProgressReporter from "../progress/ProgressReporter.js"
-import { bytes, count, plural } from "../terminal/Humanize.js"
 import { Stdout } from "../terminal/Stdout.js"
+import { summary } from "./DeliveryText.js"
 import * as PerBatch from "./PerBatch.js"
 
 /** The batches to deliver, their destination, and the effect that fetches one. */
@@ -156,14 +156,6 @@ const announce = (
     yield* (yield* Stdout).json(skipped ? { ...encoded, skipped } : encoded)
     return ExitCode.ok
   })
-
-const summary = (receipt: Receipt): string => {
-  const rows = plural(receipt.records, "row")
-  if (!receipt.complete) return `incomplete: ${rows} of ${count(receipt.resultCount)} announced`
-  return receipt.source === "none"
-    ? "empty result (0 rows)"
-    : `complete and verified: ${rows}, ${bytes(receipt.bytes)},`
-}
 
 /** A temporary folder that only its owner can read; it goes with the scope. */
 const privateFolder: Effect.Effect<string, StorageError, FileSystem.FileSystem | Scope.Scope> =

@@ -1,7 +1,7 @@
 /**
  * A job as text: a block of lines, one line, or its kind for a table.
  */
-import { type Batch, isTerminal } from "@org/batch-core/Batch"
+import { type Batch, isTerminal, linksEndAt } from "@org/batch-core/Batch"
 import { maskUrl } from "@org/batch-core/Masking"
 import { DateTime, Option, Redacted } from "effect"
 import { ago, count, duration, instant, plural } from "../terminal/Humanize.js"
@@ -30,6 +30,22 @@ export const block = (
 /** The line that `wait` prints for a job that has ended. */
 export const line = (batch: Batch): string =>
   `${batch.batchId} ${batch.status}, ${plural(batch.resultCount, "row")}, ${count(batch.entitiesFulfilled)} found of ${count(batch.entitiesRequested)} requested`
+
+/** How long the links of a completed job hold: `4 d 3 h`, or `expired`; nothing where nobody knows. */
+export const linksLeft = (batch: Batch, now: number): string =>
+  Option.match(linksEndAt(batch), {
+    onNone: () => "",
+    onSome: (end) => {
+      const left = DateTime.toEpochMillis(end) - now
+      return left > 0 ? duration(left) : "expired"
+    }
+  })
+
+/** The same behind a subject. */
+export const dying = (batch: Batch, now: number): string => {
+  const left = linksLeft(batch, now)
+  return left === "" ? "of unknown age" : left === "expired" ? "have died, by their age" : `die in ${left}`
+}
 
 const moment = (at: Option.Option<DateTime.Utc>, note: string): string =>
   Option.match(at, { onNone: () => "", onSome: (utc) => `${instant(utc)} ${note}` })

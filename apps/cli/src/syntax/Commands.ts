@@ -2,8 +2,11 @@
  * All commands as data, in the order in which help shows them.
  */
 import type { knownStatuses } from "@org/batch-core/Batch"
+import { count } from "@org/batch-core/CountText"
+import * as JobKind from "@org/batch-core/JobKind"
 import * as Flags from "./Flags.js"
-import type { Argument, Command } from "./Syntax.js"
+import { listed } from "./Listing.js"
+import type { Argument, Command, Section } from "./Syntax.js"
 
 const id = "01234567-89ab-4cde-8f01-23456789abcd"
 
@@ -12,6 +15,39 @@ const ids: Argument = {
   about: "The id of a batch job, a UUID; several are carried to their end side by side.",
   repeated: true,
   path: false
+}
+
+/** What a job is to do, as two words. */
+const kind: Argument = {
+  term: "<entity> <action>",
+  about: "What the job is to do, such as company enrich.",
+  repeated: false,
+  path: false,
+  words: {
+    count: 2,
+    known: [
+      ...new Set([...JobKind.all.map(({ entity }) => entity), ...JobKind.all.map(({ action }) => action)])
+    ]
+  }
+}
+
+const costOf = ({ price }: JobKind.JobKind): string =>
+  price === undefined ? "" : `; at most ${price.atMost} credits each`
+
+/** The kinds of job, and what each takes. */
+const kinds: Section = {
+  title: "Kinds of job",
+  rows: JobKind.all.map((one) => {
+    const { action, cap, entity, identifiers } = one
+    const takes =
+      identifiers.length === 0
+        ? `a query in --body; up to ${count(cap)} records`
+        : `${listed(
+            identifiers.map(({ name }) => Flags.dashed(name)),
+            "or"
+          )}; up to ${count(cap)}`
+    return [`${entity} ${action}`, `${takes}${costOf(one)}`]
+  })
 }
 
 const statuses = {
@@ -63,6 +99,87 @@ export const download = {
   argument: ids,
   flags: Flags.output,
   examples: [{ line: `batchctl download ${id} -o out/ --json`, does: "into a folder; the receipt as JSON" }]
+} as const satisfies Command
+
+/** `batchctl submit` */
+export const submit = {
+  group: "main",
+  about:
+    "Submit a job, once: the batch id is on the disk before it is printed, and nothing is ever sent twice.",
+  argument: kind,
+  flags: {
+    ...Flags.identifiers,
+    ...Flags.list,
+    body: {
+      type: "string",
+      value: "FILE",
+      path: true,
+      about: "A request as JSON, which the other flags add to; - is standard input."
+    },
+    ...Flags.request,
+    "dry-run": {
+      type: "boolean",
+      about: "Print the request, and what it costs at most; nothing is sent."
+    },
+    wait: { type: "boolean", about: "Wait for the job and download its results, as get does." },
+    timeout: Flags.timeout,
+    ...Flags.output,
+    json: Flags.json("Print the API's answer in place of the batch id; with --wait the receipt too.")
+  },
+  section: kinds,
+  examples: [
+    { line: "batchctl submit company enrich --domains acme.com,example.org", does: "prints the batch id" },
+    {
+      line: "batchctl submit company enrich --input leads.csv --column website --as domains --dry-run",
+      does: "what would be sent, and its price"
+    },
+    {
+      line: "batchctl submit person enrich --business-emails jane@acme.com --wait -o rows.csv",
+      does: "and its results"
+    },
+    { line: "batchctl submit company search --body query.json --max-results 500", does: "a search" }
+  ]
+} as const satisfies Command
+
+/** `batchctl collect` */
+export const collect = {
+  group: "main",
+  about: "Download every completed job of the account that is not in a folder yet; made for cron.",
+  flags: {
+    output: {
+      type: "string",
+      short: "o",
+      value: "DIR",
+      path: true,
+      about: "The folder: <batch-id>.<format> and <batch-id>.receipt.json of each job. Must be given."
+    },
+    since: {
+      type: "string",
+      value: "WHEN",
+      about: "Only jobs completed since then: a date (2026-11-01) or a duration (2d)."
+    },
+    kind: {
+      type: "string",
+      value: "KIND",
+      values: Object.fromEntries(
+        JobKind.all.map(({ action, entity, name }) => [name, `${entity} ${action}`])
+      ),
+      about: "Only jobs of this kind, as company/enrich."
+    },
+    format: Flags.output.format,
+    "dry-run": { type: "boolean", about: "Print what would be downloaded; nothing is." },
+    json: Flags.json("Print the receipt of each job, one JSON object a line."),
+    quiet: {
+      type: "boolean",
+      short: "q",
+      about: "No progress, no notices and no summary on standard error; errors still."
+    }
+  },
+  examples: [
+    { line: "batchctl collect -o results/", does: "all that is not there yet" },
+    { line: "batchctl collect -o results/ --since 2d --kind person/identify", does: "some of it" },
+    { line: "batchctl collect -o results/ --dry-run", does: "only look" }
+  ]
 } as const satisfies Command
 
 /** `batchctl status` */
@@ -198,11 +315,126 @@ export const demo = {
   ]
 } as const satisfies Command
 
+/** `batchctl run` */
+export const run = {
+  group: "main",
+  about: "Submit a list of any length, and join the results: a campaign. The same command again goes on.",
+  argument: {
+    term: "<entity> <action>",
+    about: "What is done with the list, such as company enrich or person identify.",
+    repeated: true,
+    path: false
+  },
+  flags: {
+    input: {
+      type: "string",
+      value: "FILE",
+      path: true,
+      about: "The list: .csv or .tsv with a header, .jsonl, or one a line; - is standard input."
+    },
+    column: { type: "string", value: "NAME", about: "The column, or the field, that holds the identifiers." },
+    "input-format": {
+      type: "string",
+      value: "FORMAT",
+      values: {
+        csv: "with a header",
+        tsv: "with a header",
+        jsonl: "JSON objects",
+        lines: "one identifier a line"
+      },
+      about: "csv, tsv, jsonl or lines; taken from the extension of the file when absent."
+    },
+    as: {
+      type: "string",
+      value: "PROPERTY",
+      about: "What the identifiers are, where there are several ways: domains, business_emails, …"
+    },
+    output: {
+      type: "string",
+      short: "o",
+      value: "OUT",
+      path: true,
+      about:
+        "The joined result; OUT.fates.csv, OUT.remainder.csv and OUT.report.json go beside it, without its extension."
+    },
+    format: Flags.output.format,
+    join: {
+      type: "boolean",
+      about: "One line per input row, with its record or null, in the order of the input."
+    },
+    fields: { type: "string", value: "LIST", about: "The fields to ask for, separated by commas." },
+    "max-active": {
+      type: "string",
+      value: "N",
+      integer: true,
+      about: "Jobs active at a time, at most. Default: 4, so that a colleague has one of the 5 slots"
+    },
+    "max-credits": {
+      type: "string",
+      value: "N",
+      about: "Credits at most, a hard bound: what may cost more is refused before anything is sent."
+    },
+    timeout: {
+      type: "string",
+      value: "DURATION",
+      about:
+        "How long, such as 30m or 12h; then it ends with 5, and goes on with the next run. Default: as long as it takes"
+    },
+    yes: { type: "boolean", short: "y", about: "Start without asking; needed where there is no terminal." },
+    "retry-failed": { type: "boolean", about: "Submit the inputs of failed jobs again." },
+    resume: { type: "string", value: "CAMPAIGN", about: "Go on with a campaign that batchctl runs shows." },
+    json: Flags.json("Print the report as one JSON object."),
+    quiet: Flags.quiet
+  },
+  examples: [
+    {
+      line: "batchctl run company enrich --input leads.csv --column website --as domains -o companies.jsonl.gz",
+      does: "a list to one result"
+    },
+    {
+      line: "batchctl run person identify --input people.csv --column email --as emails -o out.jsonl --join",
+      does: "one line per input row"
+    },
+    {
+      line: "batchctl run company enrich --input - --as domains -o out.csv --max-credits 5000 --yes < domains.txt",
+      does: "in a cron job"
+    }
+  ]
+} as const satisfies Command
+
+/** `batchctl runs` */
+export const runs = {
+  group: "look",
+  about: "List the campaigns of this machine, newest first, with their progress.",
+  flags: { json: Flags.json("Print one JSON object per campaign and line.") },
+  examples: [{ line: "batchctl runs", does: "which campaigns are there?" }]
+} as const satisfies Command
+
 /** All commands by their names, in the order in which help shows them. */
-export const all = { get, wait, download, status, list, verify, doctor, sandbox, demo } as const
+export const all = {
+  get,
+  submit,
+  run,
+  collect,
+  wait,
+  download,
+  status,
+  list,
+  runs,
+  verify,
+  doctor,
+  sandbox,
+  demo
+} as const
 
 /** The name of a command. */
 export type Name = keyof typeof all
+
+/** Whether the arguments of a command are batch ids. */
+export const takesIds = (word: string): boolean => {
+  const command: Command | undefined = isName(word) ? all[word] : undefined
+  return command?.argument === ids
+}
 
 /** Whether a word is the name of a command. */
 export const isName = (word: string): word is Name => Object.hasOwn(all, word)
@@ -234,6 +466,7 @@ export const environment = {
   CRUSTDATA_BASE_URL: "Root of the API; https://api.crustdata.com unless told otherwise.",
   "BATCH_POLL_…, BATCH_RETRY_…, BATCH_TRANSFER_…":
     "Every figure of waiting, retrying and downloading; the README lists them.",
+  XDG_STATE_HOME: "Where submits are recorded, in batchctl/submits; ~/.local/state unless told otherwise.",
   BATCH_DEBUG: "api shows requests, answers and pauses, as --log-level debug; 1 the stack of a bug.",
   "HTTPS_PROXY, NO_PROXY, …": "As everywhere, for the API and the files alike; NODE_EXTRA_CA_CERTS too.",
   "NO_COLOR, CI": "As everywhere."

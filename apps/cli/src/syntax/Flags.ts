@@ -2,7 +2,8 @@
  * The flags that several commands share, and those that go with every command.
  */
 import type { Format } from "@org/batch-core/Format"
-import type { Flags } from "./Syntax.js"
+import * as JobKind from "@org/batch-core/JobKind"
+import type { Flags, Valued } from "./Syntax.js"
 
 /** The flags that go with every command. */
 export const everywhere = {
@@ -102,4 +103,71 @@ export const output = {
   },
   json: json("Print the receipt, one JSON object per batch and line."),
   quiet
+} as const satisfies Flags
+
+const separated = "separated by commas; may be given several times."
+
+const inputAbouts = {
+  domain: ["LIST", `Domains, as acme.com,example.org: ${separated}`],
+  email: ["LIST", `Email addresses, ${separated}`],
+  id: ["LIST", `Ids, ${separated}`],
+  text: ["NAME", "A name, which may hold commas; given several times it adds up."],
+  url: ["LIST", `URLs, ${separated}`]
+} as const satisfies Readonly<Record<JobKind.IdentifierType, readonly [value: string, about: string]>>
+
+/** A property of a request as a flag: with dashes. */
+export const dashed = (property: string): string => property.replaceAll("_", "-")
+
+/** A flag for each property that holds identifiers, of all kinds of job. */
+export const identifiers: Readonly<Record<string, Valued & { readonly multiple: true }>> = Object.fromEntries(
+  JobKind.all
+    .flatMap((kind) => kind.identifiers)
+    .map(({ name, type }) => {
+      const [value, about] = inputAbouts[type]
+      return [dashed(name), { type: "string", multiple: true, value, about }]
+    })
+)
+
+/** A list of inputs in a file. */
+export const list = {
+  input: {
+    type: "string",
+    value: "FILE",
+    path: true,
+    about: "A list of inputs: a table, JSON lines, or one input a line; - is standard input."
+  },
+  column: {
+    type: "string",
+    value: "NAME",
+    about: "The column of --input, or the field, that holds the inputs; plain lines have none."
+  },
+  as: {
+    type: "string",
+    value: "PROPERTY",
+    about: "What the inputs of --input are, where the kind takes several, such as domains."
+  },
+  "input-format": {
+    type: "string",
+    value: "FORMAT",
+    values: {
+      csv: "a table with a header, separated by commas",
+      tsv: "a table with a header, separated by tabs",
+      jsonl: "a JSON object a line",
+      lines: "an input a line"
+    },
+    about: "csv, tsv, jsonl or lines; taken from the extension of --input when absent, else lines."
+  }
+} as const satisfies Flags
+
+/** What else a request holds. */
+export const request = {
+  fields: {
+    type: "string",
+    multiple: true,
+    value: "LIST",
+    about: "The fields of a record that are wanted, separated by commas. Default: the API's own choice."
+  },
+  "max-results": { type: "string", value: "N", integer: true, about: "Records of a search, at most." },
+  "chunk-size": { type: "string", value: "N", integer: true, about: "Rows of a part file, 10 to 1,000." },
+  "webhook-url": { type: "string", value: "URL", about: "What the API calls when the job has ended." }
 } as const satisfies Flags

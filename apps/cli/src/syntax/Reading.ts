@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util"
 import * as Commands from "./Commands.js"
 import { everywhere } from "./Flags.js"
+import { listed } from "./Listing.js"
 import { nearest } from "@org/batch-core/Suggestion"
 import type { Command, Flags } from "./Syntax.js"
 
@@ -85,12 +86,31 @@ export const read = (argv: ReadonlyArray<string>): Reading => {
 const verbAt = (argv: ReadonlyArray<string>): number =>
   argv.findIndex((word, index) => !word.startsWith("-") && !valued(everywhere).has(argv[index - 1] ?? ""))
 
+/** The words of a command line as the rest takes them: its command in front, `-oFILE` written as two words. */
+export const words = (argv: ReadonlyArray<string>): ReadonlyArray<string> => spelledOut(verbFirst(argv))
+
 /** The same command line with its command in front. */
-export const verbFirst = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
+const verbFirst = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
   const at = verbAt(argv)
   return at < 1 || !Commands.isName(argv[at] ?? "")
     ? argv
     : [...argv.slice(at, at + 1), ...argv.filter((_, index) => index !== at)]
+}
+
+/**
+ * A command line with `-oFILE`, as curl and gh take it, written as `-o FILE`. Values of other flags, and what stands
+ * behind `--`, stay as they are.
+ */
+const spelledOut = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const isGlued = (word: string) => /^-o./su.test(word)
+  if (!argv.some(isGlued)) return argv
+  const flagsWithValue = valuedAnywhere()
+  const end = argv.includes("--") ? argv.indexOf("--") : argv.length
+  return argv.flatMap((word, index) =>
+    index < end && isGlued(word) && !flagsWithValue.has(argv[index - 1] ?? "")
+      ? ["-o", word.slice(2).replace(/^=/u, "")]
+      : [word]
+  )
 }
 
 /** The flags that are followed by a value, as they are typed. */
@@ -189,9 +209,12 @@ const excess = (command: Commands.Name, positionals: ReadonlyArray<string>): Mis
   const { argument }: Command = Commands.all[command]
   if (argument?.path === true && positionals.length === 0)
     return { _tag: "Misuse", detail: `batchctl ${command} needs a ${argument.term}`, command }
-  const extra = argument === undefined ? positionals[0] : argument.repeated ? undefined : positionals[1]
+  const { count = 1 } = argument?.words ?? {}
+  if (argument?.words !== undefined && positionals.length < count)
+    return { _tag: "Misuse", detail: `batchctl ${command} needs ${argument.term}`, command }
+  const extra = argument === undefined ? positionals[0] : argument.repeated ? undefined : positionals[count]
   if (extra === undefined) return undefined
-  const takes = argument === undefined ? "no argument" : `one ${argument.term}`
+  const takes = argument === undefined ? "no argument" : `${count === 1 ? "one " : ""}${argument.term}`
   return { _tag: "Misuse", detail: `batchctl ${command} takes ${takes}, but there is ${extra}`, command }
 }
 
@@ -200,10 +223,6 @@ const meant = (typed: string, instead: string | undefined): Pick<Misuse, "meant"
 
 const asking = (instead: string | undefined): string =>
   instead === undefined ? "" : `; did you mean ${instead}?`
-
-/** `a, b and c`. */
-export const listed = (words: ReadonlyArray<string>, conjunction: "and" | "or"): string =>
-  words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} ${conjunction} ${words.at(-1)}`
 
 /** The flag of a command line whose values are open and of which the value is none that is known. */
 export const open = (

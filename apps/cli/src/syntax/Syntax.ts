@@ -23,6 +23,8 @@ export interface Valued {
   readonly values?: Readonly<Record<string, string>>
   /** Whether others than `values` are passed on all the same: the list is the vendor's, and may grow. */
   readonly open?: boolean
+  /** Whether it may be given several times, which adds up; else the last one counts. */
+  readonly multiple?: boolean
   /** Whether the value is a whole number. */
   readonly integer?: boolean
   /** Whether the value is the path of a file or a folder. */
@@ -44,6 +46,14 @@ export interface Argument {
   readonly repeated: boolean
   /** Whether it is the path of a file. */
   readonly path: boolean
+  /** Where it is always the same number of words: how many, and those that there are. */
+  readonly words?: { readonly count: number; readonly known: ReadonlyArray<string> }
+}
+
+/** A further section of a command's help page. */
+export interface Section {
+  readonly title: string
+  readonly rows: ReadonlyArray<readonly [term: string, text: string]>
 }
 
 /** A command line to show, and what it does. */
@@ -61,6 +71,7 @@ export interface Command {
   readonly about: string
   readonly argument?: Argument
   readonly flags: Flags
+  readonly section?: Section
   /** The first one stands in the overview. */
   readonly examples: readonly [Example, ...ReadonlyArray<Example>]
 }

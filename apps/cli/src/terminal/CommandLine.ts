@@ -14,7 +14,7 @@ export interface CommandLine {
 }
 
 /** The command line of this run. */
-export const CommandLine = Context.GenericTag<CommandLine>("@org/batch-cli/CommandLine")
+export const CommandLine = /* @__PURE__ */ Context.GenericTag<CommandLine>("@org/batch-cli/CommandLine")
 
 /** What to change in a command line that is repeated. */
 export interface Changes {
@@ -30,25 +30,6 @@ export interface Changes {
 
 /** Whether `--json` was typed. Asked of the words, since failures must obey it even where parsing has failed. */
 export const wantsJson = ({ argv }: Pick<CommandLine, "argv">): boolean => argv.includes("--json")
-
-/**
- * A command line with `-oFILE`, as curl and gh take it, written as `-o FILE`. Values of other flags, and what stands
- * behind `--`, stay as they are.
- */
-export const spelledOut = (
-  argv: ReadonlyArray<string>,
-  valued: () => ReadonlySet<string>
-): ReadonlyArray<string> => {
-  const isGlued = (word: string) => /^-o./su.test(word)
-  if (!argv.some(isGlued)) return argv
-  const flagsWithValue = valued()
-  const end = argv.includes("--") ? argv.indexOf("--") : argv.length
-  return argv.flatMap((word, index) =>
-    index < end && isGlued(word) && !flagsWithValue.has(argv[index - 1] ?? "")
-      ? ["-o", word.slice(2).replace(/^=/u, "")]
-      : [word]
-  )
-}
 
 /** The value of a flag that was typed under one of its names. */
 export const valueOf = (

@@ -1,10 +1,17 @@
 /**
  * Figures and tables as people read them. No `Intl`: it costs more at start-up than everything else that is printed.
  */
+import { count } from "@org/batch-core/CountText"
 import * as DurationText from "@org/batch-core/DurationText"
 import { DateTime, Option } from "effect"
 
 export { count, plural } from "@org/batch-core/CountText"
+
+/** Credits to the hundredth: `1,234.5`. */
+export const credits = (value: number): string => {
+  const [whole = "", fraction] = String(Math.round(value * 100) / 100).split(".")
+  return `${count(Number(whole))}${fraction === undefined ? "" : `.${fraction}`}`
+}
 
 const units = ["B", "kB", "MB", "GB", "TB"] as const
 

@@ -3,8 +3,8 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { isatty } from "node:tty"
+import * as Message from "./Message.js"
 import { Redactor } from "./Redactor.js"
-import { restored, wrap } from "./Wrap.js"
 
 /** Standard error. Writing never fails: a run does not depend on who reads its messages. */
 export interface Service {
@@ -38,20 +38,14 @@ export interface Terminal {
   readonly write: (text: string) => unknown
 }
 
-const set = (value: string | undefined): boolean => value !== undefined && value !== ""
-
-/** The lines behind a label such as `error:` or `next` stand under the text behind it. */
-const hangOf = (line: string): number =>
-  /^(?: {2}(?:batch|next) {2,3}|(?:error|warning|debug): )/u.exec(line)?.[0].length ?? 2
-
 /** Standard error over a terminal or a log, told apart by `isTTY`, `CI`, `TERM` and `NO_COLOR`. */
 export const make = (
   terminal: Terminal,
   env: Readonly<Record<string, string | undefined>>
 ): Effect.Effect<Service> =>
   Effect.sync(() => {
-    const interactive = terminal.isTTY === true && !set(env["CI"]) && env["TERM"] !== "dumb"
-    const width = () => Math.max(20, terminal.columns || 80)
+    const interactive = Message.isInteractive(terminal, env)
+    const width = () => Message.widthOf(terminal)
     let drawn = 0
     /** Erases what is drawn, from the last line up, and leaves the cursor where the first was. */
     const erase = (): string => {
@@ -60,14 +54,12 @@ export const make = (
       return codes
     }
     const unsafeLine = (text: string): void => {
-      const lines = interactive
-        ? text.split("\n").flatMap((line) => wrap(line, width(), hangOf(line)))
-        : [restored(text)]
-      terminal.write(`${drawn > 0 ? erase() : ""}${lines.join("\n")}\n`)
+      const message = Message.of(text, interactive ? width() : undefined)
+      terminal.write(`${drawn > 0 ? erase() : ""}${message}\n`)
     }
     return {
       interactive,
-      color: interactive && !set(env["NO_COLOR"]),
+      color: interactive && !env["NO_COLOR"],
       unicode: /utf-?8/iu.test(env["LC_ALL"] ?? env["LC_CTYPE"] ?? env["LANG"] ?? ""),
       columns: Effect.sync(width),
       rows: Effect.sync(() => Math.max(2, terminal.rows || 24)),

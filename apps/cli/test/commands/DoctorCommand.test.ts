@@ -13,6 +13,15 @@ it.scopedLive("all is well: 0, and the key is only said to be set", () =>
     expect(stdout).toMatch(/^ok {6}BATCH_POLL_MAX_DELAY +80ms, from the environment$/m)
     expect(stdout).toMatch(/^ok {6}log level +info, the default$/m)
     expect(stdout).toMatch(/clock +agrees/)
+    expect(stdout).toMatch(/^ok {6}credits +1,000,000$/m)
+    expect(stdout).toMatch(/^ok {6}requests +600 a minute$/m)
+    expect(stdout).toMatch(/^ok {6}active jobs +0 of 5 at most$/m)
+    // An account that cannot be asked all this is none the worse for it.
+    const path = "^/(?:account|user)/"
+    yield* sandbox.script({ on: { server: "api", path }, times: -1, do: { respond: { status: 404 } } })
+    const older = yield* run(["doctor"])
+    expect(older.code).toBe(0)
+    expect(older.stdout).not.toMatch(/credits|a minute/u)
     expect(stdout).not.toContain(sandbox.apiKey)
   })
 )

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@effect/vitest"
+import { expect, it } from "@effect/vitest"
 import * as CommandLine from "../../src/terminal/CommandLine.js"
 
 const valued = () => new Set(["-o", "--output", "--columns", "--format", "--timeout"])
@@ -27,29 +27,4 @@ it("without some flags and their values", () => {
   expect(CommandLine.again(table, { without, add: ["--format", "jsonl"] })).toBe(
     "batchctl get a -o rows.csv --quiet --format jsonl"
   )
-})
-
-describe("-oFILE", () => {
-  it.each([
-    [
-      ["get", "x", "-orows.csv"],
-      ["get", "x", "-o", "rows.csv"]
-    ],
-    [
-      ["get", "x", "-o-"],
-      ["get", "x", "-o", "-"]
-    ],
-    [
-      ["get", "x", "-o=rows.csv"],
-      ["get", "x", "-o", "rows.csv"]
-    ],
-    [
-      ["get", "-o", "-odd"],
-      ["get", "-o", "-odd"]
-    ],
-    [
-      ["get", "--columns", "-odd", "--", "-odd"],
-      ["get", "--columns", "-odd", "--", "-odd"]
-    ]
-  ])("%j is read as %j", (argv, read) => expect(CommandLine.spelledOut(argv, valued)).toEqual(read))
 })

@@ -43,6 +43,8 @@ const ofCore = (error: Core.BatchError): Client.Failure => {
       new Client.SubmitUnknown({ ...arose, detail, kind, count, sentAt: DateTime.toDateUtc(sentAt) }),
     InputInvalid: ({ path }) => new Client.InputInvalid({ ...arose, detail, path: maskText(path) }),
     CampaignRefused: ({ reason }) => new Client.CampaignRefused({ ...arose, detail, reason }),
+    CampaignTimeout: ({ campaign, elapsed }) =>
+      new Client.CampaignTimeout({ ...arose, campaign, elapsedSeconds: Duration.toSeconds(elapsed) }),
     BatchNotFound: (one) =>
       new Client.BatchNotFound({ ...arose, batchId: one.batchId, detail: maskedOf(one.detail) }),
     RateLimited: ({ attempts, retryAfter }) =>

@@ -19,7 +19,8 @@ export const batch = (batch: Core.Batch): Batch => ({
   entitiesFulfilled: batch.entitiesFulfilled,
   createdAt: Option.getOrUndefined(Option.map(batch.createdAt, DateTime.toDateUtc)),
   completedAt: Option.getOrUndefined(Option.map(batch.completedAt, DateTime.toDateUtc)),
-  errorMessage: Option.getOrUndefined(Option.map(batch.errorMessage, maskText))
+  errorMessage: Option.getOrUndefined(Option.map(batch.errorMessage, maskText)),
+  requestId: Option.getOrUndefined(batch.requestId)
 })
 
 /** A receipt. */
@@ -47,6 +48,7 @@ export const receipt = (receipt: CoreReceipt.Receipt): Receipt => ({
   resumedBytes: receipt.resumedBytes,
   retries: receipt.retries,
   urlRefreshes: receipt.urlRefreshes,
+  requestId: Option.getOrUndefined(receipt.requestId),
   startedAt: DateTime.toDateUtc(receipt.startedAt),
   finishedAt: DateTime.toDateUtc(receipt.finishedAt)
 })

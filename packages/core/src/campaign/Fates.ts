@@ -30,13 +30,6 @@ export interface Sent {
   readonly identifiers: ReadonlyArray<string | number>
 }
 
-/** Records of identifiers, in a file of their own, to be read by their place. */
-export interface RecordFile {
-  /** Takes decompressed bytes, in order. */
-  readonly write: (bytes: Uint8Array) => Effect.Effect<void, StorageError>
-  readonly read: (place: Place) => Effect.Effect<Uint8Array, StorageError>
-}
-
 /** Where a record lies. */
 export interface Place {
   readonly offset: number
@@ -53,10 +46,12 @@ export interface Roll {
   readonly note: (index: number, fate: Fate, place: Place) => void
   /** Where the records of an identifier are: one, for most. */
   readonly placesOf: (index: number) => ReadonlyArray<Place>
-  readonly counts: { records: number; strangers: number }
 }
 
 const codes: ReadonlyArray<Fate> = ["not_found", "matched", "redacted", "failed", "undecided"]
+
+/** Of several records of one input a match counts most, and who opted out stays so. */
+const weight = (fate: Fate): number => (fate === "matched" ? 2 : fate === "redacted" ? 1 : 0)
 
 /** A roll of so many identifiers, of which nothing is known. `places`: whether it keeps where records are. */
 export const roll = (size: number, { places }: { readonly places: boolean }): Roll => {
@@ -65,15 +60,16 @@ export const roll = (size: number, { places }: { readonly places: boolean }): Ro
   const lengths = new Uint32Array(places ? size : 0)
   const more = new Map<number, Array<Place>>()
   return {
-    counts: { records: 0, strangers: 0 },
     fateOf: (index) => codes[fates[index] ?? 0] ?? "not_found",
     settle: ({ count, first }, fate) => void fates.fill(codes.indexOf(fate), first, first + count),
     note: (index, fate, place) => {
-      // A match counts more than a miss of the same input.
-      if (fates[index] !== codes.indexOf("matched")) fates[index] = codes.indexOf(fate)
+      const before = codes[fates[index] ?? 0] ?? "not_found"
+      if (weight(fate) >= weight(before)) fates[index] = codes.indexOf(fate)
       if (!places) return
       if ((offsets[index] ?? -1) >= 0) {
-        more.set(index, [...(more.get(index) ?? []), place])
+        const others = more.get(index)
+        if (others === undefined) more.set(index, [place])
+        else others.push(place)
         return
       }
       offsets[index] = place.offset
@@ -107,7 +103,9 @@ export const readResults = (
     readonly property: IdentifierProperty
     readonly sent: Sent
     readonly roll: Roll
-    readonly records?: { readonly file: RecordFile; readonly at: number } | undefined
+    readonly records?:
+      | { readonly at: number; readonly write: (bytes: Uint8Array) => Effect.Effect<void, StorageError> }
+      | undefined
   }
 ): Effect.Effect<Read, ResultsCorrupt | StorageError, BatchConfig | FileSystem.FileSystem> =>
   Effect.gen(function* () {
@@ -134,7 +132,7 @@ export const readResults = (
           strangers += 1
           continue
         }
-        if (read.fate === "matched") matched += 1
+        if (read.fate === "matched" && roll.fateOf(sent.first + at) !== "matched") matched += 1
         const { bytes, offset } = line.right
         roll.note(sent.first + at, read.fate, { offset: base + offset, bytes: bytes.length })
       }
@@ -150,7 +148,7 @@ export const readResults = (
             Effect.forEach(
               chunks,
               (chunk) => {
-                const kept = records === undefined ? Effect.void : records.file.write(chunk)
+                const kept = records === undefined ? Effect.void : records.write(chunk)
                 return Effect.zipRight(
                   kept,
                   Effect.sync(() => take(framer.push(chunk)))

@@ -23,14 +23,17 @@ export interface Identifier {
 export const read = (type: IdentifierType, text: string): Either.Either<Identifier, string> => {
   const trimmed = text.trim()
   if (trimmed === "") return Either.left("it is empty")
-  return /[\p{Cc}]/u.test(trimmed) ? Either.left("it has control characters in it") : readers[type](trimmed)
+  if (/\p{Cc}/u.test(trimmed)) return Either.left("it has control characters in it")
+  return trimmed.includes("\uFFFD")
+    ? Either.left("it has characters that could not be read: the list must be in UTF-8")
+    : readers[type](trimmed)
 }
 
 /** The key under which an identifier that came back is looked up. */
 export const keyOf = (type: IdentifierType, text: string): string =>
   Either.match(read(type, text), { onLeft: () => text.trim().toLowerCase(), onRight: ({ key }) => key })
 
-const label = /^[\p{L}\p{N}_](?:[\p{L}\p{N}_-]{0,61}[\p{L}\p{N}_])?$/u
+const label = /^[\p{L}\p{M}\p{N}_](?:[\p{L}\p{M}\p{N}_-]{0,61}[\p{L}\p{M}\p{N}_])?$/u
 
 const isHost = (host: string): boolean => {
   const labels = host.replace(/\.$/u, "").split(".")
@@ -47,7 +50,7 @@ const domain = (text: string): Either.Either<Identifier, string> => {
     return Either.left("it is a URL, and a domain is wanted: acme.com")
   if (text.includes("@")) return Either.left("it is an email address, and a domain is wanted: acme.com")
   return isHost(text)
-    ? Either.right({ sent: text, key: text.toLowerCase().replace(/\.$/u, "") })
+    ? Either.right({ sent: text, key: text.normalize().toLowerCase().replace(/\.$/u, "") })
     : Either.left("it is no domain")
 }
 
@@ -55,7 +58,7 @@ const email = (text: string): Either.Either<Identifier, string> => {
   const at = text.lastIndexOf("@")
   const isAddress = at > 0 && at <= 64 && !/[\s<>,;"]/u.test(text) && isHost(text.slice(at + 1))
   return isAddress
-    ? Either.right({ sent: text, key: text.toLowerCase() })
+    ? Either.right({ sent: text, key: text.normalize().toLowerCase() })
     : Either.left("it is no email address")
 }
 
@@ -77,7 +80,7 @@ const url = (text: string): Either.Either<Identifier, string> => {
 }
 
 const text = (words: string): Either.Either<Identifier, string> =>
-  Either.right({ sent: words, key: words.replace(/\s+/gu, " ") })
+  Either.right({ sent: words, key: words.normalize().replace(/\s+/gu, " ") })
 
 const readers: Readonly<Record<IdentifierType, (text: string) => Either.Either<Identifier, string>>> = {
   domain,

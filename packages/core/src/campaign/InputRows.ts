@@ -11,7 +11,7 @@ import { FileSystem } from "@effect/platform"
 import { Effect, Either, Predicate, Stream } from "effect"
 import { Readable } from "node:stream"
 import { BatchConfig } from "../model/BatchConfig.js"
-import { InputInvalid, type RecordInvalid, type StorageError, storageErrorAt } from "../model/BatchError.js"
+import { InputInvalid, type RecordInvalid, StorageError, storageErrorAt } from "../model/BatchError.js"
 import type { JsonObject } from "../model/Masking.js"
 import { nearest } from "../model/Suggestion.js"
 import * as RecordLines from "../records/RecordLines.js"
@@ -63,7 +63,9 @@ export const read = (
 ): Stream.Stream<Row, InputInvalid | StorageError, BatchConfig | FileSystem.FileSystem> => {
   const bytes = Stream.unwrap(
     Effect.map(FileSystem.FileSystem, (fs) => fs.stream(path, { chunkSize: 65_536 }))
-  ).pipe(Stream.mapError(storageErrorAt(path)))
+  ).pipe(
+    Stream.mapError((error) => new StorageError({ ...storageErrorAt(path)(error), reason: "Unreadable" }))
+  )
   const named = { ...options, name: options.name ?? path }
   switch (options.format) {
     case "csv":
@@ -108,10 +110,16 @@ const table = (bytes: Bytes, options: Named, delimiter: string): Rows<never> =>
             return data.map((cells) => rowOf(names, cells, ++row, options))
           })
         ),
-        Stream.flattenIterables
+        Stream.flattenIterables,
+        Stream.concat(
+          Stream.suspend(() => (header === undefined ? Stream.fail(empty(options)) : Stream.empty))
+        )
       )
     })
   )
+
+const empty = ({ name }: Named): InputInvalid =>
+  new InputInvalid({ path: name, detail: "it is empty, and a table begins with the names of its columns" })
 
 /** Rows come one by one, which is too dear for a stream. */
 async function* grouped(
@@ -134,7 +142,11 @@ const rowOf = (
   { column = "" }: Options
 ): Row => {
   const named = Object.fromEntries(header.map((name, at) => [name, cells[at] ?? ""]))
-  return { row, value: Either.right(named[column] ?? ""), cells: named }
+  // Cells without a column mean that a comma has no quotes around it: whose cell is whose is not known.
+  const value = cells.slice(header.length).some((cell) => cell.trim() !== "")
+    ? Either.left(`it has ${cells.length} cells, and the header has ${header.length}`)
+    : Either.right(named[column] ?? "")
+  return { row, value, cells: named }
 }
 
 const unreadable = ({ name }: Named, cause: unknown): InputInvalid | StorageError => {
@@ -218,17 +230,23 @@ const objects = (bytes: Bytes, { column, name }: Named): Rows<BatchConfig> => {
     const cells = Object.fromEntries(
       Object.entries(record.right).map(([field, value]) => [field, inText(value)])
     )
-    return { row, value: Either.right(inText(at(record.right, column))), cells }
+    const found = at(record.right, column)
+    const value = found === undefined ? Either.left(`it has no field ${column}`) : Either.right(inText(found))
+    return { row, value, cells }
   })
 }
 
 /** A field by its name, or by a path with dots. */
 const at = (record: JsonObject, path: string): unknown =>
-  path in record
+  Object.hasOwn(record, path)
     ? record[path]
     : path
         .split(".")
-        .reduce<unknown>((value, name) => (Predicate.isRecord(value) ? value[name] : undefined), record)
+        .reduce<unknown>(
+          (value, name) =>
+            Predicate.isRecord(value) && Object.hasOwn(value, name) ? value[name] : undefined,
+          record
+        )
 
 const inText = (value: unknown): string =>
   value === null || value === undefined ? "" : Predicate.isString(value) ? value : JSON.stringify(value)

@@ -12,7 +12,7 @@
  * }).pipe(Effect.scoped)
  */
 import { FileSystem, Path } from "@effect/platform"
-import { Duration, Effect, Option, type ParseResult, Schema, type Scope } from "effect"
+import { Duration, Effect, Option, Schema, type Scope } from "effect"
 import { alongside } from "../disk/Companion.js"
 import * as Lock from "../disk/Lock.js"
 import * as Storage from "../disk/Storage.js"
@@ -88,6 +88,7 @@ export const Entry = Schema.Union(
     status: Schema.String,
     requested: Schema.NonNegativeInt,
     fulfilled: Schema.NonNegativeInt,
+    completed_at: Schema.optional(Schema.DateTimeUtc),
     error_message: Schema.optional(Schema.String)
   }),
   /** Its results are here, and proven. */
@@ -128,31 +129,39 @@ export const file = (
     const fs = yield* FileSystem.FileSystem
     const paths = yield* Path.Path
     yield* Storage.makeFolder(paths.dirname(path))
-    const lock = yield* Effect.mapError(Lock.acquire(`${path}.lock`, lockPatience), inUse(path))
+    const lock = yield* Effect.mapError(
+      Lock.acquire(`${path}.lock`, lockPatience, "runs this campaign"),
+      inUse(path)
+    )
     const whole = yield* repaired(path)
     const handle = yield* Effect.mapError(fs.open(path, { flag: "a" }), storageErrorAt(path))
     if (whole === 0) yield* Storage.syncFolder(paths.dirname(path))
     const turn = yield* Effect.makeSemaphore(1)
+    // What is written behind an entry that may be cut short could not be read: the ledger must be opened anew.
+    let broken: StorageError | undefined
     const write = (entry: Entry) =>
       Effect.gen(function* () {
+        if (broken !== undefined) return yield* broken
         yield* lock.check
         const text = yield* Effect.orDie(encode(entry))
-        yield* Effect.mapError(handle.writeAll(new TextEncoder().encode(`${text}\n`)), storageErrorAt(path))
-        yield* Storage.sync(handle, path)
+        yield* handle.writeAll(new TextEncoder().encode(`${text}\n`)).pipe(
+          Effect.mapError(storageErrorAt(path)),
+          Effect.zipRight(Storage.sync(handle, path)),
+          Effect.tapError((error) => Effect.sync(() => void (broken = error)))
+        )
       }).pipe(Effect.uninterruptible)
     return {
       read: Effect.provideService(entries(path), FileSystem.FileSystem, fs),
-      append: (entry) => turn.withPermits(1)(write(entry)),
+      append: (entry) => turn.withPermits(1)(Effect.mapError(write(entry), inUse(path))),
       holding: (effect) => alongside(effect, lock.heart)
     }
   })
 
+/** Who has the lock has the ledger. */
 const inUse =
   (path: string) =>
   (error: StorageError): StorageError =>
-    error.reason === "Exists"
-      ? new StorageError({ ...error, path, detail: "another process runs this campaign" })
-      : error
+    error.reason === "Exists" ? new StorageError({ ...error, path }) : error
 
 /** Cuts off what stands behind the last line feed; gives the size of the rest. */
 const repaired = (path: string): Effect.Effect<number, StorageError, FileSystem.FileSystem> =>
@@ -178,16 +187,22 @@ export const entries = (
     const text = yield* Effect.mapError(fs.readFileString(path), storageErrorAt(path))
     const lines = text.split("\n").slice(0, -1)
     return yield* Effect.forEach(lines, (line, at) =>
-      Effect.mapError(decode(line), (error) => unreadable(path, line, at + 1, error))
+      Effect.mapError(decode(line), () => unreadable(path, line, at + 1))
     )
   })
 
-const unreadable = (path: string, line: string, at: number, error: ParseResult.ParseError): StorageError => {
-  const newer = /"version":\s*(\d+)/u.exec(line)?.[1]
-  const detail =
-    at === 1 && newer !== undefined && Number(newer) > version
-      ? `it was written by a newer version (${newer}); use that one`
-      : `line ${at} is no entry of a ledger, so nothing is done with it (${error.message.split("\n")[0] ?? ""})`
+const Foreign = Schema.parseJson(Schema.Struct({ _tag: Schema.Literal("campaign"), version: Schema.Int }))
+const versionOf = Schema.decodeOption(Foreign)
+
+const unreadable = (path: string, line: string, at: number): StorageError => {
+  const other = Option.filter(versionOf(line), (entry) => at === 1 && entry.version !== version)
+  const detail = Option.match(other, {
+    onNone: () => `line ${at} is no entry of a ledger, so nothing is done with it`,
+    onSome: (entry) =>
+      entry.version > version
+        ? `it was written by a newer version (${entry.version}); use that one`
+        : `it was written by an older version (${entry.version}), which this one cannot read`
+  })
   return new StorageError({ reason: "Unreadable", path, detail })
 }
 
@@ -217,6 +232,7 @@ export interface Ended {
   readonly status: string
   readonly requested: number
   readonly fulfilled: number
+  readonly completedAt: Entry["at"] | undefined
   readonly errorMessage: string | undefined
   readonly requestId: string | undefined
 }
@@ -241,7 +257,7 @@ export const stateOf = (all: ReadonlyArray<Entry>): State => {
   const chunks: Array<Standing> = (plan?.chunks ?? []).map(() => planned)
   const requestIds: Array<string | undefined> = []
   for (const entry of all) {
-    if (!("chunk" in entry)) continue
+    if (!("chunk" in entry) || entry.chunk >= chunks.length) continue
     if (entry._tag === "sent") requestIds[entry.chunk] = entry.request_id
     chunks[entry.chunk] = after(chunks[entry.chunk] ?? planned, entry, requestIds[entry.chunk])
   }
@@ -257,15 +273,18 @@ export const stateOf = (all: ReadonlyArray<Entry>): State => {
 /** Where the chunks of a campaign stand. */
 export const chunksOf = (all: ReadonlyArray<Entry>): ReadonlyArray<Standing> => stateOf(all).chunks
 
-type ChunkEntry = Extract<Entry, { readonly chunk: number }>
+/** An entry of one chunk. */
+export type ChunkEntry = Extract<Entry, { readonly chunk: number }>
 
-const after = (before: Standing, entry: ChunkEntry, requestId: string | undefined): Standing => {
+/** Where a chunk stands after a further entry of it. */
+export const after = (before: Standing, entry: ChunkEntry, requestId: string | undefined): Standing => {
   switch (entry._tag) {
     case "sending":
       return { _tag: "Lost", sentAt: entry.at, requestId: undefined, detail: undefined }
     case "undecided": {
       const sentAt = before._tag === "Lost" ? before.sentAt : entry.at
-      return { _tag: "Lost", sentAt, requestId: entry.request_id, detail: entry.detail }
+      const known = before._tag === "Lost" ? before.requestId : undefined
+      return { _tag: "Lost", sentAt, requestId: entry.request_id ?? known, detail: entry.detail }
     }
     case "refused":
       return planned
@@ -274,12 +293,13 @@ const after = (before: Standing, entry: ChunkEntry, requestId: string | undefine
       return { _tag: "Running", batchId: batch_id, sentAt: at, adopted }
     }
     case "ended": {
-      const { batch_id, error_message, fulfilled, requested, status } = entry
+      const { batch_id, completed_at, error_message, fulfilled, requested, status } = entry
       const ended = {
         batchId: batch_id,
         status,
         requested,
         fulfilled,
+        completedAt: completed_at,
         errorMessage: error_message,
         requestId
       }

@@ -78,6 +78,7 @@ export const make = Effect.fn("Planning.make")(function* (
   yield* chunks.write(division.end())
   yield* codes.write(division.codes(true))
   yield* Effect.zipRight(chunks.sync, codes.sync)
+  yield* Storage.syncFolder(options.folder)
   return Planned.make({ at: yield* DateTime.now, ...division.result() })
 }, Effect.scoped)
 

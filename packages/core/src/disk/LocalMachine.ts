@@ -29,13 +29,16 @@ export interface Service {
   readonly self: Effect.Effect<string>
   /** Whether the process of that name has ended for sure. */
   readonly isDead: (name: string) => Effect.Effect<boolean>
+  /** The id by which people find the process of that name; none where the name does not tell. */
+  readonly processId: (name: string) => Option.Option<number>
 }
 
 /** The answers where nobody asks the operating system: no free space known, no name, no process known to be dead. */
 export const unknown: Service = {
   freeBytes: () => Effect.succeedNone,
   self: Effect.succeed(""),
-  isDead: () => Effect.succeed(false)
+  isDead: () => Effect.succeed(false),
+  processId: () => Option.none()
 }
 
 /** The machine we run on; `unknown` unless an application provides one. */

@@ -37,10 +37,12 @@ export interface Lock {
 /**
  * Takes the lock until the scope is closed; `StorageError` with reason `Exists` when another process works here. A
  * lock whose heart does not beat for `patience` is taken over, so all who share a destination need the same figure.
+ * `doing` says in the failure what the other process does.
  */
 export const acquire = (
   path: string,
-  patience: Duration.Duration
+  patience: Duration.Duration,
+  doing = "is downloading to this destination"
 ): Effect.Effect<Lock, StorageError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -48,12 +50,13 @@ export const acquire = (
     const unique = `${yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)}-${yield* Clock.currentTimeMillis}`
     const token = `${unique} ${yield* self}`
     const take = Effect.acquireRelease(create(path, token), () => release(path, token))
-    while (!(yield* take)) yield* evict(path, patience)
+    const occupied = Effect.flatMap(holder(path), (held) => occupiedBy(path, held, doing))
+    while (!(yield* take)) yield* evict(path, patience, occupied)
     // Only another token means that the lock was taken over: one that is gone, or cannot be read, is nobody else's.
-    const check = Effect.filterOrFail(
+    const check = Effect.filterOrElse(
       holder(path),
       (held) => Option.getOrElse(held, () => token) === token,
-      () => occupied(path)
+      (held) => occupiedBy(path, held, doing)
     ).pipe(Effect.asVoid, Effect.provideService(FileSystem.FileSystem, fs))
     const beat = Effect.provideService(touch(path), FileSystem.FileSystem, fs)
     const pulse = Duration.times(patience, 0.4)
@@ -61,8 +64,20 @@ export const acquire = (
     return { check, heart }
   })
 
-const occupied = (path: string): StorageError =>
-  new StorageError({ reason: "Exists", path, detail: "another process is downloading to this destination" })
+/** The name of the process in a token. */
+const nameIn = (token: string): string => token.slice(token.indexOf(" ") + 1)
+
+const occupiedBy = (
+  path: string,
+  held: Option.Option<string>,
+  doing: string
+): Effect.Effect<never, StorageError> =>
+  Effect.gen(function* () {
+    const { processId } = yield* LocalMachine
+    const id = Option.flatMap(held, (token) => processId(nameIn(token)))
+    const who = Option.match(id, { onNone: () => "another process", onSome: (pid) => `process ${pid}` })
+    return yield* new StorageError({ reason: "Exists", path, detail: `${who} ${doing}` })
+  })
 
 /** Creates the lock file, unless there is one: then `false`. */
 const create = (path: string, token: string): Effect.Effect<boolean, StorageError, FileSystem.FileSystem> =>
@@ -75,14 +90,15 @@ const create = (path: string, token: string): Effect.Effect<boolean, StorageErro
 /** Removes a lock that was left behind; fails with reason `Exists` if its heart beats. */
 const evict = (
   path: string,
-  patience: Duration.Duration
+  patience: Duration.Duration,
+  occupied: Effect.Effect<never, StorageError, FileSystem.FileSystem>
 ): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     if (yield* isAbandoned(path)) return yield* Storage.remove(path)
     const before = yield* lastBeat(path)
     yield* Effect.sleep(patience)
     const after = yield* lastBeat(path)
-    if (Option.isSome(after) && !Option.contains(before, after.value)) return yield* occupied(path)
+    if (Option.isSome(after) && !Option.contains(before, after.value)) return yield* occupied
     // Two who evict at once may remove each other's new lock: the one that loses sees it at its next beat, and stops.
     yield* Storage.remove(path)
   })
@@ -92,7 +108,7 @@ const isAbandoned = (path: string): Effect.Effect<boolean, never, FileSystem.Fil
   Effect.gen(function* () {
     const { isDead } = yield* LocalMachine
     const token = Option.getOrElse(yield* holder(path), () => "")
-    return yield* isDead(token.slice(token.indexOf(" ") + 1))
+    return yield* isDead(nameIn(token))
   })
 
 const isTaken = (error: PlatformErrors.PlatformError): boolean =>

@@ -89,6 +89,8 @@ type Needs = FileSystem.FileSystem | Path.Path
 export interface Outlook extends Pick<Request, "output" | "parts" | "replace"> {
   /** The id of the batch; of a file that is no batch's its name. */
   readonly batchId: string
+  /** Where the receipt will lie; default beside the output. */
+  readonly receiptPath?: string | undefined
 }
 
 /**
@@ -140,7 +142,7 @@ const partsOf = ({ batchId, output }: Outlook): Effect.Effect<ReadonlyArray<stri
 
 const checkReceipt = (outlook: Outlook): Effect.Effect<void, StorageError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const path = Receipt.placeOf(outlook)
+    const path = outlook.receiptPath ?? Receipt.placeOf(outlook)
     const held = Option.getOrUndefined(yield* Receipt.read(path))
     if (held === undefined || isSameId(held.batchId, outlook.batchId)) return
     const detail = `it is the receipt of batch ${held.batchId}, and was left untouched`

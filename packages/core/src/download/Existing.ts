@@ -36,7 +36,8 @@ export const find = Effect.fn("Existing.find")(function* (
 ): Effect.fn.Return<Option.Option<Receipt.Receipt>, StorageError, Needs> {
   const { output, parts = false } = options
   const place = { batchId, output, parts }
-  const receipt = Option.flatten(Either.getRight(yield* Effect.either(Receipt.read(Receipt.placeOf(place)))))
+  const kept = receiptOf(place, options.receiptPath)
+  const receipt = Option.flatten(Either.getRight(yield* Effect.either(kept)))
   const delivered = {
     file: output,
     paths: parts ? yield* partsOf(output, receipt) : [output],
@@ -48,6 +49,16 @@ export const find = Effect.fn("Existing.find")(function* (
   if (options.force === true || (yield* Destination.hasJournal(place))) return Option.none()
   return yield* new StorageError({ reason: "Exists", path: output, detail: verdict.left })
 })
+
+/** The receipt of what is there: where it was said to lie, or where one of such a delivery would. */
+const receiptOf = (place: Parameters<typeof Receipt.placeOf>[0], path: string | undefined) =>
+  Effect.flatMap(
+    path === undefined ? Effect.succeedNone : Receipt.read(path),
+    Option.match({
+      onSome: Effect.succeedSome,
+      onNone: () => (place.parts ? Receipt.read(Receipt.placeOf(place)) : Receipt.ofFile(place.output))
+    })
+  )
 
 /** The part files that a receipt names, where they are now. */
 const partsOf = (

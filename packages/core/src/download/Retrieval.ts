@@ -66,6 +66,8 @@ export interface DownloadOptions {
   readonly allowIncomplete?: boolean | undefined
   /** Write the receipt as well: `<output>.receipt.json`; with `parts` `<batch-id>.receipt.json` in the folder. */
   readonly receipt?: boolean | undefined
+  /** Write the receipt here instead. */
+  readonly receiptPath?: string | undefined
   /** Told of everything worth showing, in order. */
   readonly onEvent?: ((event: Event.Event) => Effect.Effect<void>) | undefined
 }
@@ -74,6 +76,8 @@ export interface DownloadOptions {
 export interface GetOptions extends DownloadOptions {
   /** There is no default: `Infinity` must be said. A number alone counts seconds. */
   readonly deadline: BatchPoll.Deadline
+  /** Whether we submitted the job just now: a 404 within a minute is then taken for lag. Default: no. */
+  readonly submitted?: boolean | undefined
 }
 
 /** What everything here needs. */
@@ -105,7 +109,7 @@ export function download(
 }
 
 const downloadAny = Effect.fn("Retrieval.download")(function* (batchId: BatchId, options: DownloadOptions) {
-  yield* Destination.check(outlookOf(batchId, options))
+  yield* check(batchId, options)
   return yield* deliver(yield* ResultPlan.completed(yield* status(batchId)), options)
 })
 
@@ -126,9 +130,10 @@ export function get(
 }
 
 const getAny = Effect.fn("Retrieval.get")(function* (batchId: BatchId, options: GetOptions) {
-  yield* Destination.check(outlookOf(batchId, options))
-  const { deadline, onEvent = Event.silent } = options
-  return yield* deliver(yield* BatchPoll.await(batchId, { deadline, ...Event.ofWait(onEvent) }), options)
+  yield* check(batchId, options)
+  const { deadline, onEvent = Event.silent, submitted } = options
+  const wait = { deadline, submitted, ...Event.ofWait(onEvent) }
+  return yield* deliver(yield* BatchPoll.await(batchId, wait), options)
 })
 
 /** What one run works with. */
@@ -162,8 +167,19 @@ const requestOf = ({ force, output, parts }: DownloadOptions) => ({
 
 const outlookOf = (batchId: BatchId, options: DownloadOptions): Destination.Outlook => ({
   ...requestOf(options),
-  batchId
+  batchId,
+  receiptPath: options.receiptPath
 })
+
+/**
+ * Fails with what would hinder a delivery in the end: a destination that exists, a folder that cannot be written. Asks
+ * nobody; `download` and `get` begin with it.
+ */
+export const check = (
+  batchId: BatchId,
+  options: DownloadOptions
+): Effect.Effect<void, StorageError, FileSystem.FileSystem | Path.Path> =>
+  Destination.check(outlookOf(batchId, options))
 
 const deliver = (
   answered: Batch,
@@ -188,9 +204,10 @@ const deliver = (
     yield* emit({ _tag: "Planned", batch, source: way.plan.source, files: way.plan.files.length })
     const receipt =
       way.plan.source === "none" ? yield* deliverNothing(run, way) : yield* deliverRows(run, way)
-    const place = Receipt.placeOf({ ...receipt, parts: options.parts ?? false })
+    const place = options.receiptPath ?? Receipt.placeOf({ ...receipt, parts: options.parts ?? false })
+    const isWanted = options.receipt === true || options.receiptPath !== undefined
     // A receipt that is there is of what has been replaced now.
-    if (options.receipt === true || (yield* Receipt.exists(place))) yield* Receipt.write(place, receipt)
+    if (isWanted || (yield* Receipt.exists(place))) yield* Receipt.write(place, receipt)
     return receipt
   })
 

@@ -61,7 +61,7 @@ export const find = Effect.fn("Verification.find")(function* (
   if (type === "Directory") return yield* inFolder(path)
   const paths = yield* Path.Path
   const isReceipt = Receipt.isName(path)
-  const receipt = Option.getOrUndefined(yield* Receipt.read(isReceipt ? path : Receipt.pathOf(path)))
+  const receipt = Option.getOrUndefined(yield* isReceipt ? Receipt.read(path) : Receipt.ofFile(path))
   return isReceipt && receipt !== undefined
     ? [ofReceipt(paths.dirname(path), paths.basename(path), receipt, paths)]
     : [{ file: path, paths: [path], receipt }]
@@ -126,12 +126,16 @@ const inFolder = (
       : yield* new StorageError({ reason: "Unreadable", path: folder, detail: "the folder holds no results" })
   })
 
-/** What a receipt in a folder tells of: the part files that it names, or the file that it lies beside. */
+/**
+ * What a receipt in a folder tells of: the part files that it names, the file under the name of its batch, or the file that
+ * it lies beside.
+ */
 const ofReceipt = (folder: string, name: string, receipt: Receipt.Receipt, path: Path.Path): Delivered => {
   const parts = Receipt.namesOf(receipt)
+  const isByBatch = Receipt.isByBatch(name, receipt)
   const isOfParts =
-    parts.length > 0 || (receipt.source === "none" && name === Receipt.pathOf(receipt.batchId))
-  const file = path.join(folder, Receipt.fileOf(name))
+    parts.length > 0 || (!isByBatch && receipt.source === "none" && name === Receipt.pathOf(receipt.batchId))
+  const file = path.join(folder, isByBatch ? Receipt.nameOf(receipt.output) : Receipt.fileOf(name))
   return isOfParts
     ? { file: folder, paths: parts.map((part) => path.join(folder, part)), receipt }
     : { file, paths: [file], receipt }

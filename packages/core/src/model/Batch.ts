@@ -11,7 +11,7 @@
  *   return Batch.isTerminal(batch.status) // false
  * })
  */
-import { DateTime, Option, ParseResult, Predicate, Redacted, Schema } from "effect"
+import { DateTime, Duration, Option, ParseResult, Predicate, Redacted, Schema } from "effect"
 import * as JobFields from "./JobFields.js"
 import { JsonObject, MaskedText, maskJson, SecretJson, SecretUrl } from "./Masking.js"
 
@@ -99,6 +99,13 @@ export class Batch extends Schema.Class<Batch>("Batch")({
   /** The answer as it came, unknown fields included, for whoever passes it on. */
   raw: SecretJson.pipe(Schema.optionalWith({ default: () => Redacted.make<JsonObject>({}) }))
 }) {}
+
+/** How long the links of a completed job hold, by the vendor's word. */
+export const linkLifetime = Duration.days(5)
+
+/** When the links of a completed job die; none where it is not completed, or does not say since when. */
+export const linksEndAt = ({ completedAt, status }: Batch): Option.Option<DateTime.Utc> =>
+  status === "completed" ? Option.map(completedAt, DateTime.addDuration(linkLifetime)) : Option.none()
 
 /**
  * The wire form: any JSON object with a `batch_id` and a `status`. Any other field that is missing, null, empty or

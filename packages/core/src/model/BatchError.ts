@@ -129,6 +129,17 @@ export class CampaignRefused extends Schema.TaggedError<CampaignRefused>()("Camp
   }
 }
 
+/** The deadline of a campaign passed. Nothing is lost: the same again goes on. */
+export class CampaignTimeout extends Schema.TaggedError<CampaignTimeout>()("CampaignTimeout", {
+  campaign: Schema.String,
+  /** Encoded in milliseconds. */
+  elapsed: Schema.DurationFromMillis
+}) {
+  override get message(): string {
+    return shown`campaign ${this.campaign} was not at its end after ${DurationText.format(this.elapsed)}; its jobs go on`
+  }
+}
+
 /** 404 of the API: this account has no such batch. */
 export class BatchNotFound extends Schema.TaggedError<BatchNotFound>()("BatchNotFound", {
   ...ofRequest,
@@ -422,6 +433,7 @@ export const BatchError = Schema.Union(
   SubmitUnknown,
   InputInvalid,
   CampaignRefused,
+  CampaignTimeout,
   BatchNotFound,
   RateLimited,
   ApiUnavailable,

@@ -31,6 +31,10 @@ const extensions: ReadonlyArray<readonly [RegExp, Format]> = [
   [/\.csv$/iu, "csv"]
 ]
 
+/** A file's name without the extension of a format. */
+export const withoutExtension = (file: string): string =>
+  extensions.reduce((name, [extension]) => name.replace(extension, ""), file)
+
 /** The format that the extension of a file's name stands for; none for other extensions. `ndjson` counts as `jsonl`. */
 export const ofName = (file: string): Option.Option<Format> =>
   Option.fromNullable(extensions.find(([extension]) => extension.test(file))?.[1])

@@ -166,6 +166,9 @@ export const check = (name: string, body: unknown): Either.Either<SubmitRequest,
   Either.gen(function* () {
     const kind = JobKind.named(name)
     if (kind === undefined || !isKindName(kind.name)) return yield* Either.left(unknownKind(name))
+    if (isDeeper(body, deepest)) {
+      return yield* Either.left(invalid(kind.name, "", `it is nested more than ${deepest} deep`))
+    }
     const schema = Schema.make<JsonObject>(schemas[kind.name].ast)
     const known = yield* Either.mapLeft(Schema.decodeUnknownEither(schema)(body), (error) =>
       inWords(kind, error, body)
@@ -173,6 +176,14 @@ export const check = (name: string, body: unknown): Either.Either<SubmitRequest,
     const identifiers = kind.identifiers.length === 0 ? yield* query(kind, known) : yield* one(kind, known)
     return { kind, body: known, identifiers }
   })
+
+/** Levels of a body, at most: more of them no request means, and reading them takes a stack that is not there. */
+const deepest = 100
+
+const isDeeper = (value: unknown, levels: number): boolean =>
+  typeof value === "object" &&
+  value !== null &&
+  (levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1)))
 
 const isKindName = (name: string): name is KindName => Object.hasOwn(schemas, name)
 
@@ -251,7 +262,7 @@ const query = (
 const inWords = (kind: JobKind.JobKind, error: ParseResult.ParseError, body: unknown): RequestInvalid => {
   if (!Predicate.isRecord(body) || Array.isArray(body))
     return invalid(kind.name, "", "the body is no JSON object")
-  const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
+  const issue = nearestTo(ParseResult.ArrayFormatter.formatErrorSync(error))
   const path = (issue?.path ?? []).reduce<string>(
     (text, step) =>
       typeof step === "number" ? `${text}[${step}]` : text === "" ? String(step) : `${text}.${String(step)}`,
@@ -270,6 +281,12 @@ const inWords = (kind: JobKind.JobKind, error: ParseResult.ParseError, body: unk
     : (issue?.message ?? "it cannot be read")
   return invalid(kind.name, path, issue?._tag === "Missing" ? "it must be there" : advice)
 }
+
+/** Of a condition that is neither a group nor a leaf, what is deepest says most; what is wrong more than what is missing. */
+const nearestTo = (issues: ReadonlyArray<ParseResult.ArrayFormatterIssue>) =>
+  issues.toSorted(
+    (a, b) => b.path.length - a.path.length || Number(a._tag === "Missing") - Number(b._tag === "Missing")
+  )[0]
 
 /** How many inputs a request has; 1 for a search by a query, as the API counts. */
 export const inputs = ({ identifiers }: SubmitRequest): number =>

@@ -13,7 +13,7 @@ import { FileSystem } from "@effect/platform"
 import { Effect, Option, Schema } from "effect"
 import { BatchId, BatchStatus } from "../model/Batch.js"
 import { StorageError, storageErrorAt } from "../model/BatchError.js"
-import { Format } from "../model/Format.js"
+import { Format, withoutExtension } from "../model/Format.js"
 import * as Storage from "../disk/Storage.js"
 
 export { Format } from "../model/Format.js"
@@ -112,7 +112,8 @@ export const fileOf = (path: string): string => path.slice(0, -extension.length)
 export const namesOf = ({ parts }: Receipt): ReadonlyArray<string> =>
   parts.flatMap(({ output }) => Option.toArray(Option.map(output, nameOf)))
 
-const nameOf = (path: string): string => path.replace(/^.*[/\\]/su, "")
+/** The name of a file without its folder. */
+export const nameOf = (path: string): string => path.replace(/^.*[/\\]/su, "")
 
 /** The same receipt of what lies elsewhere now. */
 export const movedTo = (receipt: Receipt, output: string): Receipt =>
@@ -137,6 +138,28 @@ export const write = (
   Effect.gen(function* () {
     const text = yield* Effect.orDie(Schema.encode(Json)(receipt))
     yield* Storage.replaceFile(path, `${text}\n`)
+  })
+
+/** Whether a receipt of this name is that of one file, and lies in its folder under the name of its batch. */
+export const isByBatch = (name: string, receipt: Receipt): boolean => {
+  const file = nameOf(receipt.output)
+  const isNamed = file !== receipt.batchId && withoutExtension(file) === receipt.batchId
+  return isNamed && name === pathOf(receipt.batchId) && namesOf(receipt).length === 0
+}
+
+/** The receipt of a file, if there is one: beside it, or in its folder under the name of its batch. */
+export const ofFile = (
+  file: string
+): Effect.Effect<Option.Option<Receipt>, StorageError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const beside = yield* read(pathOf(file))
+    if (Option.isSome(beside)) return beside
+    const path = pathOf(withoutExtension(file))
+    const byBatch = yield* read(path)
+    return Option.filter(
+      byBatch,
+      (one) => isByBatch(nameOf(path), one) && nameOf(one.output) === nameOf(file)
+    )
   })
 
 /** Whether there is something at the path of a receipt. */

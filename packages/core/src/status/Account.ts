@@ -27,6 +27,10 @@ export interface UsageEvent {
   /** The HTTP status of the answer. */
   readonly status: Option.Option<number>
   readonly creditsUsed: Option.Option<number>
+  /** Where it came from: `api`, … ; `batch` for what a job has cost. */
+  readonly surface: Option.Option<string>
+  /** How many records it brought. */
+  readonly results: Option.Option<number>
 }
 
 /** One request, with what was sent. */
@@ -70,6 +74,11 @@ export interface Account {
   readonly usage: (options?: UsageOptions) => Effect.Effect<UsagePage, ApiError>
   /** `GET /account/usage/events/{id}`: one request, with what was sent; none while it is not known. */
   readonly usageOf: (requestId: string) => Effect.Effect<Option.Option<UsageDetail>, ApiError>
+  /** `GET` of any path, for whoever passes the API's own JSON on. */
+  readonly get: (
+    path: string,
+    parameters?: ReadonlyArray<readonly [string, string]>
+  ) => Effect.Effect<ApiCalls.Answer<JsonObject>, ApiError>
 }
 
 const longestAnswer = 16 * 1024 * 1024
@@ -78,15 +87,16 @@ const Json = Schema.typeSchema(JsonObject)
 
 /** The calls of one key. */
 export const make = (calls: ApiCalls.ApiCalls): Account => {
-  const ask = (path: string, parameters: Readonly<Record<string, string | number | undefined>> = {}) =>
+  const ask = (path: string, parameters: UrlParams.Input = []) =>
     calls.get(
       HttpClientRequest.get(path, {
-        urlParams: UrlParams.fromInput({ ...parameters }),
+        urlParams: UrlParams.fromInput(parameters),
         headers: ApiCalls.version
       }),
       { maxBytes: longestAnswer, schema: Json, refusal: ApiResponse.refused }
     )
   return {
+    get: ask,
     credits: Effect.map(ask("/user/credits"), ({ value }) => number(value["credits"])),
     entitlements: Effect.map(ask("/account/endpoints"), ({ value }) => ({
       requestsPerMinute: number(value["token_limit_rpm"]),
@@ -140,7 +150,9 @@ const eventOf = (json: JsonObject): UsageEvent => ({
   at: Option.flatMap(text(json["ts"] ?? json["created_at"]), JobFields.instant),
   endpoint: Option.getOrElse(text(json["endpoint"] ?? json["path"]), () => ""),
   status: number(json["status"] ?? json["status_code"]),
-  creditsUsed: number(json["credits_used"])
+  creditsUsed: number(json["credits_used"]),
+  surface: text(json["client_surface"]),
+  results: number(json["results"])
 })
 
 const detailOf = (json: JsonObject): UsageDetail => {

@@ -165,7 +165,7 @@ export const make: Effect.Effect<ApiCalls, never, BatchConfig | BatchHttp> = Eff
           ApiResponse.isTooLong(error)
             ? Effect.zipRight(
                 countRequest(String(error.response.status)),
-                Effect.fail(ApiResponse.tooLong(error.response.status, maxBytes))
+                Effect.fail(ApiResponse.tooLong(error.response, maxBytes))
               )
             : broken(error)
       }),
@@ -211,11 +211,10 @@ export const make: Effect.Effect<ApiCalls, never, BatchConfig | BatchHttp> = Eff
     )
     const once = Effect.gen(function* () {
       const sentAt = yield* DateTime.now
-      const lost = (failure: ApiResponse.Failure, headers?: Headers.Headers): ApiResponse.Failure<E> => {
+      const lost = (failure: ApiResponse.Failure): ApiResponse.Failure<E> => {
         const error = failure.error(1, Duration.zero, false)
         const detail = maskText("detail" in error ? error.detail : error.message)
-        const requestId = headers === undefined ? Option.none() : ApiResponse.requestId(headers)
-        return ApiResponse.final(unknown({ sentAt, detail, requestId }))
+        return ApiResponse.final(unknown({ sentAt, detail, requestId: error.requestId }))
       }
       const answer = yield* Effect.mapError(attempt(request, maxBytes), (failure): ApiResponse.Failure<E> =>
         failure.unsent === true || failure.error(1, Duration.zero, false)._tag === "NotAuthorized"
@@ -225,7 +224,7 @@ export const make: Effect.Effect<ApiCalls, never, BatchConfig | BatchHttp> = Eff
       return yield* ApiResponse.interpret(answer, schema, ApiResponse.refused, clean).pipe(
         Effect.map(read(answer)),
         Effect.mapError((failure): ApiResponse.Failure<E> =>
-          isRefusal(answer.status) ? failure : lost(failure, answer.headers)
+          isRefusal(answer.status) ? failure : lost(failure)
         )
       )
     })

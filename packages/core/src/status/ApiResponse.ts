@@ -169,7 +169,15 @@ export const unreachable = (
     retry: retryable ? "Transient" : "Never",
     hint: Option.none(),
     error: (attempts) =>
-      new ApiUnavailable({ reason: "Network", status: Option.none(), attempts, detail, lasting, remedy })
+      new ApiUnavailable({
+        reason: "Network",
+        status: Option.none(),
+        attempts,
+        detail,
+        lasting,
+        remedy,
+        requestId: error._tag === "ResponseError" ? requestId(error.response.headers) : Option.none()
+      })
   }
 }
 
@@ -191,9 +199,13 @@ export const isTooLong = ({ cause, reason }: HttpClientError.ResponseError): boo
   reason === "Decode" && Predicate.isError(cause) && cause.message === "maxBytes exceeded"
 
 /** The failed attempt whose answer was longer than it may be: the next one would be, too. */
-export const tooLong = (status: number, maxBytes: number): Failure =>
+export const tooLong = (
+  { headers, status }: { readonly headers: Headers.Headers; readonly status: number },
+  maxBytes: number
+): Failure =>
   final(
     new MalformedResponse({
+      requestId: requestId(headers),
       status: Option.some(status),
       detail: `HTTP ${status} with a body of more than ${maxBytes / 1_048_576} MiB`
     })

@@ -8,8 +8,8 @@
  *
  * const program = Effect.map(Preflight.look("company/enrich"), ({ activeJobs, credits }) => ({ activeJobs, credits }))
  */
-import { Effect, Option } from "effect"
-import { isTerminal } from "../model/Batch.js"
+import { Array, DateTime, Duration, Effect, Option } from "effect"
+import { type Batch, isTerminal } from "../model/Batch.js"
 import type { ApiError } from "../model/BatchError.js"
 import * as JobKind from "../model/JobKind.js"
 import { BatchClient } from "../status/BatchClient.js"
@@ -27,6 +27,8 @@ export interface Preflight {
   readonly requestsPerMinute: Option.Option<number>
   /** Jobs that are pending or processing, of at most `activeJobsAtMost`. */
   readonly activeJobs: Option.Option<number>
+  /** How long completed jobs of the kind took, of those that were submitted last: the middle one. */
+  readonly jobDuration: Option.Option<Duration.Duration>
   /** Why one of the others could not be asked, if so. */
   readonly failures: ReadonlyArray<ApiError>
 }
@@ -42,14 +44,26 @@ export const look = Effect.fn("Preflight.look")(function* (
   const credits = Option.flatten(yield* asked(client.account.credits))
   const entitlements = yield* asked(client.account.entitlements)
   const page = yield* asked(client.page({ limit: 100 }))
-  const path = kind === undefined ? undefined : JobKind.named(kind)?.path
+  const known = kind === undefined ? undefined : JobKind.named(kind)
   return {
     credits,
     requestsPerMinute: Option.flatMap(entitlements, ({ requestsPerMinute }) => requestsPerMinute),
     entitled: Option.flatMap(entitlements, ({ enabled }) =>
-      Option.fromNullable(path === undefined ? undefined : enabled.get(`/batch/${path}`))
+      Option.fromNullable(known === undefined ? undefined : enabled.get(`/batch/${known.path}`))
     ),
     activeJobs: Option.map(page, ({ jobs }) => jobs.filter(({ status }) => !isTerminal(status)).length),
+    jobDuration: Option.flatMap(page, ({ jobs }) =>
+      middleOf(jobs.filter((job) => known !== undefined && JobKind.isOf(known, job)))
+    ),
     failures
   }
 })
+
+const middleOf = (jobs: ReadonlyArray<Batch>): Option.Option<Duration.Duration> => {
+  const durations = Array.filterMap(jobs, ({ completedAt, createdAt, status }) =>
+    status === "completed"
+      ? Option.zipWith(createdAt, completedAt, (from, to) => Math.max(0, DateTime.distance(from, to)))
+      : Option.none()
+  ).toSorted((a, b) => a - b)
+  return Option.map(Option.fromNullable(durations[Math.floor(durations.length / 2)]), Duration.millis)
+}

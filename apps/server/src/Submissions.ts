@@ -1,0 +1,168 @@
+/**
+ * Jobs that callers start. Each runs in a fiber of its own: a caller that goes away in the middle ends nothing between the
+ * request and its answer, and a lost answer is looked for all the same. What callers name by an `Idempotency-Key` is kept
+ * for a day, in the state folder if there is one.
+ */
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import type { FileSystem, Path } from "@effect/platform"
+import { type Batch, toJson } from "@org/batch-core/Batch"
+import { BatchConfig } from "@org/batch-core/BatchConfig"
+import * as Idempotency from "@org/batch-core/Idempotency"
+import * as SubmitRequest from "@org/batch-core/SubmitRequest"
+import { Context, Effect, Either, Fiber, Layer, Option, Predicate, Redacted, Schema } from "effect"
+import * as Access from "./Access.js"
+import { Accounts } from "./Account.js"
+import * as JobBody from "./JobBody.js"
+import { fromError, Problem } from "./Problem.js"
+import * as RequestLog from "./RequestLog.js"
+import { isPassThrough, ServerSettings, SettingsError } from "./Settings.js"
+import { Shutdown } from "./Shutdown.js"
+
+/** The jobs that callers start. */
+export class Submissions extends Context.Tag("@org/batch-server/Submissions")<
+  Submissions,
+  {
+    /** Starts a job of a kind with the body of a request, and gives the API's answer. */
+    readonly submit: (
+      kind: SubmitRequest.KindName,
+      request: HttpServerRequest.HttpServerRequest
+    ) => Effect.Effect<HttpServerResponse.HttpServerResponse, Problem>
+  }
+>() {}
+
+/** The longest body, in bytes. */
+export const longestBody = 8 * 1024 * 1024
+
+/** The jobs that callers start, until the layer is closed. */
+export const layer: Layer.Layer<
+  Submissions,
+  SettingsError,
+  Accounts | BatchConfig | ServerSettings | Shutdown | FileSystem.FileSystem | Path.Path
+> = Layer.scoped(
+  Submissions,
+  Effect.gen(function* () {
+    const [accounts, config, shutdown] = [yield* Accounts, yield* BatchConfig, yield* Shutdown]
+    const keys = yield* kept
+    const scope = yield* Effect.scope
+
+    const accountOf = (request: HttpServerRequest.HttpServerRequest): string => {
+      const own = Option.match(config.apiKey, { onNone: () => "", onSome: Redacted.value })
+      return `${config.baseUrl}\n${isPassThrough(config) ? Access.bearer(request) : own}`
+    }
+
+    /** Counts as a request under way, so that a shutdown waits for it even when its caller has gone. */
+    const detached = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+      Effect.sync(shutdown.requestStarted).pipe(
+        Effect.zipRight(effect),
+        Effect.ensuring(Effect.sync(shutdown.requestEnded)),
+        Effect.interruptible,
+        Effect.forkIn(scope),
+        Effect.flatMap(Fiber.join)
+      )
+
+    return {
+      submit: (kind, request) =>
+        Effect.gen(function* () {
+          const key = yield* keyOf(request)
+          const body = yield* bodyOf(request)
+          const checked = yield* Either.mapLeft(SubmitRequest.check(kind, body), fromError)
+          const started = Effect.gen(function* () {
+            const { session } = yield* accounts.of(request)
+            const options = { key, account: accountOf(request), until: shutdown.started }
+            const batch = yield* Effect.mapError(
+              Effect.provide(keys.submit(checked, options), session),
+              problemOf
+            )
+            yield* tell(kind, batch)
+            return batch
+          }).pipe(Effect.scoped)
+          const batch = yield* detached(started)
+          RequestLog.upstream(request, batch.requestId)
+          return respond(batch)
+        })
+    }
+  })
+)
+
+/** Keys in the state folder; in memory where there is none, or none that can be used and none that was asked for. */
+const kept = Effect.gen(function* () {
+  const { state } = yield* ServerSettings
+  if (state === undefined) return yield* Effect.orDie(Idempotency.make({}))
+  const folder = `${state.folder}/submits`
+  return yield* Effect.catchAll(Idempotency.make({ folder }), (error) =>
+    state.isAsked
+      ? new SettingsError({ setting: "BATCH_SERVER_STATE", detail: error.message })
+      : Effect.zipRight(
+          Effect.logWarning(
+            `idempotency keys are kept in memory only, and end with this process: ${error.message}; BATCH_SERVER_STATE may name another folder`
+          ),
+          Effect.orDie(Idempotency.make({}))
+        )
+  )
+})
+
+const problemOf = (error: Idempotency.KeyedError): Problem =>
+  error._tag === "KeyReused"
+    ? new Problem({ status: 422, type: "IdempotencyKeyReused", message: error.message })
+    : fromError(error)
+
+const tell = (kind: string, batch: Batch): Effect.Effect<void> =>
+  Effect.logInfo(`job ${batch.batchId} accepted`, {
+    batch_id: batch.batchId,
+    kind,
+    inputs: batch.identifierCount,
+    ...Option.match(batch.requestId, { onNone: () => ({}), onSome: (id) => ({ upstream_request_id: id }) })
+  })
+
+/** What was found among the jobs has no `status_url` of its own. */
+const respond = (batch: Batch): HttpServerResponse.HttpServerResponse => {
+  const json = toJson(batch, { showUrls: true })
+  const { batchId } = batch
+  return JobBody.json(
+    JSON.stringify({ status_url: `/batch/${batchId}`, ...(Predicate.isRecord(json) ? json : {}) })
+  )
+}
+
+const refused = (status: number, type: string, message: string): Problem =>
+  new Problem({ status, type, message })
+
+const keyOf = ({
+  headers
+}: HttpServerRequest.HttpServerRequest): Effect.Effect<Option.Option<string>, Problem> => {
+  const key = headers["idempotency-key"]
+  if (key === undefined) return Effect.succeedNone
+  return /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/u.test(key)
+    ? Effect.succeedSome(key)
+    : refused(
+        400,
+        "RequestRejected",
+        "Idempotency-Key: expected 1 to 255 printable ASCII characters, such as a UUID"
+      )
+}
+
+const decode = Schema.decode(Schema.parseJson(Schema.Unknown))
+
+const tooLong = new Problem({
+  status: 413,
+  type: "RequestRejected",
+  message: "the body is longer than 8 MiB, or it broke off",
+  closes: true
+})
+
+/** The JSON of a body. A page of another origin can send anything but JSON without asking, so JSON must be named. */
+const bodyOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<unknown, Problem> =>
+  Effect.gen(function* () {
+    const type = request.headers["content-type"] ?? ""
+    if (!/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/iu.test(type)) {
+      return yield* refused(
+        415,
+        "UnsupportedMediaType",
+        "the body is JSON, so send Content-Type: application/json"
+      )
+    }
+    const text = yield* HttpServerRequest.withMaxBodySize(
+      Effect.mapError(request.text, () => tooLong),
+      Option.some(longestBody)
+    )
+    return yield* Effect.mapError(decode(text), () => refused(400, "RequestRejected", "the body is no JSON"))
+  })
