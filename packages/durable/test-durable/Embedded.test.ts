@@ -1,7 +1,7 @@
 import { it } from "@effect/vitest"
 import * as Sandboxes from "@org/batch-node/Sandbox"
 import { Effect, Random } from "effect"
-import { readdir, readFile } from "node:fs/promises"
+import { mkdir, readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { describe, expect } from "vitest"
@@ -17,6 +17,7 @@ const prepare = Effect.gen(function* () {
   yield* Process.bundle
   const folder = yield* Stack.emptyFolder
   const sandbox = yield* Sandboxes.Sandbox
+  yield* Effect.promise(() => mkdir(join(folder, "out")))
   return {
     folder,
     sandbox,
@@ -92,19 +93,23 @@ describe("10,000 retrievals that wait", () => {
   it.scopedLive("cost little while nothing is due, and keep to the account's rate", () =>
     Effect.gen(function* () {
       const { sandbox, variables } = yield* prepare
-      const program = yield* Process.start({ ...variables, BATCH_TEST_REQUESTS_A_MINUTE: "60" })
-      yield* program.until(({ ready }) => ready === true)
+      const first = yield* Process.start({ ...variables, BATCH_TEST_REQUESTS_A_MINUTE: "60" })
+      yield* first.until(({ ready }) => ready === true)
       const batches = yield* Effect.forEach(Array.from({ length: 1000 }), () =>
         sandbox.createJob({ records: 1, stuck: true })
       )
       const begun = process.hrtime.bigint()
       for (const batch of batches) {
         for (let index = 0; index < 10; index++) {
-          yield* program.send({ batch_id: batch, destination: { type: "folder", path: `${batch}-${index}` } })
+          yield* first.send({ batch_id: batch, destination: { type: "folder", path: `${batch}-${index}` } })
         }
       }
-      yield* program.until(() => program.lines.length > 10_000)
+      yield* first.until(() => first.lines.length > 10_000)
       yield* figure("seconds to hand 10,000 over", Number(process.hrtime.bigint() - begun) / 1e9)
+      yield* first.kill("SIGTERM")
+      expect(yield* first.exit).toBe(143)
+      const program = yield* Process.start({ ...variables, BATCH_TEST_REQUESTS_A_MINUTE: "60" })
+      yield* program.until(({ ready }) => ready === true)
       yield* Effect.sleep("10 seconds")
       const usage = Effect.promise(async () => {
         const stat = await readFile(`/proc/${program.child.pid}/stat`, "utf8")
