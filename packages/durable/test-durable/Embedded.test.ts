@@ -47,6 +47,8 @@ describe("an embedded store whose process is killed", () => {
           asked.push(name)
           yield* ask(program, name)
         }
+        const confirmations = yield* Random.nextIntBetween(1, 20)
+        yield* program.until(() => program.lines.length > confirmations)
         yield* Effect.sleep(yield* Random.nextIntBetween(0, 1500))
         yield* program.kill("SIGKILL")
         yield* program.exit
@@ -69,6 +71,7 @@ describe("an embedded store whose process is killed", () => {
         const bytes = yield* Effect.promise(() => readFile(join(variables.BATCH_TEST_FOLDER, name)))
         expect(gunzipSync(bytes).toString().trim().split("\n").length).toBe(20)
       }
+      expect(confirmed.size).toBeGreaterThanOrEqual(rounds)
       yield* figure("confirmed before a kill, and all there", confirmed.size)
     }).pipe(Effect.provide(Sandboxes.layer()))
   )
