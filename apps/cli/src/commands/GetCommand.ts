@@ -7,6 +7,7 @@ import * as OutputOptions from "../options/OutputOptions.js"
 import * as Timeout from "../options/Timeout.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
 import * as Commands from "../syntax/Commands.js"
+import type { Values } from "../syntax/Reading.js"
 import * as Command from "./Command.js"
 
 /** The flags and arguments. */
@@ -15,7 +16,22 @@ export interface Request extends OutputOptions.OutputRequest {
   readonly timeout: string
   /** Whether we submitted the jobs just now, so that the API may not know them yet. */
   readonly submitted?: boolean
+  /** The inputs of the job, whose fates are told. */
+  readonly list?: ListFlags | undefined
 }
+
+/** The flags that name a list of inputs. */
+export interface ListFlags {
+  readonly input: string
+  readonly column: string | undefined
+  readonly as: string | undefined
+  readonly inputFormat: string | undefined
+}
+
+const listOf = (values: Values<typeof Commands.get.flags>["values"]): ListFlags | undefined =>
+  values.input === undefined
+    ? undefined
+    : { input: values.input, column: values.column, as: values.as, inputFormat: values["input-format"] }
 
 /** An account runs at most 5 jobs at a time, so with 8 places those that have ended are never kept waiting. */
 const concurrency = 8
@@ -29,12 +45,17 @@ export const deliver = Effect.fn("GetCommand.deliver")(function* (request: Reque
   const delivery = yield* Effect.promise(() => import("../run/Delivery.js"))
   const fetch: Parameters<typeof delivery.run>[0]["fetch"] = (id, options) =>
     Effect.flatMap(left, (deadline) => get(id, { ...options, deadline, submitted: request.submitted }))
+  const list = request.list
+  if (list === undefined) return yield* delivery.run({ ids, request, destination, concurrency, fetch })
+  const fates = yield* Effect.promise(() => import("../run/JobFates.js"))
+  const job = yield* fates.prepare(ids, destination, list)
   yield* delivery.run({ ids, request, destination, concurrency, fetch })
+  yield* fates.tell(job, request.quiet)
 })
 
 /** `batchctl get <batch-id>...` */
 export const command = Command.make(Commands.get, ({ positionals: ids, values }) =>
-  deliver({ ids, timeout: Timeout.of(values), ...OutputOptions.of(values) }).pipe(
+  deliver({ ids, timeout: Timeout.of(values), list: listOf(values), ...OutputOptions.of(values) }).pipe(
     Effect.provide(CoreLayer.layer)
   )
 )

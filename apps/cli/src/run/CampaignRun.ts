@@ -166,18 +166,18 @@ const lineOf = (
   }
 }
 
-const reportLines = ({
-  campaign,
-  credits,
-  fates,
-  output,
-  records,
-  rows
-}: Report.Report): ReadonlyArray<string> => {
-  const parts = Object.entries(fates).filter(([, number]) => number > 0)
+/** The fates in figures. */
+export const fatesInWords = ({ fates, rows }: Report.Report): string =>
+  `${plural(rows, "row")}: ${Object.entries(fates)
+    .filter(([, number]) => number > 0)
+    .map(([fate, number]) => `${count(number)} ${fate.replace("_", " ")}`)
+    .join(", ")}`
+
+const reportLines = (report: Report.Report): ReadonlyArray<string> => {
+  const { campaign, credits, output, records } = report
   const spent = credits.spent === null ? "" : `, ${count(credits.spent)} credits spent`
   return [
-    `campaign ${campaign}: ${plural(rows, "row")}: ${parts.map(([fate, number]) => `${count(number)} ${fate.replace("_", " ")}`).join(", ")}`,
+    `campaign ${campaign}: ${fatesInWords(report)}`,
     `  ${plural(records, "record")}${spent}: ${output}`
   ]
 }

@@ -62,7 +62,7 @@ export const get = {
   group: "main",
   about: "Wait for jobs, then download their results, verified: the main job.",
   argument: ids,
-  flags: { timeout: Flags.timeout, ...Flags.output },
+  flags: { timeout: Flags.timeout, ...Flags.output, ...Flags.list },
   examples: [
     { line: `batchctl get ${id}`, does: "wait, download, verify: ./<batch-id>.jsonl.gz" },
     { line: `batchctl get ${id} -o rows.jsonl`, does: "decompressed" },
@@ -75,7 +75,11 @@ export const get = {
       line: `batchctl get ${id} -o - | jq .data.basic_info.name`,
       does: "rows on standard output, verified first"
     },
-    { line: `batchctl get ${id} -o out/ --receipt`, does: "into a folder, with the proof beside it" }
+    { line: `batchctl get ${id} -o out/ --receipt`, does: "into a folder, with the proof beside it" },
+    {
+      line: `batchctl get ${id} -o rows.jsonl.gz --input leads.csv --column website`,
+      does: "with the fate of each input of the job"
+    }
   ]
 } as const satisfies Command
 

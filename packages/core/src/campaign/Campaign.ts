@@ -30,7 +30,8 @@ import {
 } from "effect"
 import * as Digest from "../disk/Digest.js"
 import * as Storage from "../disk/Storage.js"
-import type { BatchId } from "../model/Batch.js"
+import type { Batch, BatchId } from "../model/Batch.js"
+import type { BatchConfig } from "../model/BatchConfig.js"
 import {
   CampaignRefused,
   CampaignTimeout,
@@ -224,6 +225,94 @@ export const resume = Effect.fn("Campaign.resume")(function* (
   return yield* goOn(yield* Ledger.file(paths.join(folder, ledgerName)), folder, options)
 }, Effect.scoped)
 
+/** What a job that was submitted elsewhere is compared with. */
+export interface JobOptions {
+  /** The inputs that it was submitted with. */
+  readonly input: Input
+  /** The property that they are, where the kind takes several. */
+  readonly as?: string | undefined
+  /** Its results as they were delivered, as JSON lines, gzip or not; fates, remainder and report go beside them. */
+  readonly output: string
+}
+
+/** What became of each input of a job that was submitted elsewhere, and whose results are here. */
+export const ofJob = Effect.fn("Campaign.ofJob")(function* (
+  batch: Batch,
+  options: JobOptions
+): Effect.fn.Return<Report, InputInvalid | RequestInvalid | Outputs.Failure, OfJobNeeds | Scope.Scope> {
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  const kind = yield* kindOf(
+    JobKind.all.find((one) => JobKind.isOf(one, batch))?.name ?? `${batch.entity}/${batch.action}`
+  )
+  const property = yield* propertyOf(kind, options)
+  const folder = yield* Effect.mapError(
+    fs.makeTempDirectoryScoped({ prefix: "batch-fates-" }),
+    storageErrorAt("TMPDIR")
+  )
+  const { input, output } = options
+  const { path, sha256 } = yield* received({ folder, input })
+  const plan = yield* Planning.make({
+    ...input,
+    name: input.path,
+    input: path,
+    property,
+    cap: Number.MAX_SAFE_INTEGER,
+    folder
+  })
+  const {
+    batchId,
+    entitiesFulfilled: fulfilled,
+    entitiesRequested: requested,
+    resultCount: records,
+    status
+  } = batch
+  const kept: Ledger.Standing = {
+    _tag: "Kept",
+    batchId,
+    status,
+    requested,
+    fulfilled,
+    records,
+    completedAt: undefined,
+    errorMessage: undefined,
+    requestId: undefined,
+    // Results of other inputs than these are told.
+    adopted: true
+  }
+  return yield* Outputs.write({
+    begun: Ledger.Begun.make({
+      at: yield* DateTime.now,
+      version: Ledger.version,
+      campaign: batchId,
+      kind: kind.name,
+      property: property.name,
+      body: {},
+      input: {
+        path: input.path,
+        sha256,
+        format: input.format,
+        ...(input.column === undefined ? {} : { column: input.column })
+      },
+      output,
+      format: "jsonl.gz",
+      join: false
+    }),
+    plan,
+    chunks: plan.chunks.map(() => kept),
+    kind,
+    property,
+    folder,
+    input: path,
+    resultOf: () => paths.resolve(output),
+    credits: { at_most: null, spent: null },
+    publishing: Effect.void,
+    isDelivered: true
+  })
+}, Effect.scoped)
+
+type OfJobNeeds = BatchConfig | FileSystem.FileSystem | Path.Path
+
 const ledgerName = "ledger.jsonl"
 const inputName = "input"
 const resultsName = "results"
@@ -243,7 +332,7 @@ const kindOf = (name: string): Effect.Effect<JobKind.JobKind, RequestInvalid> =>
 /** The property that the identifiers are: the only one, the one that is named, or the one that the column is called by. */
 const propertyOf = (
   kind: JobKind.JobKind,
-  { as, input }: Options
+  { as, input }: Pick<Options, "as" | "input">
 ): Effect.Effect<JobKind.IdentifierProperty, RequestInvalid> => {
   const names = kind.identifiers.map(({ name }) => name)
   const wanted = as?.replaceAll("-", "_")
@@ -264,7 +353,7 @@ const propertyOf = (
 }
 
 /** A copy of the input, and its digest: the file may change, or be gone, before the campaign ends. */
-const received = ({ folder, input }: Options) =>
+const received = ({ folder, input }: Pick<Options, "folder" | "input">) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const paths = yield* Path.Path

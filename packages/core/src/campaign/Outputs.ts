@@ -57,6 +57,8 @@ export interface Options {
   readonly credits: { readonly at_most: number | null; readonly spent: number | null }
   /** Written before anything appears under its name. */
   readonly publishing: Effect.Effect<void, StorageError>
+  /** Whether the result is at the output already, so that fates, remainder and report alone are written. Default: no. */
+  readonly isDelivered?: boolean | undefined
 }
 
 /** What writing can fail with; `TableError` only where the result becomes `csv`. */
@@ -68,13 +70,15 @@ type Needs = BatchConfig | FileSystem.FileSystem | Path.Path
 export const write = Effect.fn("Outputs.write")(function* (
   options: Options
 ): Effect.fn.Return<Report, Failure, Needs> {
-  const { begun, chunks, publishing } = options
+  const { begun, chunks, isDelivered = false, publishing } = options
   const paths = pathsOf(begun.output)
   const aside = (path: string) => `${path}.${begun.campaign}.partial`
   const read = yield* readChunks(options)
   const told = yield* writeRows(options, read, { ...paths, aside })
-  if (!begun.join) yield* joinResults(read.pieces, aside(paths.output))
-  yield* converted(begun.format, aside(paths.output))
+  if (!isDelivered) {
+    if (!begun.join) yield* joinResults(read.pieces, aside(paths.output))
+    yield* converted(begun.format, aside(paths.output))
+  }
   const report = new Report({
     campaign: begun.campaign,
     kind: begun.kind,
@@ -90,7 +94,7 @@ export const write = Effect.fn("Outputs.write")(function* (
   yield* Storage.replaceFile(aside(paths.report), yield* Effect.orDie(encodeReport(report)))
   yield* publishing
   yield* Effect.forEach(
-    [paths.fates, paths.remainder, paths.report, paths.output],
+    [paths.fates, paths.remainder, paths.report, ...(isDelivered ? [] : [paths.output])],
     (path) => Storage.publish({ from: aside(path), to: path, replace: true }),
     { discard: true }
   )

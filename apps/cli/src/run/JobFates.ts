@@ -1,0 +1,63 @@
+/**
+ * The fates of the inputs of a job that was submitted elsewhere: what `get --input` tells beside the results.
+ */
+import type { BatchId } from "@org/batch-core/Batch"
+import type { BatchError } from "@org/batch-core/BatchError"
+import * as BatchClient from "@org/batch-core/BatchClient"
+import * as Campaign from "@org/batch-core/Campaign"
+import * as InputRows from "@org/batch-core/InputRows"
+import { Effect, Option } from "effect"
+import type { ListFlags } from "../commands/GetCommand.js"
+import { UsageError } from "../failure/CliError.js"
+import type { Ids } from "../options/BatchIds.js"
+import type { Destination } from "../options/Destination.js"
+import { Stderr } from "../terminal/Stderr.js"
+import * as CampaignRun from "./CampaignRun.js"
+import { standardInput } from "./StandardInput.js"
+
+/** A job whose results go to a file, and its inputs. */
+export interface Job extends Campaign.JobOptions {
+  readonly id: BatchId
+}
+
+const refuse = (detail: string) => new UsageError({ detail, hint: Option.none(), batchId: Option.none() })
+
+const isFormat = (text: string): text is InputRows.InputFormat =>
+  InputRows.formats.some((one) => one === text)
+
+/** What the flags ask for, before any request. */
+export const prepare = (
+  ids: Ids,
+  destination: Destination,
+  { as, column, input, inputFormat }: ListFlags
+): Effect.Effect<Job, UsageError> => {
+  const [id, ...others] = ids
+  if (others.length > 0) return refuse("--input is the list of one job: give one batch id")
+  if (destination._tag !== "Files" || destination.format === "csv") {
+    return refuse(
+      "--input needs the results in a file, as jsonl.gz or jsonl: their envelopes tell which input is which"
+    )
+  }
+  if (inputFormat !== undefined && !isFormat(inputFormat)) {
+    return refuse(`--input-format ${inputFormat} must be csv, tsv, jsonl or lines`)
+  }
+  const format = inputFormat ?? InputRows.formatOf(input)
+  const bytes = input === "-" ? standardInput : undefined
+  return Effect.succeed({
+    id,
+    as,
+    output: destination.path(id),
+    input: { path: input, bytes, format, column }
+  })
+}
+
+/** Writes fates, remainder and report beside the results, and tells the figures. */
+export const tell = (
+  job: Job,
+  quiet: boolean
+): Effect.Effect<void, BatchError, BatchClient.BatchClient | Campaign.Needs | Stderr> =>
+  Effect.gen(function* () {
+    const stderr = yield* Stderr
+    const report = yield* Campaign.ofJob(yield* BatchClient.status(job.id), job)
+    if (!quiet) yield* stderr.line(CampaignRun.fatesInWords(report))
+  })
