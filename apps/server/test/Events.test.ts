@@ -263,8 +263,9 @@ const following = (lastId: string | undefined) =>
       Stream.takeUntil(({ status }) => Batch.isTerminal(status)),
       Stream.map(Either.right)
     )
-    const body = Effect.map(Events.respond(states, { lastId, cut: Deferred.await(cut) }), ({ body }) =>
-      body._tag === "Stream" ? body.stream : Stream.empty
+    const body = Effect.map(
+      Events.respond(Events.ofJob, states, { lastId, cut: Deferred.await(cut) }),
+      ({ body }) => (body._tag === "Stream" ? body.stream : Stream.empty)
     )
     return { news, cut, body }
   })

@@ -131,13 +131,13 @@ describe("GET /health and /ready", () => {
   it.scopedLive("the process is up; the upstream and the disk can be used", () =>
     Effect.gen(function* () {
       const { get, sandbox } = yield* start()
-      expect(json(yield* get("/health"))).toEqual({ status: "ok" })
+      expect(json(yield* get("/health"))).toEqual({ status: "ok", store: "not in use" })
       expect(yield* sandbox.requests).toEqual([])
       const answers = yield* Effect.replicateEffect(get("/ready"), 20, { concurrency: 20 })
       for (const answer of answers) {
         expect([answer.status, json(answer)]).toEqual([
           200,
-          { status: "ready", upstream: "ok", storage: "ok" }
+          { status: "ready", upstream: "ok", storage: "ok", store: "not in use" }
         ])
       }
       expect(yield* sandbox.requests).toHaveLength(1)
@@ -152,14 +152,19 @@ describe("GET /health and /ready", () => {
       const down = yield* get("/ready")
       expect([down.status, json(down)]).toEqual([
         503,
-        { status: "unusable", upstream: expect.stringContaining("connection refused"), storage: "ok" }
+        {
+          status: "unusable",
+          upstream: expect.stringContaining("connection refused"),
+          storage: "ok",
+          store: "not in use"
+        }
       ])
       expect(problem(yield* get(`/batch/${id}`))).toMatchObject({ status: 502, type: "ApiUnavailable" })
       expect((yield* get("/health")).status).toBe(200)
       yield* sandbox.resumeApi
       expect((yield* get(`/batch/${id}`)).status).toBe(200)
       const up = yield* eventually(get("/ready"), ({ status }) => status === 200)
-      expect(json(up)).toEqual({ status: "ready", upstream: "ok", storage: "ok" })
+      expect(json(up)).toEqual({ status: "ready", upstream: "ok", storage: "ok", store: "not in use" })
     })
   )
 
@@ -173,7 +178,12 @@ describe("GET /health and /ready", () => {
       for (const answer of answers) {
         expect([answer.status, json(answer)]).toEqual([
           503,
-          { status: "unusable", upstream: expect.stringMatching(/within 1s 800ms/u), storage: "ok" }
+          {
+            status: "unusable",
+            upstream: expect.stringMatching(/within 1s 800ms/u),
+            storage: "ok",
+            store: "not in use"
+          }
         ])
       }
       // An attempt of any other call may take 30 seconds.
