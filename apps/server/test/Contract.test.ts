@@ -130,8 +130,9 @@ type Get = (path: string) => Effect.Effect<Answer>
 const Document = Schema.Struct({
   paths: Schema.Record({
     key: Schema.String,
-    value: Schema.Struct({
-      get: Schema.Struct({
+    value: Schema.Record({
+      key: Schema.String,
+      value: Schema.Struct({
         responses: Schema.Record({
           key: Schema.String,
           value: Schema.Struct({
@@ -152,12 +153,16 @@ const Document = Schema.Struct({
 const escaped = (text: string): string => encodeURIComponent(text.replaceAll("~", "~0").replaceAll("/", "~1"))
 
 /** Where the document says what such an answer is. */
-const place = (route: string, { headers, status }: Pick<Answer, "headers" | "status">): string =>
+const place = (
+  route: string,
+  { headers, status }: Pick<Answer, "headers" | "status">,
+  method = "get"
+): string =>
   [
     "#",
     "paths",
     route,
-    "get",
+    method,
     "responses",
     String(status),
     "content",
@@ -174,14 +179,16 @@ const described = (get: Get) =>
     const { paths } = Schema.decodeUnknownSync(Document)(raw)
     const ajv = new Ajv2020({ formats: fullFormats, strict: false, allErrors: true })
     ajv.addSchema(raw, "document")
-    const contents = Object.entries(paths).flatMap(([route, { get }]) =>
-      Object.entries(get.responses).flatMap(([status, { content }]) =>
-        Object.entries(content).map(([type, { example }]) => ({
-          type,
-          route,
-          example,
-          where: place(route, { status: Number(status), headers: { "content-type": type } })
-        }))
+    const contents = Object.entries(paths).flatMap(([route, methods]) =>
+      Object.entries(methods).flatMap(([method, { responses }]) =>
+        Object.entries(responses).flatMap(([status, { content }]) =>
+          Object.entries(content).map(([type, { example }]) => ({
+            type,
+            route,
+            example,
+            where: place(route, { status: Number(status), headers: { "content-type": type } }, method)
+          }))
+        )
       )
     )
     return {
