@@ -52,7 +52,8 @@ layer(service(), { excludeTestServices: true })("every answer", (it) => {
             status,
             duration_ms: expect.any(Number),
             bytes: expect.any(Number),
-            ...(status === 200 ? {} : { error: expect.stringMatching(/^\w+: ./u) })
+            ...(status === 200 ? {} : { error: expect.stringMatching(/^\w+: ./u) }),
+            ...(String(path).includes(nobody) ? { upstream_request_id: expect.any(String) } : {})
           }
         ])
         const [{ bytes, duration_ms }] = Schema.decodeUnknownSync(Sizes)(yield* found)
@@ -203,7 +204,8 @@ describe("GET /health and /ready", () => {
         {
           status: "unusable",
           upstream: expect.stringContaining("the API key was not accepted"),
-          storage: expect.stringContaining("/nonexistent")
+          storage: expect.stringContaining("/nonexistent"),
+          store: "not in use"
         }
       ])
       expect(answer.body.toString()).not.toContain("not-the-right-key-0")
