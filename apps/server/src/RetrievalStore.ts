@@ -22,6 +22,7 @@ import {
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { fromRetrievalError, Problem } from "./Problem.js"
+import type { StorePlace } from "./RetrievalSettings.js"
 import { isPassThrough, ServerSettings, SettingsError } from "./Settings.js"
 import { Shutdown } from "./Shutdown.js"
 
@@ -115,6 +116,21 @@ const problemOf = (error: SettingsError | RetrievalError.StoreRefused): Problem 
     ? fromRetrievalError(error, pause)
     : new Problem({ status: 503, type: "StoreRefused", message: error.message, retryAfter: pause })
 
+/** Refuses a store whose engine was left out of the installation. */
+const checkInstalled = ({ kind }: StorePlace): Effect.Effect<void, SettingsError> =>
+  Effect.suspend(() => {
+    const find = Option.liftThrowable((name: string) => import.meta.resolve(name))
+    const missing = [kind === "folder" ? "@electric-sql/pglite" : "pg", "pg-boss"].filter((name) =>
+      Option.isNone(find(name))
+    )
+    return missing.length === 0
+      ? Effect.void
+      : new SettingsError({
+          setting: "BATCH_SERVER_STORE",
+          detail: `retrievals need what was left out of this installation: npm install ${missing.join(" ")}`
+        })
+  })
+
 /** The retrievals over an open store, and a worker, as the role says; it hands over as soon as the shutdown starts. */
 const make = Effect.gen(function* () {
   const settings = (yield* ServerSettings).retrievals
@@ -128,6 +144,7 @@ const make = Effect.gen(function* () {
       detail: "there is no home folder to deliver to: name a folder"
     })
   }
+  yield* checkInstalled(store)
   const config = yield* BatchConfig
   const { Account, Embedded, Postgres, Reach, Retrievals, Settings, Worker } = yield* Effect.promise(
     () => import("@org/batch-durable")
@@ -150,7 +167,9 @@ const make = Effect.gen(function* () {
     const worker = Layer.launch(Layer.provide(Worker.layer, Account.layer))
     yield* Effect.forkScoped(Effect.raceFirst(Effect.provide(worker, context), started))
   }
-  const place = store.kind === "folder" ? store.folder : "PostgreSQL"
-  yield* Effect.logInfo("the store of retrievals is open", { store: place, role })
+  yield* Effect.logInfo("the store of retrievals is open", {
+    store: store.kind === "folder" ? store.folder : "PostgreSQL",
+    role
+  })
   return Context.get(context, Retrievals.Retrievals)
 })
