@@ -1,5 +1,5 @@
 /**
- * Bundles the service, and the demo into a file of its own. What retrievals need is in chunks that are loaded when it is
+ * Bundles the service, and the demo beside it. What retrievals need is in chunks that are loaded when it is
  * used; the engine behind them is not bundled, since it reads files beside its own modules.
  */
 import { build } from "esbuild"
@@ -11,6 +11,7 @@ const options = {
   absWorkingDir: import.meta.dirname,
   outdir: "dist",
   bundle: true,
+  splitting: true,
   minify: true,
   metafile: true,
   platform: "node",
@@ -31,10 +32,9 @@ await rm(new URL("dist", import.meta.url), { recursive: true, force: true })
 const { metafile } = await build({
   ...options,
   entryPoints: { "batch-server": "src/Main.ts" },
-  splitting: true,
   chunkNames: "chunks/[name]-[hash]"
 })
-await build({ ...options, entryPoints: { demo: "src/Demo.ts" } })
+await build({ ...options, entryPoints: { demo: "src/Demo.ts" }, chunkNames: "demo/[name]-[hash]" })
 await chmod(new URL("dist/batch-server.js", import.meta.url), 0o755)
 await copyFile(
   new URL("../../packages/durable/seed/database.tar.gz", import.meta.url),
