@@ -1,14 +1,17 @@
-/** Bundles the service into one file without dependencies, and the demo into another. */
+/**
+ * Bundles the service, and the demo beside it. What retrievals need is in chunks that are loaded when it is
+ * used; the engine behind them is not bundled, since it reads files beside its own modules.
+ */
 import { build } from "esbuild"
-import { chmod, readFile } from "node:fs/promises"
+import { chmod, copyFile, readFile, rm } from "node:fs/promises"
 
-const { version } = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8"))
+const manifest = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8"))
 
-const { metafile } = await build({
+const options = {
   absWorkingDir: import.meta.dirname,
-  entryPoints: { "batch-server": "src/Main.ts", demo: "src/Demo.ts" },
   outdir: "dist",
   bundle: true,
+  splitting: true,
   minify: true,
   metafile: true,
   platform: "node",
@@ -16,14 +19,27 @@ const { metafile } = await build({
   target: "node20.19",
   legalComments: "none",
   loader: { ".html": "text" },
+  external: Object.keys(manifest.optionalDependencies),
   // What is not ESM inside asks for Node's modules with require.
   banner: {
     js: `import { createRequire as createRequire_ } from "node:module"; const require = createRequire_(import.meta.url);`
   },
-  define: { BATCH_SERVER_VERSION: JSON.stringify(version) },
+  define: { BATCH_SERVER_VERSION: JSON.stringify(manifest.version) },
   logLevel: "warning"
-})
-await chmod(new URL("dist/batch-server.js", import.meta.url), 0o755)
+}
 
-const { bytes } = metafile.outputs["dist/batch-server.js"]
-console.log(`batch-server ${version}: ${Math.round(bytes / 1000)} kB`)
+await rm(new URL("dist", import.meta.url), { recursive: true, force: true })
+const { metafile } = await build({
+  ...options,
+  entryPoints: { "batch-server": "src/Main.ts" },
+  chunkNames: "chunks/[name]-[hash]"
+})
+await build({ ...options, entryPoints: { demo: "src/Demo.ts" }, chunkNames: "demo/[name]-[hash]" })
+await chmod(new URL("dist/batch-server.js", import.meta.url), 0o755)
+await copyFile(
+  new URL("../../packages/durable/seed/database.tar.gz", import.meta.url),
+  new URL("dist/database.tar.gz", import.meta.url)
+)
+
+const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0)
+console.log(`batch-server ${manifest.version}: ${Math.round(bytes / 1000)} kB`)

@@ -12,6 +12,7 @@ import {
   OpenApi
 } from "@effect/platform"
 import type * as SubmitRequest from "@org/batch-core/SubmitRequest"
+import { Retrieval } from "@org/batch-durable"
 import { Schema } from "effect"
 import * as ApiDocument from "./ApiDocument.js"
 import * as ResponseSchemas from "./ResponseSchemas.js"
@@ -277,6 +278,147 @@ const account = HttpApiGroup.make("account", { topLevel: true })
   .middleware(BatchAuthorization)
   .annotateContext(OpenApi.annotations({ description: "The account." }))
 
+const retrievalPath = Schema.Struct({
+  retrieval_id: parameter({
+    description: "The id of the retrieval.",
+    format: "uuid",
+    examples: ["3f0d7a3e-5a0c-8b1e-8c55-0c7a1d1f4e2b"]
+  })
+})
+
+const retrievals = HttpApiGroup.make("retrievals", { topLevel: true })
+  .add(
+    HttpApiEndpoint.post("handOver", "/retrievals")
+      .setPayload(ResponseSchemas.RetrievalRequest)
+      .addSuccess(ResponseSchemas.Retrieval.annotations(HttpApiSchema.annotations({ status: 202 })))
+      .addError(ResponseSchemas.otherNotify)
+      .addError(ResponseSchemas.tooLarge)
+      .addError(ResponseSchemas.notJson)
+      .annotateContext(
+        OpenApi.annotations({
+          summary: "Hand a job over",
+          description:
+            "When the job is completed, its verified results are put there, and `notify` is told. The same job, destination and format again is the same retrieval, and a 200.",
+          transform: ({ responses, ...operation }) => ({
+            ...operation,
+            responses: ApiDocument.handedOver(responses)
+          })
+        })
+      )
+  )
+  .add(
+    HttpApiEndpoint.get("retrievals", "/retrievals")
+      .setUrlParams(
+        Schema.Struct({
+          state: Schema.optional(
+            parameter({ description: "Only retrievals in this state.", enum: [...Retrieval.states] })
+          ),
+          batch_id: Schema.optional(
+            parameter({ description: "Only retrievals of this batch.", format: "uuid" })
+          ),
+          limit: Schema.optional(
+            parameter({
+              description: "Retrievals a page.",
+              type: "integer",
+              minimum: 1,
+              maximum: 100,
+              default: 20
+            })
+          ),
+          cursor: Schema.optional(
+            parameter({ description: "Where to go on: the `next_cursor` of the page before." })
+          )
+        })
+      )
+      .addSuccess(ResponseSchemas.RetrievalPage)
+      .annotateContext(
+        OpenApi.annotations({
+          summary: "List retrievals",
+          description: "The account's retrievals, newest first; those that have ended are kept for 90 days."
+        })
+      )
+  )
+  .add(
+    HttpApiEndpoint.get("retrieval", "/retrievals/:retrieval_id")
+      .setPath(retrievalPath)
+      .addSuccess(ResponseSchemas.Retrieval)
+      .addError(ResponseSchemas.noRetrieval)
+      .annotateContext(
+        OpenApi.annotations({ summary: "Look at a retrieval", description: "The retrieval as it is now." })
+      )
+  )
+  .add(
+    HttpApiEndpoint.get("retrievalEvents", "/retrievals/:retrieval_id/events")
+      .setPath(retrievalPath)
+      .addSuccess(Schema.String)
+      .addError(ResponseSchemas.noRetrieval)
+      .annotateContext(
+        OpenApi.annotations({
+          summary: "Follow a retrieval",
+          description: "Server-Sent Events; goes on after a lost connection by `Last-Event-ID`.",
+          transform: ({ parameters, responses, ...operation }) => ({
+            ...operation,
+            parameters: [...parameters, ApiDocument.lastEventId],
+            responses: ApiDocument.events(responses, {
+              event: "retrieval",
+              what: "the retrieval",
+              data: '{"retrieval_id":"3f0d7a3e-…","state":"done"}'
+            })
+          })
+        })
+      )
+  )
+  .add(
+    HttpApiEndpoint.del("stop", "/retrievals/:retrieval_id")
+      .setPath(retrievalPath)
+      .addSuccess(ResponseSchemas.Retrieval)
+      .addError(ResponseSchemas.noRetrieval)
+      .addError(ResponseSchemas.hasEnded)
+      .annotateContext(
+        OpenApi.annotations({
+          summary: "Stop a retrieval",
+          description: "What is unfinished is removed, the record is kept; the job itself goes on."
+        })
+      )
+  )
+  .add(
+    HttpApiEndpoint.post("retry", "/retrievals/:retrieval_id/retry")
+      .setPath(retrievalPath)
+      .addSuccess(ResponseSchemas.Retrieval.annotations(HttpApiSchema.annotations({ status: 202 })))
+      .addError(ResponseSchemas.noRetrieval)
+      .addError(ResponseSchemas.isFine)
+      .annotateContext(
+        OpenApi.annotations({
+          summary: "Try a retrieval again",
+          description: "Begins one anew that has failed or was stopped."
+        })
+      )
+  )
+  .addError(ResponseSchemas.badRequest)
+  .addError(ResponseSchemas.tooMany)
+  .addError(ResponseSchemas.bug)
+  .addError(ResponseSchemas.storeAway)
+  .middleware(BatchAuthorization)
+  .annotateContext(OpenApi.annotations({ description: "Handing jobs over, and going away." }))
+
+const webhooks = HttpApiGroup.make("webhooks", { topLevel: true })
+  .add(
+    HttpApiEndpoint.post("hint", "/webhooks/crustdata")
+      .setPayload(ResponseSchemas.Hint)
+      .addSuccess(Schema.Void.annotations(HttpApiSchema.annotations({ status: 202 })))
+      .addError(ResponseSchemas.hintTooLarge)
+      .addError(ResponseSchemas.bug)
+      .addError(ResponseSchemas.draining)
+      .annotateContext(
+        OpenApi.annotations({
+          summary: "A job may have changed",
+          description:
+            "For the `webhook_url` of a job. Anybody may send it, so it makes the service look at that job earlier, at most."
+        })
+      )
+  )
+  .annotateContext(OpenApi.annotations({ description: "From the API." }))
+
 const operations = HttpApiGroup.make("operations", { topLevel: true })
   .add(
     HttpApiEndpoint.get("health", "/health")
@@ -299,7 +441,8 @@ const operations = HttpApiGroup.make("operations", { topLevel: true })
       .annotateContext(
         OpenApi.annotations({
           summary: "Can it work?",
-          description: "Upstream and storage can be used. What was found holds for a while."
+          description:
+            "Upstream, storage and store can be used. What was found of the first two holds for a while."
         })
       )
   )
@@ -325,6 +468,8 @@ export class Api extends HttpApi.make("batch-server")
   .add(batches)
   .add(submits)
   .add(account)
+  .add(retrievals)
+  .add(webhooks)
   .add(operations)
   .add(metrics)
   .annotateContext(

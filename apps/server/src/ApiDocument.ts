@@ -202,17 +202,37 @@ export const results = (responses: Named<Answer>): Named<Answer> => ({
   304: { description: "The results are still those of `If-None-Match`." }
 })
 
+/** The responses of a call that hands something over: 202, and 200 where that has been done before. */
+export const handedOver = (responses: Named<Answer>): Named<Answer> => {
+  const headers = { Location: { description: "Its path.", schema: { type: "string" } } }
+  const news = { ...responses["202"], description: "It was handed over.", headers }
+  return { ...responses, 200: { ...news, description: "It had been handed over before." }, 202: news }
+}
+
+/** What the events of a stream tell of. */
+interface Told {
+  /** The name of the event that tells of a change. */
+  readonly event: string
+  readonly what: string
+  /** An example of the data. */
+  readonly data: string
+}
+
+const ofJob: Told = {
+  event: "status",
+  what: "the job",
+  data: '{"batch_id":"96faf844-…","status":"completed"}'
+}
+
 /** The responses of `/events`: 200 with the stream, and 204 for a caller that has seen its end. */
-export const events = (responses: Named<Answer>): Named<Answer> => ({
+export const events = (responses: Named<Answer>, { data, event, what }: Told = ofJob): Named<Answer> => ({
   ...responses,
   200: {
-    description: "`status` on every change, `end` last; each with the job as data.",
+    description: `\`${event}\` on every change, \`end\` last; each with ${what} as data.`,
     content: {
       "text/event-stream": {
         schema: { type: "string" },
-        example: ["status", "end"]
-          .map((name) => `event: ${name}\ndata: {"batch_id":"96faf844-…","status":"completed"}\n\n`)
-          .join("")
+        example: [event, "end"].map((name) => `event: ${name}\ndata: ${data}\n\n`).join("")
       }
     }
   },

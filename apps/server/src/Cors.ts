@@ -78,7 +78,7 @@ const withHeaders = (
 const preflight = HttpServerResponse.empty({
   status: 204,
   headers: {
-    "access-control-allow-methods": "GET, HEAD, POST",
+    "access-control-allow-methods": "GET, HEAD, POST, DELETE",
     "access-control-allow-headers": allowedHeaders.join(", "),
     "access-control-max-age": "600"
   }

@@ -10,17 +10,18 @@ import * as RequestLog from "./RequestLog.js"
 import * as RouteName from "./RouteName.js"
 
 /**
- * The problem of a request that no route has matched. The router does not match a batch id that is too long or whose
+ * The problem of a request that no route has matched. The router does not match an id that is too long or whose
  * percent encoding is wrong, so a known route with an allowed method means that.
  */
 const notThere = (method: string, path: string): Problem => {
   const allow = RouteName.allowed(path)
-  if (allow?.includes(method) === true)
-    return undecodable("the path has no batch id: it is too long, or its percent encoding is wrong")
+  if (allow.includes(method))
+    return undecodable("the path has no usable id: it is too long, or its percent encoding is wrong")
+  const isKnown = allow.length > 0
   return new Problem({
-    status: allow === undefined ? 404 : 405,
-    type: allow === undefined ? "NotFound" : "MethodNotAllowed",
-    allow,
+    status: isKnown ? 405 : 404,
+    type: isKnown ? "MethodNotAllowed" : "NotFound",
+    allow: isKnown ? allow.join(", ") : undefined,
     message: `there is no ${method} ${maskText(path)} here; /docs lists what there is`
   })
 }

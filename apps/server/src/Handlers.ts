@@ -24,7 +24,9 @@ import * as Events from "./Events.js"
 import * as JobBody from "./JobBody.js"
 import { fromError, Problem } from "./Problem.js"
 import * as Prometheus from "./Prometheus.js"
-import { Readiness } from "./Readiness.js"
+import * as Readiness from "./Readiness.js"
+import * as RetrievalCalls from "./RetrievalCalls.js"
+import * as RetrievalMetrics from "./RetrievalMetrics.js"
 import * as Results from "./Results.js"
 import { Shutdown } from "./Shutdown.js"
 import { Submissions } from "./Submissions.js"
@@ -122,7 +124,7 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
               onNone: () => watches.follow(id),
               onSome: (batch) => Stream.succeed(Either.right(batch))
             })
-            return yield* told(Events.respond(news, { lastId, cut: (yield* Shutdown).started }))
+            return yield* told(Events.respond(Events.ofJob, news, { lastId, cut: (yield* Shutdown).started }))
           })
         )
       )
@@ -174,11 +176,25 @@ const account = HttpApiBuilder.group(Api, "account", (handlers) =>
     .handleRaw("otherAccountCall", ({ request }) => AccountCalls.pass(request))
 )
 
+const retrievals = HttpApiBuilder.group(Api, "retrievals", (handlers) =>
+  handlers
+    .handleRaw("handOver", ({ request }) => RetrievalCalls.create(request))
+    .handle("retrievals", ({ request, urlParams }) => RetrievalCalls.list(request, urlParams))
+    .handle("retrieval", (request) => RetrievalCalls.show(request))
+    .handleRaw("retrievalEvents", (request) => RetrievalCalls.events(request))
+    .handle("stop", (request) => RetrievalCalls.cancel(request))
+    .handle("retry", (request) => RetrievalCalls.retry(request))
+)
+
+const webhooks = HttpApiBuilder.group(Api, "webhooks", (handlers) =>
+  handlers.handleRaw("hint", ({ request }) => RetrievalCalls.hint(request))
+)
+
 const operations = HttpApiBuilder.group(Api, "operations", (handlers) =>
   handlers
-    .handle("health", () => Effect.succeed({ status: "ok" as const }))
+    .handle("health", () => Readiness.health)
     .handleRaw("ready", () =>
-      Effect.flatMap(Readiness, ({ check }) =>
+      Effect.flatMap(Readiness.Readiness, ({ check }) =>
         Effect.match(check, {
           onSuccess: (state) => HttpServerResponse.unsafeJson(state),
           onFailure: (state) => HttpServerResponse.unsafeJson(state, { status: 503 })
@@ -188,8 +204,10 @@ const operations = HttpApiBuilder.group(Api, "operations", (handlers) =>
 )
 
 const metrics = HttpApiBuilder.group(Api, "metrics", (handlers) =>
-  handlers.handle("metrics", () => Prometheus.text)
+  handlers.handle("metrics", () =>
+    Effect.zipWith(Prometheus.text, RetrievalMetrics.text, (ours, ofStore) => ours + ofStore)
+  )
 )
 
 /** The handlers of all groups of `Api`. */
-export const layer = Layer.mergeAll(batches, submits, account, operations, metrics)
+export const layer = Layer.mergeAll(batches, submits, account, retrievals, webhooks, operations, metrics)

@@ -7,9 +7,9 @@ import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequ
 import { Duration, Effect, Layer } from "effect"
 import * as Http from "node:http"
 import { Problem } from "./Problem.js"
+import * as RequestBody from "./RequestBody.js"
 import * as RouteName from "./RouteName.js"
 import type { Service } from "./Shutdown.js"
-import * as Submissions from "./Submissions.js"
 
 const millis = (duration: Duration.DurationInput): number => Duration.toMillis(duration)
 
@@ -65,17 +65,14 @@ const longestIgnored = 65_536
 /** A body in chunks is measured by whoever reads it. */
 const bodyProblem = (request: HttpServerRequest.HttpServerRequest): Problem | undefined => {
   const { headers, method } = request
-  const isTaken = method === "POST" && RouteName.allowed(RouteName.pathOf(request)) === "POST"
-  const length = Number(headers["content-length"] ?? 0)
-  const isFine = isTaken
-    ? length <= Submissions.longestBody
-    : !("transfer-encoding" in headers) && length <= longestIgnored
-  return isFine
+  const isTaken = method === "POST" && RouteName.allowed(RouteName.pathOf(request)).includes("POST")
+  if (isTaken) return RequestBody.announced(request)
+  return !("transfer-encoding" in headers) && Number(headers["content-length"] ?? 0) <= longestIgnored
     ? undefined
     : new Problem({
         status: 413,
         type: "RequestRejected",
-        message: isTaken ? "the body is longer than 8 MiB" : "this path takes no body",
+        message: "this path takes no body",
         closes: true
       })
 }
@@ -113,6 +110,24 @@ export const turnAway =
       const problem = refusal(request, shutdown)
       return problem === undefined ? app : Effect.fail(problem)
     })
+
+/** The paths of a worker. */
+const ofWorker: ReadonlySet<string | undefined> = new Set(["/health", "/ready", "/metrics"])
+
+/** The middleware of a worker, which answers about itself and takes nothing in. */
+export const onlyOperations = <E, R>(
+  app: HttpApp.Default<E, R>
+): HttpApp.Default<E | Problem, R | HttpServerRequest.HttpServerRequest> =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): HttpApp.Default<E | Problem, R> => {
+    const path = RouteName.pathOf(request)
+    return ofWorker.has(RouteName.fromPath(path)) ? app : Effect.fail(notOfWorker)
+  })
+
+const notOfWorker = new Problem({
+  status: 404,
+  type: "NotFound",
+  message: `a worker (BATCH_SERVER_ROLE) has ${[...ofWorker].join(", ")} only: ask a service of the role all or api`
+})
 
 const refusal = (
   request: HttpServerRequest.HttpServerRequest,

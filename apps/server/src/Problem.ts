@@ -6,6 +6,7 @@ import { HttpApiSchema, HttpServerResponse } from "@effect/platform"
 import { toJson } from "@org/batch-core/Batch"
 import { ApiUnavailable, BatchError, RateLimited } from "@org/batch-core/BatchError"
 import { maskText } from "@org/batch-core/Masking"
+import type { RetrievalError } from "@org/batch-durable"
 import { Data, Duration, Option, ParseResult, Predicate, Schema } from "effect"
 
 /** What makes a `Problem`. */
@@ -204,3 +205,30 @@ export const fromError = (failure: BatchError): Problem => {
     retryAfter: retryAfterOf(error)
   })
 }
+
+/** A failure of retrievals. */
+type RetrievalFailure =
+  | RetrievalError.RetrievalInvalid
+  | RetrievalError.RetrievalNotFound
+  | RetrievalError.RetrievalConflict
+  | RetrievalError.StoreUnavailable
+  | RetrievalError.StoreRefused
+
+const ofRetrieval = (error: RetrievalFailure): Pick<Fields, "status" | "metadata" | "retryAfter"> => {
+  switch (error._tag) {
+    case "RetrievalInvalid":
+      return { status: 400, metadata: { field: error.field } }
+    case "RetrievalNotFound":
+      return { status: 404, metadata: { retrieval_id: error.retrievalId } }
+    case "RetrievalConflict":
+      return { status: 409, metadata: { retrieval_id: error.retrievalId, state: error.state } }
+    case "StoreUnavailable":
+      return { status: 503, retryAfter: error.retryAfter }
+    case "StoreRefused":
+      return { status: 503, metadata: { reason: error.reason, place: error.place } }
+  }
+}
+
+/** The problem that a failure of retrievals is to a caller, who may ask again after a pause where nothing else is known. */
+export const fromRetrievalError = (error: RetrievalFailure, pause?: Duration.Duration): Problem =>
+  new Problem({ retryAfter: pause, ...ofRetrieval(error), type: error._tag, message: error.message })

@@ -1,6 +1,6 @@
 /**
  * The end of the process and its exit code: that of the signal that came, 2 with one line when a setting cannot be used,
- * 9 when it cannot listen. After a signal it ends at a deadline whatever still hangs, after a second one at once.
+ * 9 when it cannot listen or open its store. After a signal it ends at a deadline whatever still hangs, after a second one at once.
  */
 import type { HttpServerError } from "@effect/platform"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -8,6 +8,7 @@ import * as DurationText from "@org/batch-core/DurationText"
 import * as Signals from "@org/batch-node/Signals"
 import { Cause, Console, Data, Duration, Effect, Exit, Option, Predicate } from "effect"
 import { maskText } from "@org/batch-core/Masking"
+import type { RetrievalError } from "@org/batch-durable"
 import type { SettingsError } from "./Settings.js"
 import * as Shutdown from "./Shutdown.js"
 
@@ -31,14 +32,25 @@ const reasonOf = ({ cause }: HttpServerError.ServeError): string => {
   return meaning === undefined ? code : `${meaning} (${code})`
 }
 
+/** Why a service did not start. */
+type StartError = SettingsError | HttpServerError.ServeError | RetrievalError.StoreRefused
+
 /** Prints why the service did not start, in one line. */
-const explain = (error: SettingsError | HttpServerError.ServeError): Effect.Effect<never, ExitWithCode> =>
-  error._tag === "SettingsError"
-    ? Effect.zipRight(Console.error(`error: ${error.message}`), new ExitWithCode({ code: 2 }))
-    : Effect.zipRight(
-        Console.error(`error: HOST and PORT: ${reasonOf(error)}`),
-        new ExitWithCode({ code: 9 })
-      )
+const explain = (error: StartError): Effect.Effect<never, ExitWithCode> => {
+  const [line, code] = told(error)
+  return Effect.zipRight(Console.error(`error: ${line}`), new ExitWithCode({ code }))
+}
+
+const told = (error: StartError): readonly [line: string, code: number] => {
+  switch (error._tag) {
+    case "SettingsError":
+      return [error.message, 2]
+    case "ServeError":
+      return [`HOST and PORT: ${reasonOf(error)}`, 9]
+    case "StoreRefused":
+      return [`BATCH_SERVER_STORE: ${error.message}`, 9]
+  }
+}
 
 /** Prints a defect as a bug of the service. */
 const report = (cause: Cause.Cause<never>): Effect.Effect<void> =>
@@ -61,7 +73,7 @@ export interface Options {
 /** Runs the program until it ends or a signal comes, and ends the process with the exit code that tells which. */
 export const run = (
   target: NodeJS.Process,
-  program: Effect.Effect<never, SettingsError | HttpServerError.ServeError | ExitWithCode>,
+  program: Effect.Effect<never, StartError | ExitWithCode>,
   options: Options = {}
 ): void => {
   const gracePeriod = options.deadline ?? deadline
@@ -76,7 +88,7 @@ export const run = (
     }
   })
   program.pipe(
-    Effect.catchTags({ SettingsError: explain, ServeError: explain }),
+    Effect.catchTags({ SettingsError: explain, ServeError: explain, StoreRefused: explain }),
     Effect.tapDefect(report),
     NodeRuntime.runMain({
       disableErrorReporting: true,

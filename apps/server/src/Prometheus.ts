@@ -65,6 +65,17 @@ const single = (
   labels: Labels = []
 ): ReadonlyArray<string> => [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, sample(name, labels, value)]
 
+/** Lines about a gauge with several samples. */
+export const gauges = (
+  name: string,
+  help: string,
+  values: ReadonlyArray<readonly [Labels, number]>
+): ReadonlyArray<string> => [
+  `# HELP ${name} ${help}`,
+  `# TYPE ${name} gauge`,
+  ...values.map(([labels, value]) => sample(name, labels, value))
+]
+
 const ofBuild = single("batch_server_build_info", "gauge", "The version of the service; always 1.", 1, [
   ["version", version],
   ["node_version", process.versions.node]

@@ -1,7 +1,7 @@
 /**
- * The readiness check: the upstream answers, and the temporary folder, where CSV is spooled, can be written. A result is
- * cached for a while, so that probes cost the account next to nothing; while the next check is under way, probes get the
- * last result.
+ * The readiness check: the upstream answers, the temporary folder, where CSV is spooled, can be written, and the store of
+ * retrievals answers, if it is open. The result of the first two is cached for a while, so that probes cost the account
+ * next to nothing; while the next check is under way, probes get the last result.
  */
 import { FileSystem, type HttpClient } from "@effect/platform"
 import * as BatchClient from "@org/batch-core/BatchClient"
@@ -10,6 +10,7 @@ import { BatchHttp, explain, layer as batchHttp } from "@org/batch-core/BatchHtt
 import * as Monotonic from "@org/batch-core/Monotonic"
 import { Context, Duration, Effect, Layer, Option } from "effect"
 import { isPassThrough } from "./Settings.js"
+import { RetrievalStore } from "./RetrievalStore.js"
 import { Shutdown } from "./Shutdown.js"
 
 /** The result of a check. */
@@ -17,6 +18,7 @@ export interface State {
   readonly status: "ready" | "draining" | "unusable"
   readonly upstream: string
   readonly storage: string
+  readonly store: string
 }
 
 /** The readiness of the service; `check` fails with the state if it is not ready. */
@@ -25,7 +27,18 @@ export class Readiness extends Context.Tag("@org/batch-server/Readiness")<
   { readonly check: Effect.Effect<State, State> }
 >() {}
 
-const fine = "ok"
+const fine = "ok" as const
+
+/** The store where nothing was handed over yet. */
+const unopened = "not in use" as const
+
+/** What the process says of itself without a look at anything else. */
+export const health = Effect.flatMap(RetrievalStore, ({ opened }) =>
+  Effect.map(opened, (store) => ({
+    status: fine,
+    store: Option.isSome(store) ? ("open" as const) : unopened
+  }))
+)
 
 /** How long a result is cached. */
 const holds = { good: Duration.seconds(60), bad: Duration.seconds(5) }
@@ -73,9 +86,21 @@ const askStorage: Effect.Effect<string, never, FileSystem.FileSystem> = Effect.g
   Effect.catchAll((error) => Effect.succeed(`the temporary folder cannot be written: ${error.message}`))
 )
 
+const askStore: Effect.Effect<string, never, RetrievalStore> = Effect.gen(function* () {
+  const store = yield* Effect.flatMap(RetrievalStore, ({ opened }) => opened)
+  if (Option.isNone(store)) return unopened
+  return yield* Effect.match(store.value.ping, {
+    onSuccess: () => fine,
+    onFailure: ({ message }) => message
+  })
+})
+
+/** What of the state is cached. */
+type Cached = Omit<State, "store">
+
 /** What is found, and until when it holds; nothing at first. */
 interface Finding {
-  readonly state: Option.Option<State>
+  readonly state: Option.Option<Cached>
   readonly until: number
 }
 
@@ -83,13 +108,13 @@ interface Finding {
 export const layer: Layer.Layer<
   Readiness,
   never,
-  BatchConfig | Shutdown | FileSystem.FileSystem | HttpClient.HttpClient
+  BatchConfig | Shutdown | FileSystem.FileSystem | HttpClient.HttpClient | RetrievalStore
 > = Layer.effect(
   Readiness,
   Effect.gen(function* () {
     const { isStarted } = yield* Shutdown
     const turn = yield* Effect.makeSemaphore(1)
-    const needs = yield* Effect.context<BatchConfig | BatchHttp | FileSystem.FileSystem>()
+    const needs = yield* Effect.context<BatchConfig | BatchHttp | FileSystem.FileSystem | RetrievalStore>()
     let found: Finding = { state: Option.none(), until: 0 }
     const look = Effect.gen(function* () {
       const now = yield* Monotonic.now
@@ -102,7 +127,7 @@ export const layer: Layer.Layer<
         { concurrency: 2 }
       )
       const status = upstream === fine && storage === fine ? "ready" : "unusable"
-      const state: State = { status, upstream, storage }
+      const state: Cached = { status, upstream, storage }
       const after = Duration.toMillis(status === "ready" ? holds.good : holds.bad)
       found = { state: Option.some(state), until: (yield* Monotonic.now) + after }
       return state
@@ -117,7 +142,12 @@ export const layer: Layer.Layer<
       )
     )
     const check = Effect.gen(function* () {
-      const state = yield* latest
+      const [cached, store] = yield* Effect.all(
+        [latest, within("the store", Effect.provide(askStore, needs))],
+        { concurrency: 2 }
+      )
+      const isStoreFine = store === fine || store === unopened
+      const state: State = { ...cached, ...(isStoreFine ? {} : { status: "unusable" }), store }
       if (isStarted()) return yield* Effect.fail<State>({ ...state, status: "draining" })
       return yield* state.status === "ready" ? Effect.succeed(state) : Effect.fail(state)
     })

@@ -2,6 +2,7 @@
  * The schemas of responses, of success and of failure, from which `Api` and its OpenAPI document are made.
  */
 import * as JobKind from "@org/batch-core/JobKind"
+import * as Durable from "@org/batch-durable"
 import { Schema } from "effect"
 import * as Problem from "./Problem.js"
 
@@ -159,21 +160,134 @@ export const Anything = Schema.Record({ key: Schema.String, value: Schema.Unknow
   jsonSchema: { type: "object", description: "The upstream's own answer." }
 })
 
+const retrievalExample = {
+  retrieval_id: "3f0d7a3e-5a0c-8b1e-8c55-0c7a1d1f4e2b",
+  state: "waiting" as const,
+  batch_id: example.batch_id,
+  destination: { type: "folder", path: `${example.batch_id}.jsonl.gz` },
+  format: "jsonl.gz",
+  attempt: 1,
+  progress: { status: "processing", result_count: 0, bytes: 0, total_bytes: null, records: 0 },
+  receipt: null,
+  error: null,
+  created_at: "2025-11-01T12:00:00.000Z",
+  updated_at: "2025-11-01T12:00:02.000Z",
+  next_look_at: "2025-11-01T12:00:05.000Z"
+}
+
+const destination = {
+  type: "object",
+  required: ["type"],
+  properties: {
+    type: { type: "string", enum: ["folder", "s3"] },
+    path: {
+      type: "string",
+      description:
+        "Of a folder: a file below `BATCH_SERVER_FOLDER`, or a folder if it ends in `/`; `<batch-id>.<ext>` if left out."
+    },
+    bucket: { type: "string", description: "Of S3." },
+    key: { type: "string", description: "Of S3: the object, or a prefix if it ends in `/`." },
+    endpoint: { type: "string", format: "uri", description: "Of S3: any but that of AWS." },
+    region: { type: "string", description: "Of S3." }
+  }
+}
+
+/** What is handed over. */
+export const RetrievalRequest = Schema.Record({ key: Schema.String, value: Schema.Unknown }).annotations({
+  identifier: "RetrievalRequest",
+  jsonSchema: {
+    type: "object",
+    required: ["batch_id", "destination"],
+    properties: {
+      batch_id: { type: "string", format: "uuid" },
+      destination,
+      format: { type: "string", description: "What the destination's name ends in, else `jsonl.gz`." },
+      notify: {
+        type: "object",
+        required: ["url"],
+        properties: { url: { type: "string", format: "uri" } },
+        description: "Who is told of its end, signed as Standard Webhooks."
+      },
+      replace: { type: "boolean", description: "Whether a destination that exists is replaced." }
+    },
+    examples: [{ batch_id: example.batch_id, destination: { type: "folder" } }]
+  }
+})
+
+/** A retrieval. */
+export const Retrieval = Schema.Struct({
+  retrieval_id: Schema.String.annotations(shown({ type: "string", format: "uuid" })),
+  state: Schema.Literal(...Durable.Retrieval.states),
+  batch_id: Schema.String.annotations(shown({ type: "string", format: "uuid" })),
+  destination: Schema.Unknown.annotations({ jsonSchema: destination }),
+  format: Schema.String,
+  attempt: Schema.Number.annotations(shown({ type: "integer", minimum: 1 })),
+  progress: Schema.Struct({
+    status: Schema.NullOr(Schema.String).annotations(shown({ type: ["string", "null"] })),
+    result_count: Schema.Number.annotations(shown({ type: "integer", minimum: 0 })),
+    bytes: Schema.Number.annotations(shown({ type: "integer", minimum: 0 })),
+    total_bytes: Schema.NullOr(Schema.Number).annotations(shown({ type: ["integer", "null"], minimum: 0 })),
+    records: Schema.Number.annotations(shown({ type: "integer", minimum: 0 }))
+  }),
+  receipt: Schema.Unknown.annotations({
+    jsonSchema: { type: ["object", "null"], description: "The proof of what was delivered." }
+  }),
+  error: Schema.Unknown.annotations({
+    jsonSchema: {
+      type: ["object", "null"],
+      required: ["type", "message"],
+      properties: { type: { type: "string" }, message: { type: "string" } }
+    }
+  }),
+  created_at: Schema.String.annotations(shown({ type: "string", format: "date-time" })),
+  updated_at: Schema.String.annotations(shown({ type: "string", format: "date-time" })),
+  next_look_at: Schema.NullOr(Schema.String).annotations(
+    shown({ type: ["string", "null"], format: "date-time" })
+  )
+}).annotations({
+  identifier: "Retrieval",
+  description: "A job that was handed over.",
+  examples: [retrievalExample]
+})
+
+/** A page of retrievals. */
+export const RetrievalPage = Schema.Struct({
+  retrievals: Schema.Array(Retrieval),
+  next_cursor: Schema.NullOr(Schema.String).annotations(shown({ type: ["string", "null"] })),
+  has_more: Schema.Boolean
+}).annotations({ identifier: "RetrievalPage", description: "A page of retrievals, newest first." })
+
+/** What the API sends to the `webhook_url` of a job. */
+export const Hint = Schema.Record({ key: Schema.String, value: Schema.Unknown }).annotations({
+  identifier: "Hint",
+  jsonSchema: {
+    type: "object",
+    required: ["batch_id"],
+    properties: { batch_id: { type: "string", format: "uuid" } },
+    examples: [{ batch_id: example.batch_id }]
+  }
+})
+
 /** The body of `GET /health`. */
-export const Health = Schema.Struct({ status: Schema.Literal("ok") }).annotations({
+export const Health = Schema.Struct({
+  status: Schema.Literal("ok"),
+  store: Schema.Literal("open", "not in use")
+}).annotations({
   identifier: "Health",
   description: "The process is up."
 })
 
-/** The body of `GET /ready`: `upstream` and `storage` say `ok` or what is wrong. */
+/** The body of `GET /ready`: `upstream`, `storage` and `store` say `ok` or what is wrong. */
 export const Ready = Schema.Struct({
   status: Schema.Literal("ready", "draining", "unusable"),
   upstream: Schema.String,
-  storage: Schema.String
+  storage: Schema.String,
+  store: Schema.String
 }).annotations({
   identifier: "Ready",
-  description: "`upstream` and `storage` say `ok`, or what is wrong.",
-  examples: [{ status: "ready", upstream: "ok", storage: "ok" }]
+  description:
+    "`upstream`, `storage` and `store` say `ok`, or what is wrong; `store` is `not in use` until a retrieval is handed over.",
+  examples: [{ status: "ready", upstream: "ok", storage: "ok", store: "not in use" }]
 })
 
 /** 401 and 403: the caller may not do this. */
@@ -241,3 +355,24 @@ export const timeout = Problem.at(504, "The time was up before there was an answ
 
 /** 507: this service's disk is full. */
 export const noRoom = Problem.at(507, "This service has no room on its disk.")
+
+/** 404: no retrieval of this account. */
+export const noRetrieval = Problem.at(404, "This account has no such retrieval.")
+
+/** 409: the same retrieval with another `notify`. */
+export const otherNotify = Problem.at(409, "It was handed over with another `notify`.")
+
+/** 409: there is nothing to stop. */
+export const hasEnded = Problem.at(409, "The retrieval has ended already.")
+
+/** 409: there is nothing to try again. */
+export const isFine = Problem.at(409, "The retrieval has neither failed nor been stopped.")
+
+/** 413: no hint is so long. */
+export const hintTooLarge = Problem.at(413, "The body is longer than 64 KiB.")
+
+/** 503: the store cannot be asked, or this service shuts down. */
+export const storeAway = Problem.at(
+  503,
+  "The store of retrievals cannot be reached, or this service is about to end; `Retry-After` says when to come again."
+)

@@ -7,12 +7,13 @@ import { Api } from "./Api.js"
 import * as DocsPage from "./DocsPage.js"
 import * as JobsPage from "./JobsPage.js"
 
-const methods = new Map<string, string>(
-  [JobsPage.path, DocsPage.path, DocsPage.documentPath].map((path) => [path, "GET"])
+const methods = new Map<string, ReadonlyArray<string>>(
+  [JobsPage.path, DocsPage.path, DocsPage.documentPath].map((path) => [path, ["GET"]])
 )
 HttpApi.reflect(Api, {
   onGroup: () => undefined,
-  onEndpoint: ({ endpoint }) => void methods.set(endpoint.path, endpoint.method)
+  onEndpoint: ({ endpoint: { method, path } }) =>
+    void methods.set(path, [...(methods.get(path) ?? []), method])
 })
 
 const declared = [...methods.keys()]
@@ -35,10 +36,11 @@ export const pathOf = ({ url }: { readonly url: string }): string => url.split(/
 /** The name of a path's route; `undefined` if there is no such route, so that callers cannot make up names of metrics. */
 export const fromPath = (path: string): string | undefined => routeOf(path)?.name
 
-/** The methods that a path has, as the header `Allow` lists them; `undefined` if there is no such route. */
-export const allowed = (path: string): string | undefined => {
+/** The methods that a path has, as the header `Allow` lists them; none if there is no such route. */
+export const allowed = (path: string): ReadonlyArray<string> => {
   const route = routeOf(path)
-  return route && (methods.get(route.path) === "POST" ? "POST" : "GET, HEAD")
+  const declared = route === undefined ? [] : (methods.get(route.path) ?? [])
+  return declared.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])).toSorted()
 }
 
 const routeOf = (path: string): { readonly path: string; readonly name: string } | undefined => {

@@ -10,7 +10,14 @@ import { SettingsError } from "./Settings.js"
 export type Variables = Readonly<Record<string, string | undefined>>
 
 /** The variables that are secrets. */
-const secrets = ["CRUSTDATA_API_KEY", "BATCH_SERVER_TOKENS", "OTEL_EXPORTER_OTLP_HEADERS"] as const
+const secrets = [
+  "CRUSTDATA_API_KEY",
+  "BATCH_SERVER_TOKENS",
+  "BATCH_SERVER_STORE",
+  "BATCH_SERVER_SECRET",
+  "BATCH_SERVER_WEBHOOK_SECRET",
+  "OTEL_EXPORTER_OTLP_HEADERS"
+] as const
 
 /** Lists are separated by commas; in a file, each item may have a line of its own. */
 const valueOf = (text: string): string =>

@@ -1,14 +1,15 @@
 /**
  * The service: all layers put together.
  */
-import { HttpApiBuilder, HttpMiddleware, HttpServer } from "@effect/platform"
+import { HttpApiBuilder, HttpMiddleware, HttpServer, type HttpServerError } from "@effect/platform"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
+import type { RetrievalError } from "@org/batch-durable"
 import * as Address from "@org/batch-node/Address"
 import * as LocalMachine from "@org/batch-node/LocalMachine"
 import * as Network from "@org/batch-node/Network"
-import { type Duration, Effect, flow, Layer, Option } from "effect"
+import { type Duration, Effect, flow, identity, Layer, Option } from "effect"
 import * as Account from "./Account.js"
 import { Api } from "./Api.js"
 import * as AuthMiddleware from "./AuthMiddleware.js"
@@ -21,6 +22,7 @@ import * as JobsPage from "./JobsPage.js"
 import * as Listener from "./Listener.js"
 import * as Readiness from "./Readiness.js"
 import * as RequestLog from "./RequestLog.js"
+import * as RetrievalStore from "./RetrievalStore.js"
 import * as SecurityHeaders from "./SecurityHeaders.js"
 import { isPassThrough, ServerSettings, SettingsError } from "./Settings.js"
 import * as Shutdown from "./Shutdown.js"
@@ -64,9 +66,10 @@ const announce = Layer.effectDiscard(
 const middlewares = HttpApiBuilder.middleware(
   Effect.gen(function* () {
     const shutdown = yield* Shutdown.Shutdown
-    const { corsOrigins } = yield* ServerSettings
+    const { corsOrigins, retrievals } = yield* ServerSettings
     return flow(
       Listener.turnAway(shutdown),
+      retrievals.role === "worker" ? Listener.onlyOperations : identity,
       ErrorMiddleware.middleware,
       Effect.map(SecurityHeaders.add),
       Cors.middleware(corsOrigins)
@@ -86,7 +89,11 @@ export interface Options {
 export const layer = (
   variables: Readonly<Record<string, string | undefined>>,
   { grace = Shutdown.grace, headersTimeout = Listener.headersTimeout }: Options = {}
-) =>
+): Layer.Layer<
+  never,
+  SettingsError | HttpServerError.ServeError | RetrievalError.StoreRefused,
+  ServerSettings | BatchConfig
+> =>
   Layer.unwrapEffect(
     Effect.map(ServerSettings, ({ host, port }) => {
       const server = Listener.make({ headersTimeout })
@@ -103,6 +110,7 @@ export const layer = (
         Layer.provide(Listener.layer(server, { host, port })),
         Layer.provide(Readiness.layer),
         Layer.provide(Submissions.layer),
+        Layer.provide(RetrievalStore.layer),
         Layer.provide(Account.layer),
         Layer.provide(network(variables)),
         Layer.provide(Shutdown.layer),

@@ -18,6 +18,7 @@ import {
 import { isAbsolute, join } from "node:path"
 import * as Access from "./Access.js"
 import * as Cors from "./Cors.js"
+import * as RetrievalSettings from "./RetrievalSettings.js"
 
 /** A setting that cannot be used, and why. */
 export class SettingsError extends Data.TaggedError("SettingsError")<{
@@ -45,6 +46,7 @@ export interface Settings {
   readonly state: { readonly folder: string; readonly isAsked: boolean } | undefined
   /** Whose pages may call the service from a browser. */
   readonly corsOrigins: Cors.Origins
+  readonly retrievals: RetrievalSettings.RetrievalSettings
 }
 
 /** The settings of the service, read from the environment. */
@@ -115,8 +117,11 @@ const settings = Config.all({
   logLevel: BatchConfig.checked("LOG_LEVEL", LogLevel.Info, logLevel),
   otlp: BatchConfig.checked("OTEL_EXPORTER_OTLP_ENDPOINT", Option.none(), endpoint),
   otlpHeaders: BatchConfig.checked("OTEL_EXPORTER_OTLP_HEADERS", Redacted.make({}), headers),
-  corsOrigins: BatchConfig.checked("CORS_ORIGINS", Cors.nobody, Cors.parse)
-})
+  corsOrigins: BatchConfig.checked("CORS_ORIGINS", Cors.nobody, Cors.parse),
+  retrievals: RetrievalSettings.config
+}).pipe(
+  Config.map(({ retrievals, ...rest }): Settings => ({ ...rest, retrievals: retrievals(rest.state?.folder) }))
+)
 
 /** Refuses an address that other machines reach if there are no tokens: whoever reaches it could use the service's key. */
 const checkReach = ({ host, tokens }: Settings): Effect.Effect<void, SettingsError> =>

@@ -3,17 +3,17 @@
  * request and its answer, and a lost answer is looked for all the same. What callers name by an `Idempotency-Key` is kept
  * for a day, in the state folder if there is one.
  */
-import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import type { FileSystem, Path } from "@effect/platform"
+import { type FileSystem, type HttpServerRequest, HttpServerResponse, type Path } from "@effect/platform"
 import { type Batch, toJson } from "@org/batch-core/Batch"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import * as Idempotency from "@org/batch-core/Idempotency"
 import * as SubmitRequest from "@org/batch-core/SubmitRequest"
-import { Context, Effect, Either, Fiber, Layer, Option, Predicate, Redacted, Schema } from "effect"
+import { Context, Effect, Either, Fiber, Layer, Option, Predicate, Redacted } from "effect"
 import * as Access from "./Access.js"
 import { Accounts } from "./Account.js"
 import * as JobBody from "./JobBody.js"
 import { fromError, Problem } from "./Problem.js"
+import * as RequestBody from "./RequestBody.js"
 import * as RequestLog from "./RequestLog.js"
 import { isPassThrough, ServerSettings, SettingsError } from "./Settings.js"
 import { Shutdown } from "./Shutdown.js"
@@ -29,9 +29,6 @@ export class Submissions extends Context.Tag("@org/batch-server/Submissions")<
     ) => Effect.Effect<HttpServerResponse.HttpServerResponse, Problem>
   }
 >() {}
-
-/** The longest body, in bytes. */
-export const longestBody = 8 * 1024 * 1024
 
 /** The jobs that callers start, until the layer is closed. */
 export const layer: Layer.Layer<
@@ -64,7 +61,7 @@ export const layer: Layer.Layer<
       submit: (kind, request) =>
         Effect.gen(function* () {
           const key = yield* keyOf(request)
-          const body = yield* bodyOf(request)
+          const body = yield* RequestBody.json(request)
           const checked = yield* Either.mapLeft(SubmitRequest.check(kind, body), fromError)
           const started = Effect.gen(function* () {
             const { session } = yield* accounts.of(request)
@@ -139,30 +136,3 @@ const keyOf = ({
         "Idempotency-Key: expected 1 to 255 printable ASCII characters, such as a UUID"
       )
 }
-
-const decode = Schema.decode(Schema.parseJson(Schema.Unknown))
-
-const tooLong = new Problem({
-  status: 413,
-  type: "RequestRejected",
-  message: "the body is longer than 8 MiB, or it broke off",
-  closes: true
-})
-
-/** The JSON of a body. A page of another origin can send anything but JSON without asking, so JSON must be named. */
-const bodyOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<unknown, Problem> =>
-  Effect.gen(function* () {
-    const type = request.headers["content-type"] ?? ""
-    if (!/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/iu.test(type)) {
-      return yield* refused(
-        415,
-        "UnsupportedMediaType",
-        "the body is JSON, so send Content-Type: application/json"
-      )
-    }
-    const text = yield* HttpServerRequest.withMaxBodySize(
-      Effect.mapError(request.text, () => tooLong),
-      Option.some(longestBody)
-    )
-    return yield* Effect.mapError(decode(text), () => refused(400, "RequestRejected", "the body is no JSON"))
-  })

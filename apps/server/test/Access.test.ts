@@ -278,7 +278,12 @@ layer(service({ env: { CRUSTDATA_API_KEY: undefined } }), { excludeTestServices:
     it.effect("is ready when the API is there, whatever it says to nobody", () =>
       Effect.gen(function* () {
         const { get } = yield* Service
-        expect(json(yield* get("/ready"))).toEqual({ status: "ready", upstream: "ok", storage: "ok" })
+        expect(json(yield* get("/ready"))).toEqual({
+          status: "ready",
+          upstream: "ok",
+          storage: "ok",
+          store: "not in use"
+        })
       })
     )
   }

@@ -123,6 +123,6 @@ it.scopedLive("pages of the origins that are named may read answers, and no othe
       plain("/health", { origin: "https://app.example" })
     )
     expect(headers["access-control-allow-origin"]).toBeUndefined()
-    expect(json(yield* get("/health"))).toEqual({ status: "ok" })
+    expect(json(yield* get("/health"))).toEqual({ status: "ok", store: "not in use" })
   })
 )

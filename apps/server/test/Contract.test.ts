@@ -3,9 +3,9 @@ import { Validator } from "@seriousme/openapi-schema-validator"
 import { JsonObject } from "@org/batch-core/Masking"
 import { fullFormats } from "ajv-formats/dist/formats.js"
 import { Ajv2020 } from "ajv/dist/2020.js"
-import { Effect, Schema } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { type Answer, json } from "./Caller.js"
-import { nobody, over, Service, layer as service, small, under } from "./Service.js"
+import { nobody, over, Service, layer as service, small, temporary, under } from "./Service.js"
 
 layer(service(), { excludeTestServices: true })("the contract", (it) => {
   it.effect("the document is OpenAPI 3.1 to a tool of somebody else's, every reference included", () =>
@@ -81,7 +81,17 @@ layer(service(), { excludeTestServices: true })("the contract", (it) => {
         expect(answer.status).toBe(status === 500 ? 502 : status)
         expect([status, validate(place("/batch", answer), json(answer))]).toEqual([status, []])
       }
-    }).pipe(Effect.provide(service({ env: small })))
+      for (const [route, status, method, path, body] of retrievals(done, running)) {
+        const answer = yield* ask(path, {
+          method,
+          headers: { "content-type": "application/json" },
+          body: body === undefined ? undefined : JSON.stringify(body)
+        })
+        expect([method, path, answer.status]).toEqual([method, path, status])
+        const where = place(route, answer, method.toLowerCase())
+        expect([method, path, validate(where, json(answer))]).toEqual([method, path, []])
+      }
+    }).pipe(Effect.provide(withStore))
   )
 
   it.effect("the lines of the results and the texts of the rest have the types it gives them", () =>
@@ -125,13 +135,42 @@ layer(service(), { excludeTestServices: true })("the contract", (it) => {
 
 // ----------------------------------------------------------------------------------------------------------------
 
+/** A service with a store in a folder of its own. */
+const withStore = Layer.unwrapScoped(
+  Effect.map(temporary, (folder) => service({ env: { ...small, BATCH_SERVER_STATE: folder } }))
+)
+
+/** Calls of `/retrievals`, and how they end. */
+const retrievals = (
+  done: string,
+  running: string
+): ReadonlyArray<readonly [route: string, status: number, method: string, path: string, body?: object]> => {
+  const id = "/retrievals/{retrieval_id}"
+  const nowhere = `/retrievals/${nobody}`
+  const hand = (batch_id: string) => ({ batch_id, destination: { type: "folder" } })
+  return [
+    ["/retrievals", 200, "GET", "/retrievals"],
+    ["/retrievals", 400, "GET", "/retrievals?state=odd"],
+    ["/retrievals", 400, "POST", "/retrievals", {}],
+    ["/retrievals", 202, "POST", "/retrievals", hand(done)],
+    ["/retrievals", 200, "POST", "/retrievals", hand(done)],
+    ["/retrievals", 202, "POST", "/retrievals", hand(running)],
+    ["/retrievals", 200, "GET", "/retrievals"],
+    [id, 404, "GET", nowhere],
+    [id, 404, "DELETE", nowhere],
+    [`${id}/events`, 404, "GET", `${nowhere}/events`],
+    [`${id}/retry`, 404, "POST", `${nowhere}/retry`]
+  ]
+}
+
 type Get = (path: string) => Effect.Effect<Answer>
 
 const Document = Schema.Struct({
   paths: Schema.Record({
     key: Schema.String,
-    value: Schema.Struct({
-      get: Schema.Struct({
+    value: Schema.Record({
+      key: Schema.String,
+      value: Schema.Struct({
         responses: Schema.Record({
           key: Schema.String,
           value: Schema.Struct({
@@ -152,12 +191,16 @@ const Document = Schema.Struct({
 const escaped = (text: string): string => encodeURIComponent(text.replaceAll("~", "~0").replaceAll("/", "~1"))
 
 /** Where the document says what such an answer is. */
-const place = (route: string, { headers, status }: Pick<Answer, "headers" | "status">): string =>
+const place = (
+  route: string,
+  { headers, status }: Pick<Answer, "headers" | "status">,
+  method = "get"
+): string =>
   [
     "#",
     "paths",
     route,
-    "get",
+    method,
     "responses",
     String(status),
     "content",
@@ -174,14 +217,16 @@ const described = (get: Get) =>
     const { paths } = Schema.decodeUnknownSync(Document)(raw)
     const ajv = new Ajv2020({ formats: fullFormats, strict: false, allErrors: true })
     ajv.addSchema(raw, "document")
-    const contents = Object.entries(paths).flatMap(([route, { get }]) =>
-      Object.entries(get.responses).flatMap(([status, { content }]) =>
-        Object.entries(content).map(([type, { example }]) => ({
-          type,
-          route,
-          example,
-          where: place(route, { status: Number(status), headers: { "content-type": type } })
-        }))
+    const contents = Object.entries(paths).flatMap(([route, methods]) =>
+      Object.entries(methods).flatMap(([method, { responses }]) =>
+        Object.entries(responses).flatMap(([status, { content }]) =>
+          Object.entries(content).map(([type, { example }]) => ({
+            type,
+            route,
+            example,
+            where: place(route, { status: Number(status), headers: { "content-type": type } }, method)
+          }))
+        )
       )
     )
     return {

@@ -32,7 +32,7 @@ it.scopedLive("takes another port where its own is taken, and says so", () =>
     const url = yield* demo.until(/^ {2}service +(\S+) {2}\(8787 is taken\)$/mu)
     expect(new URL(url).port).not.toBe("8787")
     const health = yield* Effect.promise(async () => (await fetch(`${url}/health`)).json())
-    expect(health).toEqual({ status: "ok" })
+    expect(health).toEqual({ status: "ok", store: "not in use" })
     yield* demo.kill("SIGTERM")
     expect(yield* demo.code).toBe(143)
   })

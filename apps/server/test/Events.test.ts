@@ -219,7 +219,9 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}/events", 
           [rule],
           Effect.gen(function* () {
             const text = (yield* stream.whole).body.toString()
-            expect(text).toMatch(/\n\n: NotAuthorized: .*Invalid API key\n\nretry: 60000\n\n$/u)
+            expect(text).toMatch(
+              /\n\n: NotAuthorized: .*Invalid API key; request [\da-f-]{36}\n\nretry: 60000\n\n$/u
+            )
             const events = parse(text)
             expect(events.map(({ event }) => event)).toEqual(["status"])
             return yield* get(`/batch/${id}/events`, { "last-event-id": events[0]?.id ?? "" })
@@ -263,8 +265,9 @@ const following = (lastId: string | undefined) =>
       Stream.takeUntil(({ status }) => Batch.isTerminal(status)),
       Stream.map(Either.right)
     )
-    const body = Effect.map(Events.respond(states, { lastId, cut: Deferred.await(cut) }), ({ body }) =>
-      body._tag === "Stream" ? body.stream : Stream.empty
+    const body = Effect.map(
+      Events.respond(Events.ofJob, states, { lastId, cut: Deferred.await(cut) }),
+      ({ body }) => (body._tag === "Stream" ? body.stream : Stream.empty)
     )
     return { news, cut, body }
   })

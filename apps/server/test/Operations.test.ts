@@ -52,7 +52,8 @@ layer(service(), { excludeTestServices: true })("every answer", (it) => {
             status,
             duration_ms: expect.any(Number),
             bytes: expect.any(Number),
-            ...(status === 200 ? {} : { error: expect.stringMatching(/^\w+: ./u) })
+            ...(status === 200 ? {} : { error: expect.stringMatching(/^\w+: ./u) }),
+            ...(String(path).includes(nobody) ? { upstream_request_id: expect.any(String) } : {})
           }
         ])
         const [{ bytes, duration_ms }] = Schema.decodeUnknownSync(Sizes)(yield* found)
@@ -131,13 +132,13 @@ describe("GET /health and /ready", () => {
   it.scopedLive("the process is up; the upstream and the disk can be used", () =>
     Effect.gen(function* () {
       const { get, sandbox } = yield* start()
-      expect(json(yield* get("/health"))).toEqual({ status: "ok" })
+      expect(json(yield* get("/health"))).toEqual({ status: "ok", store: "not in use" })
       expect(yield* sandbox.requests).toEqual([])
       const answers = yield* Effect.replicateEffect(get("/ready"), 20, { concurrency: 20 })
       for (const answer of answers) {
         expect([answer.status, json(answer)]).toEqual([
           200,
-          { status: "ready", upstream: "ok", storage: "ok" }
+          { status: "ready", upstream: "ok", storage: "ok", store: "not in use" }
         ])
       }
       expect(yield* sandbox.requests).toHaveLength(1)
@@ -152,14 +153,19 @@ describe("GET /health and /ready", () => {
       const down = yield* get("/ready")
       expect([down.status, json(down)]).toEqual([
         503,
-        { status: "unusable", upstream: expect.stringContaining("connection refused"), storage: "ok" }
+        {
+          status: "unusable",
+          upstream: expect.stringContaining("connection refused"),
+          storage: "ok",
+          store: "not in use"
+        }
       ])
       expect(problem(yield* get(`/batch/${id}`))).toMatchObject({ status: 502, type: "ApiUnavailable" })
       expect((yield* get("/health")).status).toBe(200)
       yield* sandbox.resumeApi
       expect((yield* get(`/batch/${id}`)).status).toBe(200)
       const up = yield* eventually(get("/ready"), ({ status }) => status === 200)
-      expect(json(up)).toEqual({ status: "ready", upstream: "ok", storage: "ok" })
+      expect(json(up)).toEqual({ status: "ready", upstream: "ok", storage: "ok", store: "not in use" })
     })
   )
 
@@ -173,7 +179,12 @@ describe("GET /health and /ready", () => {
       for (const answer of answers) {
         expect([answer.status, json(answer)]).toEqual([
           503,
-          { status: "unusable", upstream: expect.stringMatching(/within 1s 800ms/u), storage: "ok" }
+          {
+            status: "unusable",
+            upstream: expect.stringMatching(/within 1s 800ms/u),
+            storage: "ok",
+            store: "not in use"
+          }
         ])
       }
       // An attempt of any other call may take 30 seconds.
@@ -193,7 +204,8 @@ describe("GET /health and /ready", () => {
         {
           status: "unusable",
           upstream: expect.stringContaining("the API key was not accepted"),
-          storage: expect.stringContaining("/nonexistent")
+          storage: expect.stringContaining("/nonexistent"),
+          store: "not in use"
         }
       ])
       expect(answer.body.toString()).not.toContain("not-the-right-key-0")

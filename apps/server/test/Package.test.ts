@@ -20,18 +20,28 @@ beforeAll(async () => {
   tarball = join(folder, name)
   await mkdir(consumer())
   await writeFile(join(consumer(), "package.json"), `{ "private": true }`)
-  await run("npm", ["install", "--offline", "--no-audit", "--no-fund", tarball], consumer())
+  await run(
+    "npm",
+    ["install", "--offline", "--omit=optional", "--no-audit", "--no-fund", tarball],
+    consumer()
+  )
 }, 600_000)
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 describe("the packed tarball", { timeout: 300_000 }, () => {
-  it("brings no dependency along", async () => {
+  it("brings no dependency along but the engine of retrievals, which may be left out", async () => {
     const installed = await readdir(join(consumer(), "node_modules"))
     expect(installed.filter((name) => !name.startsWith("."))).toEqual(["@org"])
     expect(await readdir(join(consumer(), "node_modules/@org"))).toEqual(["batch-server"])
-    expect(await readdir(join(consumer(), "node_modules/@org/batch-server/dist"))).toEqual([
-      "batch-server.js"
+    const shipped = join(consumer(), "node_modules/@org/batch-server")
+    expect(await readdir(join(shipped, "dist"))).toEqual(["batch-server.js", "chunks", "database.tar.gz"])
+    const { dependencies, optionalDependencies } = JSON.parse(
+      await readFile(join(shipped, "package.json"), "utf8")
+    )
+    expect([dependencies, Object.keys(optionalDependencies)]).toEqual([
+      undefined,
+      ["@aws-sdk/client-s3", "@aws-sdk/lib-storage", "@electric-sql/pglite", "pg", "pg-boss"]
     ])
   })
 
@@ -43,7 +53,12 @@ describe("the packed tarball", { timeout: 300_000 }, () => {
 
   it("runs outside the repository", async () => {
     const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"))
-    const env = { PATH: process.env["PATH"], PORT: "0", CRUSTDATA_BASE_URL: "http://127.0.0.1:1" }
+    const env = {
+      PATH: process.env["PATH"],
+      PORT: "0",
+      BATCH_SERVER_STATE: join(folder, "state"),
+      CRUSTDATA_BASE_URL: "http://127.0.0.1:1"
+    }
     const service = spawn("node_modules/.bin/batch-server", {
       cwd: consumer(),
       env,
@@ -64,6 +79,18 @@ describe("the packed tarball", { timeout: 300_000 }, () => {
       )
       expect(document.info).toMatchObject({ version })
       expect(await (await fetch(`${url}/docs`)).text()).toContain("<html")
+      const refused = await fetch(`${url}/retrievals`, {
+        method: "POST",
+        headers: { authorization: "Bearer key", "content-type": "application/json" },
+        body: JSON.stringify({
+          batch_id: "00000000-0000-4000-8000-000000000000",
+          destination: { type: "folder" }
+        })
+      })
+      expect([refused.status, await refused.text()]).toEqual([
+        503,
+        expect.stringContaining("npm install @electric-sql/pglite")
+      ])
       const code = new Promise((resolve) => service.on("close", resolve))
       service.kill("SIGTERM")
       expect(await code).toBe(143)

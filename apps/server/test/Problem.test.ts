@@ -118,7 +118,7 @@ describe("Problem", () => {
     ).toMatchObject({
       error: { metadata: { retry_after_seconds: 1.5, attempts: 2 } }
     })
-    const waited = failures.find(([status]) => status === 504)?.[1]
+    const waited = failures.find(([, { _tag }]) => _tag === "WaitTimeout")?.[1]
     expect(waited === undefined ? {} : JSON.parse(bodyOf(waited)).error.metadata).toMatchObject({
       batch_id: batchId,
       last_status: "processing",

@@ -48,6 +48,42 @@ describe("Settings", () => {
     })
   )
 
+  it.effect("keeps retrievals in the state folder, or where it is told to", () =>
+    Effect.gen(function* () {
+      const [{ retrievals: plain }] = yield* read({ XDG_STATE_HOME: "/state" })
+      expect(plain).toMatchObject({
+        store: { kind: "folder", folder: "/state/batch-server/store" },
+        folder: "/state/batch-server/retrievals",
+        role: "all",
+        slots: 8,
+        slotsPerAccount: 5
+      })
+      expect([plain.secret, plain.webhookSecret, plain.reach]).toEqual([
+        Option.none(),
+        Option.none(),
+        Option.none()
+      ])
+      const [{ retrievals: homeless }] = yield* read({})
+      expect([homeless.store, homeless.folder]).toEqual([undefined, undefined])
+      const [{ retrievals: named }] = yield* read({
+        BATCH_SERVER_STATE: "/state",
+        BATCH_SERVER_STORE: "postgres://batch:secret@db/batch",
+        BATCH_SERVER_ROLE: "worker",
+        BATCH_SERVER_SLOTS: "2",
+        BATCH_SERVER_SLOTS_PER_ACCOUNT: "1",
+        BATCH_SERVER_FOLDER: "/results",
+        BATCH_SERVER_SECRET: "ab".repeat(32),
+        BATCH_SERVER_WEBHOOK_SECRET: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        BATCH_SERVER_ALLOW: "10.0.0.0/8"
+      })
+      expect(named).toMatchObject({ role: "worker", slots: 2, slotsPerAccount: 1, folder: "/results" })
+      expect(named.store?.kind).toBe("postgres")
+      expect(JSON.stringify(named)).not.toContain("secret@")
+      expect(Option.map(named.reach, ({ allows }) => allows("10.1.2.3"))).toEqual(Option.some(true))
+      expect([named.secret, named.webhookSecret].map(Option.isSome)).toEqual([true, true])
+    })
+  )
+
   it.effect.each([
     ["HOST", { HOST: "0.0.0.0" }],
     ["HOST", { HOST: "::" }],
@@ -58,6 +94,14 @@ describe("Settings", () => {
     ["PORT", { PORT: "80.5" }],
     ["BATCH_SERVER_TOKENS", { BATCH_SERVER_TOKENS: "secret one,two" }],
     ["BATCH_SERVER_TOKENS", { BATCH_SERVER_TOKENS: "secret,,two" }],
+    ["BATCH_SERVER_STORE", { BATCH_SERVER_STORE: "mysql://secret@db" }],
+    ["BATCH_SERVER_STORE", { BATCH_SERVER_STORE: "postgres://secret@:x" }],
+    ["BATCH_SERVER_ROLE", { BATCH_SERVER_ROLE: "boss" }],
+    ["BATCH_SERVER_SLOTS", { BATCH_SERVER_SLOTS: "0" }],
+    ["BATCH_SERVER_SLOTS_PER_ACCOUNT", { BATCH_SERVER_SLOTS_PER_ACCOUNT: "many" }],
+    ["BATCH_SERVER_SECRET", { BATCH_SERVER_SECRET: "secret" }],
+    ["BATCH_SERVER_WEBHOOK_SECRET", { BATCH_SERVER_WEBHOOK_SECRET: "secret" }],
+    ["BATCH_SERVER_ALLOW", { BATCH_SERVER_ALLOW: "10.0.0.0/99" }],
     ["LOG_LEVEL", { LOG_LEVEL: "loud" }],
     ["OTEL_EXPORTER_OTLP_ENDPOINT", { OTEL_EXPORTER_OTLP_ENDPOINT: "collector" }],
     ["CRUSTDATA_BASE_URL", { CRUSTDATA_BASE_URL: "ftp://x" }],

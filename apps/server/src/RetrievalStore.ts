@@ -1,0 +1,175 @@
+/**
+ * The store of retrievals, which is opened when the first one is handed over, or at the start where there is one already.
+ * Until then nothing of its engine is loaded, written or opened.
+ */
+import { FileSystem, type HttpClient, type Path } from "@effect/platform"
+import type { BatchId } from "@org/batch-core/Batch"
+import { BatchConfig } from "@org/batch-core/BatchConfig"
+import type { RetrievalError, Retrievals } from "@org/batch-durable"
+import * as Address from "@org/batch-node/Address"
+import {
+  Clock,
+  Context,
+  Duration,
+  Effect,
+  ExecutionStrategy,
+  Exit,
+  Fiber,
+  Layer,
+  Option,
+  Scope
+} from "effect"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { fromRetrievalError, Problem } from "./Problem.js"
+import type { StorePlace } from "./RetrievalSettings.js"
+import { isPassThrough, ServerSettings, SettingsError } from "./Settings.js"
+import { Shutdown } from "./Shutdown.js"
+
+/** The store of retrievals. */
+export class RetrievalStore extends Context.Tag("@org/batch-server/RetrievalStore")<
+  RetrievalStore,
+  {
+    /** The retrievals; opens the store, and makes it where there is none. Fails with 503 where that is refused. */
+    readonly open: Effect.Effect<Retrievals.Service, Problem>
+    /** The retrievals, if there is a store. */
+    readonly existing: Effect.Effect<Option.Option<Retrievals.Service>, Problem>
+    /** The retrievals, if the store is open. */
+    readonly opened: Effect.Effect<Option.Option<Retrievals.Service>>
+    /** Follows a hint that a batch has changed, unless there are too many; an open store only. */
+    readonly hint: (batchId: BatchId) => Effect.Effect<void>
+  }
+>() {}
+
+/** An empty database, beside the bundle; without it the first start takes longer. */
+const seed = fileURLToPath(new URL("database.tar.gz", import.meta.url))
+
+/** Hints that are followed in a second, whoever sends them. */
+const hintsASecond = 20
+
+/** When to ask again after the store could not be opened. */
+const pause = Duration.seconds(30)
+
+const homeless = "there is no home folder to keep retrievals in: name a folder, or an address of PostgreSQL"
+
+type Needs =
+  BatchConfig | HttpClient.HttpClient | FileSystem.FileSystem | Path.Path | ServerSettings | Shutdown
+
+/** The store, which is open as long as the layer at most; opened at once where there is one already, or a worker needs it. */
+export const layer: Layer.Layer<RetrievalStore, SettingsError | RetrievalError.StoreRefused, Needs> =
+  Layer.scoped(
+    RetrievalStore,
+    Effect.gen(function* () {
+      const { role, store } = (yield* ServerSettings).retrievals
+      const fs = yield* FileSystem.FileSystem
+      const scope = yield* Effect.scope
+      const needs = yield* Effect.context<Needs>()
+      const turn = yield* Effect.makeSemaphore(1)
+      let known: Option.Option<Retrievals.Service> = Option.none()
+
+      const openOnce = Effect.gen(function* () {
+        if (Option.isSome(known)) return known.value
+        const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
+        const made = yield* Effect.onError(Scope.extend(make, own), (cause) =>
+          Scope.close(own, Exit.failCause(cause))
+        )
+        known = Option.some(made)
+        return made
+      }).pipe(turn.withPermits(1), Effect.provide(needs))
+      // A caller that goes away ends it not: others may wait for it.
+      const opening = Effect.flatMap(Effect.forkIn(openOnce, scope), Fiber.join)
+      const open = Effect.suspend(() => (Option.isSome(known) ? Effect.succeed(known.value) : opening)).pipe(
+        Effect.mapError(problemOf)
+      )
+      const isThere =
+        store?.kind === "folder"
+          ? Effect.orElseSucceed(fs.exists(join(store.folder, "db")), () => false)
+          : Effect.succeed(store?.kind === "postgres")
+      if (role === "worker" || (yield* isThere)) yield* openOnce
+      let [second, hints] = [0, 0]
+      const isWithinRate = Effect.map(Clock.currentTimeMillis, (now) => {
+        if (Math.floor(now / 1000) !== second) [second, hints] = [Math.floor(now / 1000), 0]
+        hints += 1
+        return hints <= hintsASecond
+      })
+      const follow = (store: Retrievals.Service, batchId: BatchId) =>
+        Effect.catchTag(store.hint(batchId), "StoreUnavailable", (error) =>
+          Effect.logDebug(`a hint comes to nothing: ${error.message}`)
+        )
+      return {
+        open,
+        existing: Effect.flatMap(isThere, (there) => (there ? Effect.asSome(open) : Effect.succeedNone)),
+        opened: Effect.sync(() => known),
+        hint: (batchId) =>
+          Effect.suspend(() =>
+            Option.match(known, {
+              onNone: () => Effect.void,
+              onSome: (store) => Effect.whenEffect(follow(store, batchId), isWithinRate)
+            })
+          )
+      }
+    })
+  )
+
+const problemOf = (error: SettingsError | RetrievalError.StoreRefused): Problem =>
+  error._tag === "StoreRefused"
+    ? fromRetrievalError(error, pause)
+    : new Problem({ status: 503, type: "StoreRefused", message: error.message, retryAfter: pause })
+
+/** Refuses a store whose engine was left out of the installation. */
+const checkInstalled = ({ kind }: StorePlace): Effect.Effect<void, SettingsError> =>
+  Effect.suspend(() => {
+    const find = Option.liftThrowable((name: string) => import.meta.resolve(name))
+    const missing = [kind === "folder" ? "@electric-sql/pglite" : "pg", "pg-boss"].filter((name) =>
+      Option.isNone(find(name))
+    )
+    return missing.length === 0
+      ? Effect.void
+      : new SettingsError({
+          setting: "BATCH_SERVER_STORE",
+          detail: `retrievals need what was left out of this installation: npm install ${missing.join(" ")}`
+        })
+  })
+
+/** The retrievals over an open store, and a worker, as the role says; it hands over as soon as the shutdown starts. */
+const make = Effect.gen(function* () {
+  const settings = (yield* ServerSettings).retrievals
+  const { folder, role, store } = settings
+  if (store === undefined) {
+    return yield* new SettingsError({ setting: "BATCH_SERVER_STORE", detail: homeless })
+  }
+  if (folder === undefined) {
+    return yield* new SettingsError({
+      setting: "BATCH_SERVER_FOLDER",
+      detail: "there is no home folder to deliver to: name a folder"
+    })
+  }
+  yield* checkInstalled(store)
+  const config = yield* BatchConfig
+  const { Account, Embedded, Postgres, Reach, Retrievals, Settings, Worker } = yield* Effect.promise(
+    () => import("@org/batch-durable")
+  )
+  const isPublic = yield* Address.isPublicHost(new URL(config.baseUrl).hostname)
+  const base = Layer.merge(
+    store.kind === "postgres" ? Postgres.layer(store.url) : Embedded.layer(store.folder, { seed }),
+    Settings.layer({
+      ...settings,
+      folder,
+      passThrough: isPassThrough(config),
+      reach: Option.contains(isPublic, false)
+        ? Reach.anywhere
+        : Option.getOrElse(settings.reach, () => Reach.publicOnly)
+    })
+  )
+  const context = yield* Layer.build(Layer.provideMerge(Retrievals.layer, base))
+  if (role !== "api") {
+    const { started } = yield* Shutdown
+    const worker = Layer.launch(Layer.provide(Worker.layer, Account.layer))
+    yield* Effect.forkScoped(Effect.raceFirst(Effect.provide(worker, context), started))
+  }
+  yield* Effect.logInfo("the store of retrievals is open", {
+    store: store.kind === "folder" ? store.folder : "PostgreSQL",
+    role
+  })
+  return Context.get(context, Retrievals.Retrievals)
+})
