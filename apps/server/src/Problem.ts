@@ -105,7 +105,7 @@ const statusOf = (error: BatchError): number => {
     case "NotAuthorized":
       return notAuthorized[error.reason]
     case "RequestRejected":
-      return error.status
+      return error.status === 422 ? 400 : error.status
     case "StorageError":
       return error.reason === "NoSpace" ? 507 : 500
     default:

@@ -79,7 +79,7 @@ describe("GET /openapi.json", () => {
         expect(operation?.summary).toMatch(/./u)
         expect(operation?.description).toMatch(/./u)
       }
-      expect(Object.keys(document.paths["/health"]?.get.responses ?? {})).toEqual(["200", "default"])
+      expect(Object.keys(document.paths["/health"]?.get?.responses ?? {})).toEqual(["200", "default"])
       const { parameters, responses } = document.paths["/batch/{batch_id}/results"]?.get ?? {}
       expect(parameters?.[0]).toMatchObject({
         name: "batch_id",
@@ -99,18 +99,21 @@ describe("GET /openapi.json", () => {
   )
 })
 
+interface Operation {
+  readonly summary: string
+  readonly description: string
+  readonly parameters: ReadonlyArray<object>
+  readonly responses: Readonly<Record<string, { readonly content?: object }>>
+}
+
 interface Document {
   readonly servers: ReadonlyArray<object>
   readonly paths: Readonly<
     Record<
       string,
       {
-        readonly get: {
-          readonly summary: string
-          readonly description: string
-          readonly parameters: ReadonlyArray<object>
-          readonly responses: Readonly<Record<string, { readonly content?: object }>>
-        }
+        readonly get?: Operation
+        readonly post?: Operation
       }
     >
   >

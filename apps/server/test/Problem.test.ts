@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Batch from "@org/batch-core/Batch"
 import * as BatchError from "@org/batch-core/BatchError"
-import { Duration, Option, Schema } from "effect"
+import { DateTime, Duration, Option, Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as Problem from "../src/Problem.js"
@@ -26,6 +26,14 @@ const failures: ReadonlyArray<readonly [status: number, error: BatchError.BatchE
     400,
     new BatchError.RequestRejected({ status: 422, detail, metadata: Option.some({ available_fields: [] }) })
   ],
+  [400, new BatchError.RequestInvalid({ kind: "company/enrich", detail })],
+  [
+    502,
+    new BatchError.SubmitUnknown({ kind: "company/enrich", count: 1, sentAt: DateTime.unsafeMake(0), detail })
+  ],
+  [400, new BatchError.InputInvalid({ path: "p", detail })],
+  [400, new BatchError.CampaignRefused({ reason: "Balance", detail })],
+  [504, new BatchError.CampaignTimeout({ campaign: "c", elapsed: Duration.minutes(1) })],
   [404, new BatchError.BatchNotFound({ batchId })],
   [429, new BatchError.RateLimited({ retryAfter: Duration.millis(1500), attempts: 4 })],
   [502, new BatchError.ApiUnavailable({ reason: "Server", status: Option.some(503), attempts: 4, detail })],

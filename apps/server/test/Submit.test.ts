@@ -208,6 +208,7 @@ layer(service({ sandbox }), { excludeTestServices: true })("POST /batch/…", (i
       const credits = yield* get("/user/credits")
       expect([credits.status, json(credits)]).toEqual([200, { credits: expect.any(Number) }])
       expect(json(yield* get("/account/endpoints"))).toMatchObject({ endpoints: expect.any(Array) })
+      yield* ask("/batch/person/identify", post(bodies["person/identify"]))
       const events = yield* get("/account/usage/events?limit=1&endpoints=/batch/person/identify")
       expect(json(events)).toMatchObject({ events: [{ endpoint: "/batch/person/identify" }] })
       const missing = problem(yield* get("/account/usage/events/nobody"))

@@ -20,6 +20,7 @@ const encoded = {
   },
   InputInvalid: { path: "p", detail: "d" },
   CampaignRefused: { reason: "MaxCredits", detail: "d" },
+  CampaignTimeout: { campaign: "c", elapsed: 90_000 },
   BatchNotFound: { batchId, detail: "d" },
   RateLimited: { retryAfter: 1500, attempts: 2 },
   ApiUnavailable: { reason: "Server", status: 503, attempts: 2, detail: "d", retryAfter: 2500, remedy: "r" },

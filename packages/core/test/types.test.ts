@@ -53,7 +53,6 @@ import type * as ResultStream from "../src/download/ResultStream.js"
 import * as Retrieval from "../src/download/Retrieval.js"
 import type * as RetryPolicy from "../src/retry/RetryPolicy.js"
 import type { JsonObject } from "../src/model/Masking.js"
-import type * as SubmitRequest from "../src/model/SubmitRequest.js"
 import type * as Ledger from "../src/campaign/Ledger.js"
 import type * as Preflight from "../src/submit/Preflight.js"
 import type * as Settlement from "../src/submit/Settlement.js"
@@ -136,7 +135,7 @@ describe("BatchClient", () => {
         options?: BatchClient.StatusOptions
       ) => Effect.Effect<Batch.Batch, StatusError>
       readonly page: (options?: BatchClient.ListOptions) => Effect.Effect<BatchClient.Page, ApiError>
-      readonly submit: (request: SubmitRequest.SubmitRequest) => Effect.Effect<Batch.Batch, SubmitError>
+      readonly submit: BatchClient.Service["submit"]
       readonly account: BatchClient.Service["account"]
       readonly throttle: Throttle.Throttle
     }>()

@@ -241,7 +241,6 @@ const submitted = (
   attempt: number
 ): Effect.Effect<boolean, Failure, Needs> =>
   Effect.gen(function* () {
-    yield* step.append({ _tag: "sending", chunk, at: yield* DateTime.now })
     const answer = yield* outliving(Effect.either(sent(step, chunk, request)))
     if (Either.isRight(answer)) return true
     const error = answer.left
@@ -271,20 +270,24 @@ const sent = (
   chunk: number,
   request: SubmitRequest.SubmitRequest
 ): Effect.Effect<void, ApiError | SubmitUnknown | StorageError> =>
-  client.submit(request).pipe(
-    Effect.tapError((error) =>
-      error._tag === "SubmitUnknown"
-        ? Effect.void
-        : Effect.flatMap(DateTime.now, (at) => append({ _tag: "refused", chunk, at, detail: error.message }))
-    ),
-    Effect.flatMap((batch) =>
-      Effect.gen(function* () {
-        yield* claim(batch.batchId)
-        yield* append(sentEntry(chunk, batch, yield* DateTime.now))
-        yield* emit({ _tag: "Submitted", chunk, batchId: batch.batchId, adopted: false })
-      })
+  client
+    .submit(request, { onSend: Effect.flatMap(DateTime.now, (at) => append({ _tag: "sending", chunk, at })) })
+    .pipe(
+      Effect.tapError((error) =>
+        error._tag === "SubmitUnknown"
+          ? Effect.void
+          : Effect.flatMap(DateTime.now, (at) =>
+              append({ _tag: "refused", chunk, at, detail: error.message })
+            )
+      ),
+      Effect.flatMap((batch) =>
+        Effect.gen(function* () {
+          yield* claim(batch.batchId)
+          yield* append(sentEntry(chunk, batch, yield* DateTime.now))
+          yield* emit({ _tag: "Submitted", chunk, batchId: batch.batchId, adopted: false })
+        })
+      )
     )
-  )
 
 const sentEntry = (chunk: number, batch: Batch, at: DateTime.Utc) => ({
   _tag: "sent" as const,

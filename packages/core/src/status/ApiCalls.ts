@@ -66,6 +66,8 @@ export interface Lost {
 export interface PostOptions<A, E> extends ReadOptions<A> {
   /** The failure of a request that may have been accepted, and whose answer was lost. */
   readonly unknown: (lost: Lost) => E
+  /** Done right before each time that it is sent; where it fails, nothing is. */
+  readonly onSend?: Effect.Effect<void, E> | undefined
 }
 
 /** The calls of one key, on one throttle. */
@@ -203,13 +205,14 @@ export const make: Effect.Effect<ApiCalls, never, BatchConfig | BatchHttp> = Eff
   const post = <A, E>(
     path: string,
     body: JsonObject,
-    { maxBytes, schema, unknown }: PostOptions<A, E>
+    { maxBytes, onSend = Effect.void, schema, unknown }: PostOptions<A, E>
   ): Effect.Effect<Answer<A>, E | ApiError> => {
     const request = HttpClientRequest.post(path).pipe(
       HttpClientRequest.setHeaders(version),
       HttpClientRequest.bodyUnsafeJson(body)
     )
     const once = Effect.gen(function* () {
+      yield* Effect.mapError(onSend, (error): ApiResponse.Failure<E> => ApiResponse.final(error))
       const sentAt = yield* DateTime.now
       const lost = (failure: ApiResponse.Failure): ApiResponse.Failure<E> => {
         const error = failure.error(1, Duration.zero, false)

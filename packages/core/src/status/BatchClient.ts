@@ -86,6 +86,12 @@ export interface Page {
   readonly raw: Redacted.Redacted<JsonObject>
 }
 
+/** How to start a job. */
+export interface SubmitOptions<E = never> {
+  /** Done right before each time that it is sent, for whoever notes it; where it fails, nothing is sent. */
+  readonly onSend?: Effect.Effect<void, E> | undefined
+}
+
 /** The calls of the API. */
 export interface Service {
   /** `GET /batch/{batch_id}`: the job as it is now. */
@@ -96,7 +102,10 @@ export interface Service {
    * `POST /batch/…`: starts a job, and gives it as it was accepted. Sent again only where it provably was not accepted: a
    * 429, a connection that was never opened. An answer that is lost is `SubmitUnknown`.
    */
-  readonly submit: (request: SubmitRequest) => Effect.Effect<Batch, SubmitError>
+  readonly submit: <E = never>(
+    request: SubmitRequest,
+    options?: SubmitOptions<E>
+  ) => Effect.Effect<Batch, SubmitError | E>
   /** The free calls about the account: usage, entitlements, credits. */
   readonly account: Account.Account
   /** The gate, the limiter and the retry budget of all calls of this account; `retry` puts calls of your own on them. */
@@ -225,11 +234,12 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
           Effect.tap((page) => Effect.forEach(page.jobs, note, { discard: true }))
         )
     ),
-    submit: Effect.fn("BatchClient.submit")((request: SubmitRequest) =>
+    submit: <E = never>(request: SubmitRequest, options: SubmitOptions<E> = {}) =>
       calls
-        .post(`/batch/${request.kind.path}`, request.body, {
+        .post<Batch, SubmitUnknown | E>(`/batch/${request.kind.path}`, request.body, {
           maxBytes: longest.status,
           schema: Submitted,
+          onSend: options.onSend,
           unknown: ({ detail, requestId, sentAt }) =>
             new SubmitUnknown({
               kind: request.kind.name,
@@ -239,16 +249,15 @@ export const make: Effect.Effect<Service, never, BatchConfig | BatchHttp> = Effe
               detail
             })
         })
-        .pipe(Effect.map(answered), Effect.mapError(advised))
-    )
+        .pipe(Effect.map(answered), Effect.mapError(advised), Effect.withSpan("BatchClient.submit"))
   }
 })
 
 const answered = ({ requestId, value }: ApiCalls.Answer<Batch>): Batch => new Batch({ ...value, requestId })
 
 /** A refusal that lists the fields there are says as well which of them was meant. */
-const advised = (error: SubmitError): SubmitError => {
-  if (error._tag !== "RequestRejected" || Option.isNone(error.metadata)) return error
+const advised = <E>(error: E): E | RequestRejected => {
+  if (!(error instanceof RequestRejected) || Option.isNone(error.metadata)) return error
   const { value } = error.metadata
   const available = Predicate.hasProperty(value, "available_fields") ? value.available_fields : undefined
   if (!Array.isArray(available)) return error
