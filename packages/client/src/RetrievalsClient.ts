@@ -24,16 +24,7 @@ import { Watchdog } from "./internal/Watchdog.js"
 import { isPassing, pause, Service } from "./internal/Service.js"
 import type { Format } from "./Receipt.js"
 import type { Retrieval, RetrievalDestination, RetrievalState } from "./Retrieval.js"
-
-/** Where the service is. */
-export interface RetrievalsSettings {
-  /** Root of the service. Default: `BATCH_SERVER_URL`. */
-  readonly url?: string | undefined
-  /** Sent to the service as `Authorization: Bearer …`. Default: `BATCH_SERVER_TOKEN`; a service on loopback may need none. */
-  readonly token?: string | undefined
-  /** Does the requests, for example through a proxy. Default: the `fetch` of Node. */
-  readonly fetch?: ((url: string, request: RequestInit) => Promise<Response>) | undefined
-}
+import type { RetrievalsSettings } from "./Settings.js"
 
 /** What is to be done with the results of a batch. */
 export interface CreateOptions extends CallOptions {

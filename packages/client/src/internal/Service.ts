@@ -9,7 +9,7 @@ import {
   RateLimited,
   StoreUnavailable
 } from "../BatchError.js"
-import type { RetrievalsSettings } from "../RetrievalsClient.js"
+import type { RetrievalsSettings } from "../Settings.js"
 import * as Refusals from "./Refusals.js"
 
 /** A request below the root of the service. */
