@@ -4,15 +4,17 @@
  *
  * BENCH_ROWS (200000) · BENCH_KILLS (0) · BENCH_FAULTS (none | lost | storm | failing) · BENCH_KIND (company/enrich)
  */
-import { Sandbox } from "../../../packages/sandbox/dist/index.js"
 import { Effect } from "effect"
-import { spawn, spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
 import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { cpus, loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { createGunzip } from "node:zlib"
+
+// The sandbox as it is built: its sources are TypeScript.
+const { Sandbox } = await import(new URL("../../../packages/sandbox/dist/index.js", import.meta.url).href)
 
 const rows = Number(process.env.BENCH_ROWS ?? 200_000)
 const kills = Number(process.env.BENCH_KILLS ?? 0)
@@ -88,7 +90,7 @@ const program = Effect.gen(function* () {
         }
       : {})
   })
-  const submit = { server: "api", match: { method: "POST" } }
+  const submit = { on: { server: "api", method: "POST" } }
   if (faults === "lost") {
     yield* sandbox.script(
       { ...submit, times: 1, effects: { drop: { by: "reset" } } },

@@ -83,7 +83,7 @@ const scenes = {
   "help-get": "$B help get",
   "help-submit": "$B submit --help",
   "help-collect": "$B collect --help",
-  "dry-run": "$B submit company enrich --domains acme.com,example.org --fields basic_info --dry-run"
+  "dry-run": "$B submit company enrich --domains acme.com,example.org --dry-run"
 } as const
 
 it.scopedLive.skipIf(!available)("stand on a terminal as in the golden files, at any width", () =>

@@ -63,7 +63,7 @@ const forms = [
   [id, status, job, rows, found, left, created],
   [id, status, rows, found, left, created],
   [id, status, rows, left, created],
-  [id, status, rows, created],
+  [id, status, rows, left],
   [id, status, rows],
   [shortId, status, rows, created],
   [shortId, status, rows],
@@ -71,7 +71,9 @@ const forms = [
 ] as const
 
 const tableOf = (jobs: ReadonlyArray<Batch>, now: number, columns: number): ReadonlyArray<string> => {
-  const tables = forms.map((fields) =>
+  const isAnyCompleted = jobs.some((batch) => left.of(batch, now) !== "")
+  const shown = forms.map((fields) => fields.filter((field) => field !== left || isAnyCompleted))
+  const tables = shown.map((fields) =>
     table(
       fields,
       jobs.map((batch) => fields.map(({ of }) => of(batch, now)))

@@ -32,7 +32,7 @@ const kind: Argument = {
 }
 
 const costOf = ({ price }: JobKind.JobKind): string =>
-  price === undefined ? "" : `; at most ${price.atMost} credits each`
+  price === undefined ? "" : `; at most ${price.atMost} ${price.atMost === 1 ? "credit" : "credits"} each`
 
 /** The kinds of job, and what each takes. */
 const kinds: Section = {
@@ -132,6 +132,11 @@ export const submit = {
     wait: { type: "boolean", about: "Wait for the job and download its results, as get does." },
     timeout: Flags.timeout,
     ...Flags.output,
+    output: {
+      ...Flags.output.output,
+      about:
+        "With --wait: a file; or a folder (one that exists, or a name that ends in /). Default: ./<batch-id>.jsonl.gz"
+    },
     json: Flags.json("Print the API's answer in place of the batch id; with --wait the receipt too.")
   },
   section: kinds,
@@ -174,7 +179,10 @@ export const collect = {
       ),
       about: "Only jobs of this kind, as company/enrich."
     },
-    format: Flags.output.format,
+    format: {
+      ...Flags.output.format,
+      about: "jsonl.gz (the bytes as delivered, the default), jsonl or csv."
+    },
     "dry-run": { type: "boolean", about: "Print what would be downloaded; nothing is." },
     json: Flags.json("Print the receipt of each job, one JSON object a line."),
     quiet: {
@@ -334,29 +342,7 @@ export const run = {
     path: false
   },
   flags: {
-    input: {
-      type: "string",
-      value: "FILE",
-      path: true,
-      about: "The list: .csv or .tsv with a header, .jsonl, or one a line; - is standard input."
-    },
-    column: { type: "string", value: "NAME", about: "The column, or the field, that holds the identifiers." },
-    "input-format": {
-      type: "string",
-      value: "FORMAT",
-      values: {
-        csv: "with a header",
-        tsv: "with a header",
-        jsonl: "JSON objects",
-        lines: "one identifier a line"
-      },
-      about: "csv, tsv, jsonl or lines; taken from the extension of the file when absent."
-    },
-    as: {
-      type: "string",
-      value: "PROPERTY",
-      about: "What the identifiers are, where there are several ways: domains, business_emails, …"
-    },
+    ...Flags.list,
     output: {
       type: "string",
       short: "o",
@@ -394,6 +380,7 @@ export const run = {
     json: Flags.json("Print the report as one JSON object."),
     quiet: Flags.quiet
   },
+  section: kinds,
   examples: [
     {
       line: "batchctl run company enrich --input leads.csv --column website --as domains -o companies.jsonl.gz",

@@ -150,6 +150,9 @@ export const isOf = (
   job.action.replaceAll("_", "-") === action &&
   (job.entity.replaceAll("_", "-") === entity || job.entity.replaceAll("_", "-").startsWith(`${entity}-v`))
 
+/** Whether jobs of a kind are searches, of which the API says that they have one identifier, whatever was sent. */
+export const isSearch = ({ action }: JobKind): boolean => action.startsWith("search")
+
 /** Credits that so many inputs, or records of a search, cost at most; none where no price is published. */
 export const creditsAtMost = ({ identifiers, price }: JobKind, count: number): number | undefined =>
   price === undefined || (price.each === "record" && identifiers.length > 0)

@@ -288,14 +288,17 @@ const nearestTo = (issues: ReadonlyArray<ParseResult.ArrayFormatterIssue>) =>
     (a, b) => b.path.length - a.path.length || Number(a._tag === "Missing") - Number(b._tag === "Missing")
   )[0]
 
-/** How many inputs a request has; 1 for a search by a query, as the API counts. */
-export const inputs = ({ identifiers }: SubmitRequest): number =>
+/** The `identifier_count` that the job of a request has: its inputs, and 1 for any search, that of jobs by companies too. */
+export const inputs = ({ identifiers, kind }: SubmitRequest): number =>
+  JobKind.isSearch(kind) ? 1 : lengthOf(identifiers)
+
+const lengthOf = (identifiers: Option.Option<Identifiers>): number =>
   Option.match(identifiers, { onNone: () => 1, onSome: ({ values }) => values.length })
 
 /** How many records a search may bring at most, or inputs a job of identifiers has. */
 export const countAtMost = (request: SubmitRequest): number => {
   const { max_results: most } = request.body
-  if (Option.isSome(request.identifiers)) return inputs(request)
+  if (Option.isSome(request.identifiers)) return lengthOf(request.identifiers)
   return typeof most === "number" ? Math.min(most, request.kind.cap) : request.kind.cap
 }
 

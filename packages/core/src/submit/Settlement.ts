@@ -312,9 +312,9 @@ const bodyOf = ({ body }: UsageDetail): JsonObject | undefined => {
 const parse = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
 /** The inputs that a request had, as far as its body was kept; 1 for a search by a query. */
-const countOf = ({ identifiers }: JobKind.JobKind, body: JsonObject | undefined): number | undefined => {
-  if (identifiers.length === 0) return 1
-  const values = identifiers
+const countOf = (kind: JobKind.JobKind, body: JsonObject | undefined): number | undefined => {
+  if (JobKind.isSearch(kind)) return 1
+  const values = kind.identifiers
     .map(({ name }) => body?.[name])
     .find((value) => value !== undefined && value !== null)
   return Array.isArray(values) ? values.length : undefined

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Duration, Either, FastCheck as fc, Option, Predicate, Schema } from "effect"
+import { Cause, DateTime, Duration, Either, FastCheck as fc, Option, Predicate, Schema } from "effect"
 import { Batch } from "../../src/model/Batch.js"
 import * as BatchError from "../../src/model/BatchError.js"
 import { link } from "../Arbitraries.js"
@@ -20,6 +20,17 @@ const everyFailure = (text: string) => {
       detail: text,
       metadata: Option.some({ available_fields: ["name"], help: [text] })
     }),
+    new BatchError.RequestInvalid({ kind: text, property: Option.some(text), detail: text }),
+    new BatchError.SubmitUnknown({
+      kind: text,
+      count: 3,
+      sentAt: DateTime.unsafeMake("2026-11-28T12:00:00Z"),
+      requestId: Option.some(text),
+      detail: text
+    }),
+    new BatchError.InputInvalid({ path: text, detail: text }),
+    new BatchError.CampaignRefused({ reason: "Balance", detail: text }),
+    new BatchError.CampaignTimeout({ campaign: "c0ffee", elapsed: Duration.minutes(30) }),
     new BatchError.BatchNotFound({ batchId }),
     new BatchError.RateLimited({ retryAfter: Duration.seconds(90), attempts: 4 }),
     new BatchError.ApiUnavailable({ reason: "Server", status: Option.some(503), attempts: 1, detail: text }),
@@ -66,6 +77,11 @@ const everyFailure = (text: string) => {
 const Any = Schema.Union(
   BatchError.NotAuthorized,
   BatchError.RequestRejected,
+  BatchError.RequestInvalid,
+  BatchError.SubmitUnknown,
+  BatchError.InputInvalid,
+  BatchError.CampaignRefused,
+  BatchError.CampaignTimeout,
   BatchError.BatchNotFound,
   BatchError.RateLimited,
   BatchError.ApiUnavailable,
@@ -131,6 +147,16 @@ describe("messages", () => {
   it.each([
     ["NotAuthorized", ["the API key was not accepted: TEXT"]],
     ["RequestRejected", ["the API refused the request (HTTP 400): TEXT"]],
+    ["RequestInvalid", ["the request for TEXT (TEXT) is not valid: TEXT"]],
+    [
+      "SubmitUnknown",
+      [
+        "whether the API took the job is not known: TEXT with 3 inputs, sent at 2026-11-28T12:00:00.000Z: TEXT; request TEXT; it was not sent again, since it would be billed twice if it was taken"
+      ]
+    ],
+    ["InputInvalid", ["TEXT: TEXT"]],
+    ["CampaignRefused", ["nothing was submitted: TEXT"]],
+    ["CampaignTimeout", ["campaign c0ffee was not at its end after 30 min; its jobs go on"]],
     ["BatchNotFound", [`the API knows no batch ${batchId} for this account`]],
     ["RateLimited", ["the API is limiting this account's requests (4 attempts): try again in 1 min 30 s"]],
     ["ApiUnavailable", ["the API could not be asked (1 attempt): TEXT"]],

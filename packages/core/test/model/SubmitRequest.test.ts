@@ -38,7 +38,7 @@ describe("check", () => {
         const body = { ...bodyOf(kind, at, count), ...more }
         const request = Either.getOrThrow(SubmitRequest.check(kind.name, body))
         expect(request.body).toEqual(body)
-        expect(SubmitRequest.inputs(request)).toBe(kind.identifiers.length === 0 ? 1 : count)
+        expect(SubmitRequest.inputs(request)).toBe(JobKind.isSearch(kind) ? 1 : count)
       })
     )
   })
