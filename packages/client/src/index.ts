@@ -5,6 +5,7 @@
  */
 export * from "./Batch.js"
 export * from "./BatchError.js"
+export * from "./Campaign.js"
 export * from "./Client.js"
 export * from "./Duration.js"
 export * from "./Event.js"
