@@ -169,7 +169,10 @@ export const run = Effect.fn("Campaign.run")(function* (
   ]
   const campaign = Digest.sha256Of(new TextEncoder().encode(JSON.stringify(identity))).slice(0, 16)
   const folder = paths.join(options.folder, campaign)
-  const ledger = yield* Ledger.file(paths.join(folder, ledgerName))
+  const ledger = yield* Ledger.file(paths.join(folder, ledgerName)).pipe(
+    // Another process that was refused may remove the folder just now.
+    Effect.retry({ times: 3, while: ({ reason }) => reason === "Unwritable" })
+  )
   const begun = Ledger.Begun.make({
     at: yield* DateTime.now,
     version: Ledger.version,

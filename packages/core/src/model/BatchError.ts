@@ -115,7 +115,7 @@ export class InputInvalid extends Schema.TaggedError<InputInvalid>()("InputInval
   detail: MaskedText
 }) {
   override get message(): string {
-    return shown`${this.path === "-" ? "standard input" : this.path}: ${this.detail}`
+    return shown`the list in ${this.path === "-" ? "standard input" : this.path} cannot be used: ${this.detail}`
   }
 }
 

@@ -104,7 +104,7 @@ describe("every failure", () => {
     const exported = Object.values(BatchError).flatMap((value) =>
       Predicate.hasProperty(value, "_tag") && Predicate.isString(value._tag) ? [value._tag] : []
     )
-    expect(exported).toHaveLength(15)
+    expect(exported).toHaveLength(20)
     expect(new Set(everyFailure("x").map((error) => error._tag))).toEqual(new Set(exported))
   })
 
@@ -154,7 +154,7 @@ describe("messages", () => {
         "whether the API took the job is not known: TEXT with 3 inputs, sent at 2026-11-28T12:00:00.000Z: TEXT; request TEXT; it was not sent again, since it would be billed twice if it was taken"
       ]
     ],
-    ["InputInvalid", ["TEXT: TEXT"]],
+    ["InputInvalid", ["the list in TEXT cannot be used: TEXT"]],
     ["CampaignRefused", ["nothing was submitted: TEXT"]],
     ["CampaignTimeout", ["campaign c0ffee was not at its end after 30 min; its jobs go on"]],
     ["BatchNotFound", [`the API knows no batch ${batchId} for this account`]],
