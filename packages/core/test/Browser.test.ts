@@ -26,10 +26,15 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** What needs Node: whatever inflates, hashes or is on a disk. The README names the same modules. */
 const ofNode = [
+  "Campaign",
+  "Collection",
   "Compression",
   "Download",
   "Existing",
   "Gunzip",
+  "Idempotency",
+  "InputRows",
+  "Jobs",
   "ResultRange",
   "ResultStream",
   "Retrieval",

@@ -175,7 +175,8 @@ export interface RowFate {
   readonly index: number | undefined
   /** The row that it means the same as. */
   readonly duplicateOf: number | undefined
-  readonly cells: Readonly<Record<string, string>>
+  /** The row as it was read, by its own columns. */
+  readonly input: Pick<InputRows.Row, "cells" | "columns">
 }
 
 /** How to read the input again. */
@@ -211,7 +212,7 @@ export const rows = (
     const common = {
       row: row.row,
       identifier: written,
-      cells: row.cells,
+      input: row,
       reason: "",
       index: undefined,
       duplicateOf: undefined

@@ -49,9 +49,15 @@ export interface Row {
   readonly row: number
   /** The identifier as it is written; why there is none. */
   readonly value: Either.Either<string, string>
-  /** The row by its own columns, as texts. */
-  readonly cells: Readonly<Record<string, string>>
+  /** The names of its columns; those of a table are one array for all rows. */
+  readonly columns: ReadonlyArray<string>
+  /** The texts in these columns. */
+  readonly cells: ReadonlyArray<string>
 }
+
+/** A row by its own columns. */
+export const named = ({ cells, columns }: Pick<Row, "cells" | "columns">): Readonly<Record<string, string>> =>
+  Object.fromEntries(columns.map((name, at) => [name, cells[at] ?? ""]))
 
 /** The one column of plain lines. */
 export const lineColumn = "identifier"
@@ -136,17 +142,18 @@ async function* grouped(
 }
 
 const rowOf = (
-  header: ReadonlyArray<string>,
+  columns: ReadonlyArray<string>,
   cells: ReadonlyArray<string>,
   row: number,
   { column = "" }: Options
 ): Row => {
-  const named = Object.fromEntries(header.map((name, at) => [name, cells[at] ?? ""]))
   // Cells without a column mean that a comma has no quotes around it: whose cell is whose is not known.
-  const value = cells.slice(header.length).some((cell) => cell.trim() !== "")
-    ? Either.left(`it has ${cells.length} cells, and the header has ${header.length}`)
-    : Either.right(named[column] ?? "")
-  return { row, value, cells: named }
+  const isLong =
+    cells.length > columns.length && cells.slice(columns.length).some((cell) => cell.trim() !== "")
+  const value = isLong
+    ? Either.left(`it has ${cells.length} cells, and the header has ${columns.length}`)
+    : Either.right(cells[columns.indexOf(column)] ?? "")
+  return { row, value, columns, cells }
 }
 
 const unreadable = ({ name }: Named, cause: unknown): InputInvalid | StorageError => {
@@ -209,13 +216,15 @@ const framed = <A>(
     })
   )
 
+const lineColumns: ReadonlyArray<string> = [lineColumn]
+
 const lines = (bytes: Bytes): Rows<BatchConfig> =>
   framed(bytes, (line, row): Row => {
     const value = Either.mapBoth(line, {
       onLeft: ({ detail }) => detail,
       onRight: (found) => lineDecoder.decode(found.bytes).replace(/\r$/u, "")
     })
-    return { row, value, cells: { [lineColumn]: Either.getOrElse(value, () => "") } }
+    return { row, value, columns: lineColumns, cells: [Either.getOrElse(value, () => "")] }
   })
 
 const objects = (bytes: Bytes, { column, name }: Named): Rows<BatchConfig> => {
@@ -226,13 +235,11 @@ const objects = (bytes: Bytes, { column, name }: Named): Rows<BatchConfig> => {
   }
   return framed(bytes, (line, row): Row => {
     const record = Either.flatMap(line, RecordLines.decode)
-    if (Either.isLeft(record)) return { row, value: Either.left(record.left.detail), cells: {} }
-    const cells = Object.fromEntries(
-      Object.entries(record.right).map(([field, value]) => [field, inText(value)])
-    )
+    if (Either.isLeft(record)) return { row, value: Either.left(record.left.detail), columns: [], cells: [] }
+    const columns = Object.keys(record.right)
     const found = at(record.right, column)
     const value = found === undefined ? Either.left(`it has no field ${column}`) : Either.right(inText(found))
-    return { row, value, cells }
+    return { row, value, columns, cells: Object.values(record.right).map(inText) }
   })
 }
 

@@ -26,6 +26,7 @@ import * as Compression from "../proof/Compression.js"
 import * as Gunzip from "../proof/Gunzip.js"
 import * as Proof from "../proof/Proof.js"
 import * as Fates from "./Fates.js"
+import * as InputRows from "./InputRows.js"
 import type * as Ledger from "./Ledger.js"
 import * as Planning from "./Planning.js"
 import { Report } from "./Report.js"
@@ -232,14 +233,15 @@ const writeRows = (
     })
     yield* Stream.runForEachChunk(rows, (portion) => {
       let [lines, left] = ["", ""]
-      for (const { cells, duplicateOf, fate, identifier, index, reason, row } of portion) {
+      for (const { duplicateOf, fate, identifier, index, input: source, reason, row } of portion) {
         counts[fate] += 1
         const isSent = index !== undefined && fate !== "duplicate"
         const batch = isSent ? batchOf(chunks[chunkAt(plan, index)]) : ""
         const of = duplicateOf === undefined ? "" : String(duplicateOf)
         lines += Fates.csvLine([String(row), identifier, fate, reason, batch, of])
         if (fate === "not_found" || fate === "failed") {
-          left += Fates.csvLine(plan.columns.map((name) => cells[name] ?? ""))
+          const named = InputRows.named(source)
+          left += Fates.csvLine(plan.columns.map((name) => named[name] ?? ""))
         }
       }
       return Effect.all(
@@ -274,9 +276,13 @@ const joiner = ({ folder }: Options, roll: Fates.Roll, path: string) =>
       size = 0
       return member.push(bytes)
     })
-    const write = ({ cells, fate, index, row }: Fates.RowFate) =>
+    const write = ({ fate, index, input, row }: Fates.RowFate) =>
       Effect.gen(function* () {
-        put(encoder.encode(`{"row":${row},"input":${JSON.stringify(cells)},"fate":"${fate}","record":`))
+        put(
+          encoder.encode(
+            `{"row":${row},"input":${JSON.stringify(InputRows.named(input))},"fate":"${fate}","record":`
+          )
+        )
         const places = index === undefined ? [] : roll.placesOf(index)
         const [first, ...more] = yield* Effect.forEach(places, (place) =>
           Fates.readPlace(source, records, place)

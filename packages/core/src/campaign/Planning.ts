@@ -91,6 +91,7 @@ const divide = ({ cap, property }: Options) => {
   const made: Array<{ readonly count: number; readonly offset: number; readonly bytes: number }> = []
   const columns = new Set<string>()
   let chunk: Array<string | number> = []
+  let seen: ReadonlyArray<string> = []
   let lines: Array<Uint8Array> = []
   let codes = new Int32Array(16_384)
   let [used, offset, rows, unique, bad, double] = [0, 0, 0, 0, 0, 0]
@@ -123,7 +124,8 @@ const divide = ({ cap, property }: Options) => {
   return {
     take: (row: InputRows.Row): void => {
       rows += 1
-      for (const name of Object.keys(row.cells)) columns.add(name)
+      if (row.columns !== seen) for (const name of row.columns) columns.add(name)
+      seen = row.columns
       if (used === codes.length) {
         const larger = new Int32Array(codes.length * 2)
         larger.set(codes)

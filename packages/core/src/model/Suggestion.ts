@@ -1,5 +1,10 @@
 /**
  * What somebody may have meant: the nearest of the words that there are. Free of Effect, as `JobKind` is.
+ *
+ * @example
+ * import { Suggestion } from "@org/batch-core"
+ *
+ * Suggestion.nearest("domain", ["names", "domains"]) // "domains"
  */
 
 /** The nearest word, if one is near: as many slips as a third of its letters, and one for a short word. */

@@ -52,7 +52,7 @@ describe("InputRows", () => {
           [3, "b.com"],
           [4, "c.com"]
         ])
-        expect(rows[0]?.cells).toEqual({
+        expect(rows[0] && InputRows.named(rows[0])).toEqual({
           name: 'Acme, "Inc"\r\n2nd',
           site: "acme.com",
           "site (2)": "x",
@@ -109,7 +109,7 @@ describe("InputRows", () => {
         [4, "! it has no "],
         [5, ""]
       ])
-      expect(rows[0]?.cells).toEqual({ a: '{"b":"x"}', "a.c": "7" })
+      expect(rows[0] && InputRows.named(rows[0])).toEqual({ a: '{"b":"x"}', "a.c": "7" })
       expect(values(yield* rowsOf(text, { format: "jsonl", column: "a.c" }))[0]).toEqual([1, "7"])
       const odd = yield* rowsOf('{"x":1}\n', { format: "jsonl", column: "constructor" })
       expect(values(odd)).toEqual([[1, "! it has no field constructor"]])
