@@ -8,6 +8,7 @@ import * as DoctorCommand from "./commands/DoctorCommand.js"
 import * as DownloadCommand from "./commands/DownloadCommand.js"
 import * as GetCommand from "./commands/GetCommand.js"
 import * as ListCommand from "./commands/ListCommand.js"
+import * as RetrievalsCommand from "./commands/RetrievalsCommand.js"
 import * as RunCommand from "./commands/RunCommand.js"
 import * as RunsCommand from "./commands/RunsCommand.js"
 import * as SandboxCommand from "./commands/SandboxCommand.js"
@@ -29,6 +30,7 @@ const commands = {
   status: StatusCommand.command,
   list: ListCommand.command,
   runs: RunsCommand.command,
+  retrievals: RetrievalsCommand.command,
   verify: VerifyCommand.command,
   doctor: DoctorCommand.command,
   sandbox: SandboxCommand.command,

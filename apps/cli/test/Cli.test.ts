@@ -185,7 +185,9 @@ it.scopedLive.each([
       `debug: > GET ${sandbox.baseUrl}/batch/${id}`,
       expect.stringMatching(/^debug: < 503 in \d.* m?s$/u),
       `debug:   {"message":"busy"}`,
-      expect.stringMatching(/^debug: api: attempt 1 failed \(.*HTTP 503: busy\); pause of .* m?s$/u),
+      expect.stringMatching(
+        /^debug: api: attempt 1 failed \(.*HTTP 503: busy; request [\da-f-]+\); pause of .* m?s$/u
+      ),
       `debug: > GET ${sandbox.baseUrl}/batch/${id}`,
       expect.stringMatching(/^debug: < 200 in \d.* m?s$/u),
       expect.stringContaining(`debug:   {"batch_id":"${id}"`)

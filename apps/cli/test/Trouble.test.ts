@@ -31,9 +31,13 @@ it.scopedLive("never answered: 6 with the last reason and the number of requests
     const said = lines(stderr)
     const notices = said.filter((line) => line.includes("still waiting"))
     expect(notices).toEqual([
-      `${id} still waiting: the API could not be asked (1 attempt): it answered HTTP 502`,
+      expect.stringContaining(
+        `${id} still waiting: the API could not be asked (1 attempt): it answered HTTP 502; request `
+      ),
       expect.stringContaining("the answer is not the batch API's"),
-      `${id} still waiting: the API could not be asked (1 attempt): it answered HTTP 503`
+      expect.stringContaining(
+        `${id} still waiting: the API could not be asked (1 attempt): it answered HTTP 503; request `
+      )
     ])
     expect(said.every((line) => line.split(id).length <= 2)).toBe(true)
     const [error = ""] = said.filter((line) => line.startsWith("error: "))
@@ -77,7 +81,7 @@ it.scopedLive("a wait shorter than a second, and a pause of an hour, are told as
     yield* sandbox.script(forever({ respond: { status: 429, headers: { "retry-after": "3600" } } }))
     const limited = yield* run(["status", id])
     expect(limited.code).toBe(6)
-    expect(limited.stderr).toContain("try again in 1 h\n")
+    expect(limited.stderr).toContain("try again in 1 h; request ")
   })
 )
 

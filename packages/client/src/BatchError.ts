@@ -16,6 +16,7 @@
  * }
  */
 import type { Batch, BatchStatus } from "./Batch.js"
+import type { RetrievalState } from "./Retrieval.js"
 import type { StandardIssue } from "./StandardSchema.js"
 
 /** What a failure is made of: its own fields, its message, and where it arose. */
@@ -334,6 +335,53 @@ export class ColumnsNotFound extends BatchError {
   }
 }
 
+/** The service has no such retrieval of this account. */
+export class RetrievalNotFound extends BatchError {
+  declare readonly _tag: "RetrievalNotFound"
+  declare readonly retrievalId: string
+
+  constructor(init: Init<RetrievalNotFound>) {
+    super("RetrievalNotFound", init)
+  }
+}
+
+/** The retrieval is there, and in no state for this: ended already, still on its way, or promised to another `notify`. */
+export class RetrievalConflict extends BatchError {
+  declare readonly _tag: "RetrievalConflict"
+  /** `undefined` where the service does not say it. */
+  declare readonly retrievalId: string | undefined
+  /** Its state, where the service says it. */
+  declare readonly state: RetrievalState | undefined
+  declare readonly detail: string
+
+  constructor(init: Init<RetrievalConflict>) {
+    super("RetrievalConflict", init)
+  }
+}
+
+/** The service refuses a retrieval, or a list of them, as it was asked for. Nothing was stored. */
+export class RetrievalInvalid extends BatchError {
+  declare readonly _tag: "RetrievalInvalid"
+  /** What is wrong, such as `destination.path`, where the service says it. */
+  declare readonly field: string | undefined
+  declare readonly detail: string
+
+  constructor(init: Init<RetrievalInvalid>) {
+    super("RetrievalInvalid", init)
+  }
+}
+
+/** The service cannot reach its database now. Nothing was changed that was not confirmed. */
+export class StoreUnavailable extends BatchError {
+  declare readonly _tag: "StoreUnavailable"
+  declare readonly retryAfterSeconds: number
+  declare readonly detail: string
+
+  constructor(init: Init<StoreUnavailable>) {
+    super("StoreUnavailable", init)
+  }
+}
+
 /** A setting that cannot be used, given in code or in the environment. */
 export class InvalidSetting extends BatchError {
   declare readonly _tag: "InvalidSetting"
@@ -388,6 +436,10 @@ export type Failure =
   | StorageError
   | RecordInvalid
   | ColumnsNotFound
+  | RetrievalNotFound
+  | RetrievalConflict
+  | RetrievalInvalid
+  | StoreUnavailable
   | InvalidSetting
   | InvalidArgument
   | ClientClosed

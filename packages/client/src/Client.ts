@@ -31,9 +31,11 @@ import * as CoreVerification from "@org/batch-core/Verification"
 import { Effect, Option, Stream } from "effect"
 import type { Batch, BatchStatus } from "./Batch.js"
 import type { RecordInvalid } from "./BatchError.js"
+import type { CampaignOptions, CampaignReport, Collected, CollectOptions } from "./Campaign.js"
 import type { Duration } from "./Duration.js"
 import type { Listeners } from "./Event.js"
 import * as Arguments from "./internal/Arguments.js"
+import * as Campaigns from "./internal/Campaigns.js"
 import { emitOf } from "./internal/Events.js"
 import type { Failed } from "./internal/Failures.js"
 import * as Plain from "./internal/Plain.js"
@@ -209,6 +211,23 @@ export class Client implements AsyncDisposable {
         Retrieval.get(batchId, { ...request, deadline })
       )
     )
+  }
+
+  /**
+   * Submits a list of any length, as many jobs as that takes, and joins their results: a campaign. Every row of the input has
+   * a fate, nothing is submitted twice, and the same call goes on where an earlier one ended, in whatever process. It begins
+   * without asking: `maxCredits` bounds what it may cost.
+   */
+  run(kind: JobKind, options: CampaignOptions): Promise<CampaignReport> {
+    return this.#runner.run(Campaigns.run(kind, options), options.signal)
+  }
+
+  /**
+   * Downloads every completed job of the account that is not in a folder yet, and tells what became of each, as it comes.
+   * Leaving the loop ends it.
+   */
+  collect(options: CollectOptions): AsyncGenerator<Collected, void, undefined> {
+    return this.#runner.iterate(Campaigns.collect(options), options.signal)
   }
 
   /**

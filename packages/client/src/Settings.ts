@@ -95,3 +95,13 @@ export interface TransferSettings {
   /** Longest line of a result, in bytes. */
   readonly maxLineBytes?: number | undefined
 }
+
+/** Where the service is that carries out retrievals. */
+export interface RetrievalsSettings {
+  /** Root of the service. Default: `BATCH_SERVER_URL`. */
+  readonly url?: string | undefined
+  /** Sent to the service as `Authorization: Bearer …`. Default: `BATCH_SERVER_TOKEN`; a service on loopback may need none. */
+  readonly token?: string | undefined
+  /** Does the requests, for example through a proxy. Default: the `fetch` of Node. */
+  readonly fetch?: ((url: string, request: RequestInit) => Promise<Response>) | undefined
+}

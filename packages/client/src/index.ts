@@ -5,10 +5,13 @@
  */
 export * from "./Batch.js"
 export * from "./BatchError.js"
+export * from "./Campaign.js"
 export * from "./Client.js"
 export * from "./Duration.js"
 export * from "./Event.js"
 export * from "./Receipt.js"
+export * from "./Retrieval.js"
+export * from "./RetrievalsClient.js"
 export * from "./Settings.js"
 export * from "./StandardSchema.js"
 export * from "./Submit.js"

@@ -122,9 +122,12 @@ describe("settings", () => {
 
 describe("wait", () => {
   it("tells of every answer, and is the completed job", async () => {
-    const id = await upstream.createJob({ records: 2, pendingMs: 20, processingMs: 40 })
+    const client = upstream.client()
+    // its first call takes its time
+    await client.credits()
+    const id = await upstream.createJob({ records: 2, pendingMs: 500, processingMs: 40 })
     const seen: Array<string> = []
-    const batch = await upstream.client().wait(id, {
+    const batch = await client.wait(id, {
       timeout: "1m",
       onStatus: ({ status }) => {
         seen.push(status)

@@ -53,9 +53,20 @@ export const deliver = Effect.fn("GetCommand.deliver")(function* (request: Reque
   yield* fates.tell(job, request.quiet)
 })
 
+const handOver = Effect.fn("GetCommand.handOver")(function* (
+  words: ReadonlyArray<string>,
+  request: OutputOptions.OutputRequest
+) {
+  const ids = yield* BatchIds.parse(words)
+  const { run } = yield* Effect.promise(() => import("../run/HandOver.js"))
+  yield* run(ids, request)
+})
+
 /** `batchctl get <batch-id>...` */
 export const command = Command.make(Commands.get, ({ positionals: ids, values }) =>
-  deliver({ ids, timeout: Timeout.of(values), list: listOf(values), ...OutputOptions.of(values) }).pipe(
-    Effect.provide(CoreLayer.layer)
-  )
+  values.detach === true
+    ? handOver(ids, OutputOptions.of(values))
+    : deliver({ ids, timeout: Timeout.of(values), list: listOf(values), ...OutputOptions.of(values) }).pipe(
+        Effect.provide(CoreLayer.layer)
+      )
 )

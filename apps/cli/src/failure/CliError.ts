@@ -48,14 +48,35 @@ export class SandboxUnavailable extends Schema.TaggedError<SandboxUnavailable>()
   }
 }
 
+/** The service that keeps retrievals refuses, or cannot be reached. */
+export class ServiceError extends Schema.TaggedError<ServiceError>()("ServiceError", {
+  /** The service's own word for it, such as `RetrievalNotFound`; `ServiceUnavailable` if it cannot be reached. */
+  type: Schema.String,
+  detail: Schema.String,
+  /** Of HTTP, if there was an answer. */
+  status: Schema.optionalWith(Schema.Int, { as: "Option" }),
+  /** The pause that the service asked for, if it did. */
+  retryAfterSeconds: Schema.optionalWith(Schema.Number, { as: "Option" })
+}) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
 /** The schema of every failure that is printed, for `--json`. */
-export const AnyFailure = Schema.Union(BatchError, UsageError, SettingsError, SandboxUnavailable)
+export const AnyFailure = Schema.Union(
+  BatchError,
+  UsageError,
+  SettingsError,
+  SandboxUnavailable,
+  ServiceError
+)
 
 /** Every failure that is printed to the user. */
 export type Failure = typeof AnyFailure.Type
 
 /** The failures of the command line itself. */
-export type OwnFailure = UsageError | SettingsError | SandboxUnavailable
+export type OwnFailure = UsageError | SettingsError | SandboxUnavailable | ServiceError
 
 /** The context in which a failure is printed. */
 export interface Circumstances {

@@ -54,3 +54,18 @@ export const ofError = (error: BatchError): number => ofTag[error._tag]
 /** The exit code of a job's status, for `--exit-status`. */
 export const ofStatus = (status: string): number =>
   status === "completed" ? ok : status === "failed" ? jobFailed : stillRunning
+
+const isTag = (type: string): type is keyof typeof ofTag => Object.hasOwn(ofTag, type)
+
+/** Results are not there: whoever asked for them has to do something. */
+const missing = 7
+
+/** The exit code of a retrieval that is over: of one that has failed that of its failure, as `get` has it. */
+export const ofRetrieval = (state: string, type: string | undefined): number =>
+  state === "done" ? ok : type !== undefined && isTag(type) ? ofTag[type] : missing
+
+/** The exit code of a refusal of the service that keeps retrievals, by its status; none where there was no answer. */
+export const ofService = (status: number | undefined, type: string): number => {
+  if (type === "MalformedResponse" || status === undefined || status === 429 || status >= 500) return 6
+  return status === 404 ? 8 : status > 400 && status < 404 ? 3 : usage
+}

@@ -10,15 +10,19 @@ import * as ExitCode from "./ExitCode.js"
 import * as NextCommand from "./NextCommand.js"
 
 const isOwn = (failure: Failure): failure is OwnFailure =>
-  failure._tag === "UsageError" || failure._tag === "SettingsError" || failure._tag === "SandboxUnavailable"
+  failure._tag === "UsageError" ||
+  failure._tag === "SettingsError" ||
+  failure._tag === "SandboxUnavailable" ||
+  failure._tag === "ServiceError"
 
 /** The exit code of a failure. */
-export const exitCode = (failure: Failure): number =>
-  isOwn(failure)
-    ? failure._tag === "SandboxUnavailable"
-      ? ExitCode.local
-      : ExitCode.usage
-    : ExitCode.ofError(failure)
+export const exitCode = (failure: Failure): number => {
+  if (!isOwn(failure)) return ExitCode.ofError(failure)
+  if (failure._tag === "ServiceError") {
+    return ExitCode.ofService(Option.getOrUndefined(failure.status), failure.type)
+  }
+  return failure._tag === "SandboxUnavailable" ? ExitCode.local : ExitCode.usage
+}
 
 /** The lines for standard error: `error: …`, then `batch` and `next`, each where there is something to say. */
 export const lines = (failure: Failure, context: Circumstances): ReadonlyArray<string> => [
@@ -88,6 +92,7 @@ const lastKnown = (failure: Failure, { last }: Circumstances): string => {
       })
     case "UsageError":
     case "SettingsError":
+    case "ServiceError":
     case "BatchNotFound":
       return ""
     default:

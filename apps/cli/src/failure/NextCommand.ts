@@ -12,7 +12,7 @@ import { nearest } from "@org/batch-core/Suggestion"
 import * as CommandLine from "../terminal/CommandLine.js"
 import { duration } from "../terminal/Humanize.js"
 import { unbroken } from "../terminal/Wrap.js"
-import type { Circumstances, Failure } from "./CliError.js"
+import type { Circumstances, Failure, ServiceError } from "./CliError.js"
 
 const command = (...words: ReadonlyArray<string>): string => unbroken(CommandLine.command(...words))
 
@@ -78,6 +78,8 @@ export const of = (failure: Failure, circumstances: Circumstances): string => {
       })
     case "SettingsError":
       return `correct or unset ${failure.setting}, then ${again(commandLine)}`
+    case "ServiceError":
+      return ofService(failure, commandLine, same())
     case "SandboxUnavailable":
       return `${command("sandbox", "--port", "0")} takes any free port`
     case "ColumnsNotFound":
@@ -85,6 +87,27 @@ export const of = (failure: Failure, circumstances: Circumstances): string => {
     case "RecordInvalid":
       return `take the rows as they are: ${asLines(circumstances)}`
   }
+}
+
+/** What to do about a refusal of the service that keeps retrievals. */
+const ofService = (
+  { status, type }: ServiceError,
+  { argv: [verb = ""] }: Circumstances["commandLine"],
+  same: string
+): string => {
+  if (type === "RetrievalNotFound") return command("retrievals", "list")
+  if (type === "MalformedResponse") return `correct BATCH_SERVER_URL, then ${same}`
+  return Option.match(status, {
+    onNone: () => `start the service, or correct BATCH_SERVER_URL, then ${same}`,
+    onSome: (code) =>
+      code === 401
+        ? `set BATCH_SERVER_TOKEN to a token of the service, then ${same}`
+        : code === 409
+          ? `${command("retrievals", "list")} shows how they stand`
+          : code < 429
+            ? command(verb, "--help")
+            : same
+  })
 }
 
 const output = ["-o", "--output"]

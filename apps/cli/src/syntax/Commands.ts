@@ -62,7 +62,16 @@ export const get = {
   group: "main",
   about: "Wait for jobs, then download their results, verified: the main job.",
   argument: ids,
-  flags: { timeout: Flags.timeout, ...Flags.output, ...Flags.list },
+  flags: {
+    timeout: Flags.timeout,
+    ...Flags.output,
+    ...Flags.list,
+    detach: {
+      type: "boolean",
+      about:
+        "Hand it to the service at BATCH_SERVER_URL and print the retrieval's id; -o is below the service's folder, or s3://bucket/key."
+    }
+  },
   examples: [
     { line: `batchctl get ${id}`, does: "wait, download, verify: ./<batch-id>.jsonl.gz" },
     { line: `batchctl get ${id} -o rows.jsonl`, does: "decompressed" },
@@ -401,6 +410,55 @@ export const runs = {
   examples: [{ line: "batchctl runs", does: "which campaigns are there?" }]
 } as const satisfies Command
 
+const retrievalStates = {
+  waiting: "for the job or for its turn",
+  running: "it downloads",
+  done: "delivered",
+  failed: "ended without results",
+  cancelled: "stopped"
+} as const
+
+/** `batchctl retrievals` */
+export const retrievals = {
+  group: "look",
+  about: "List, show, watch, stop or retry what was handed to the service with get --detach.",
+  argument: {
+    term: "<action> [<retrieval-id>...]",
+    about: "list; or show, watch, stop or retry with the ids that get --detach printed.",
+    repeated: true,
+    path: false,
+    words: { count: 1, known: ["list", "show", "watch", "stop", "retry"] }
+  },
+  flags: {
+    state: {
+      type: "string",
+      value: "STATE",
+      values: retrievalStates,
+      about: "Of list: only those in this state: waiting, running, done, failed or cancelled."
+    },
+    batch: { type: "string", value: "BATCH-ID", about: "Of list: only those of this batch." },
+    limit: {
+      type: "string",
+      value: "N",
+      integer: true,
+      about: "Of list: retrievals at most; 20 unless told otherwise."
+    },
+    all: { type: "boolean", about: "Of list: all of them." },
+    timeout: {
+      type: "string",
+      value: "DURATION",
+      about: "Of watch: how long, such as 90s, 30m or 2h. Default: 30m. When it passes the retrieval goes on."
+    },
+    json: Flags.json("Print the service's own JSON, one retrieval per line."),
+    quiet: Flags.quiet
+  },
+  examples: [
+    { line: "batchctl retrievals list --state failed", does: "what needs a look" },
+    { line: `batchctl retrievals watch ${id} && echo delivered`, does: "wait for the end" },
+    { line: `batchctl retrievals retry ${id}`, does: "once the cause is mended" }
+  ]
+} as const satisfies Command
+
 /** All commands by their names, in the order in which help shows them. */
 export const all = {
   get,
@@ -412,6 +470,7 @@ export const all = {
   status,
   list,
   runs,
+  retrievals,
   verify,
   doctor,
   sandbox,
@@ -457,6 +516,7 @@ export const environment = {
   CRUSTDATA_BASE_URL: "Root of the API; https://api.crustdata.com unless told otherwise.",
   "BATCH_POLL_…, BATCH_RETRY_…, BATCH_TRANSFER_…":
     "Every figure of waiting, retrying and downloading; the README lists them.",
+  BATCH_SERVER_URL: "The service for get --detach and retrievals, and BATCH_SERVER_TOKEN a token of it.",
   XDG_STATE_HOME: "Where submits are recorded, in batchctl/submits; ~/.local/state unless told otherwise.",
   BATCH_DEBUG: "api shows requests, answers and pauses, as --log-level debug; 1 the stack of a bug.",
   "HTTPS_PROXY, NO_PROXY, …": "As everywhere, for the API and the files alike; NODE_EXTRA_CA_CERTS too.",

@@ -60,7 +60,8 @@ it.scopedLive(
           type: "BatchNotFound",
           message: expect.stringContaining(unknown),
           batchId: unknown,
-          detail: expect.stringContaining("not found")
+          detail: expect.stringContaining("not found"),
+          request_id: expect.any(String)
         }
       })
       expect(stderr).toContain("next   batchctl list")

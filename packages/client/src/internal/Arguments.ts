@@ -10,7 +10,8 @@ import { join } from "node:path"
 import { InvalidArgument } from "../BatchError.js"
 import type { Format } from "../Receipt.js"
 
-const refused = (argument: string, detail: string): Effect.Effect<never, InvalidArgument> =>
+/** An argument that cannot be used, and why. */
+export const refused = (argument: string, detail: string): Effect.Effect<never, InvalidArgument> =>
   Effect.fail(new InvalidArgument({ argument, detail, message: `${argument}: ${detail}` }))
 
 /** The id of a batch, if it is a UUID. */
