@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import * as BatchIds from "../options/BatchIds.js"
 import * as OutputOptions from "../options/OutputOptions.js"
 import * as Timeout from "../options/Timeout.js"
+import type { ListFlags } from "../run/JobFates.js"
 import * as CoreLayer from "../settings/CoreLayer.js"
 import * as Commands from "../syntax/Commands.js"
 import type { Values } from "../syntax/Reading.js"
@@ -18,14 +19,6 @@ export interface Request extends OutputOptions.OutputRequest {
   readonly submitted?: boolean
   /** The inputs of the job, whose fates are told. */
   readonly list?: ListFlags | undefined
-}
-
-/** The flags that name a list of inputs. */
-export interface ListFlags {
-  readonly input: string
-  readonly column: string | undefined
-  readonly as: string | undefined
-  readonly inputFormat: string | undefined
 }
 
 const listOf = (values: Values<typeof Commands.get.flags>["values"]): ListFlags | undefined =>

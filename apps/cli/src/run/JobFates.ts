@@ -7,13 +7,20 @@ import * as BatchClient from "@org/batch-core/BatchClient"
 import * as Campaign from "@org/batch-core/Campaign"
 import * as InputRows from "@org/batch-core/InputRows"
 import { Effect, Option } from "effect"
-import type { ListFlags } from "../commands/GetCommand.js"
 import { UsageError } from "../failure/CliError.js"
 import type { Ids } from "../options/BatchIds.js"
 import type { Destination } from "../options/Destination.js"
 import { Stderr } from "../terminal/Stderr.js"
 import * as CampaignRun from "./CampaignRun.js"
 import { standardInput } from "./StandardInput.js"
+
+/** The flags that name a list of inputs. */
+export interface ListFlags {
+  readonly input: string
+  readonly column: string | undefined
+  readonly as: string | undefined
+  readonly inputFormat: string | undefined
+}
 
 /** A job whose results go to a file, and its inputs. */
 export interface Job extends Campaign.JobOptions {
