@@ -85,7 +85,7 @@ it.scopedLive(
         expect(program.lines.filter(({ created }) => created === true)).toEqual([])
         const files = yield* Stack.eventually(
           // The folder comes with the first delivery.
-          Effect.promise(() => readdir(out).catch(() => [])),
+          Effect.promise(() => readdir(out).catch((): Array<string> => [])),
           (found) => names.every((name) => found.includes(`${name}.jsonl.gz`))
         )
         expect(files.filter((name) => name.endsWith(".partial"))).toEqual([])
