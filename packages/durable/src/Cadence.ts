@@ -3,7 +3,8 @@
  * take in turn.
  */
 import type { Settings } from "@org/batch-core/BatchConfig"
-import { Duration, Effect, Random } from "effect"
+import * as BatchPoll from "@org/batch-core/BatchPoll"
+import { Duration, Effect } from "effect"
 
 /** What a look knows of those before it. */
 export interface History {
@@ -19,11 +20,7 @@ export const next = (
   { elapsed, requests }: History,
   asked: Duration.Duration = Duration.zero
 ): Effect.Effect<Duration.Duration> =>
-  Effect.map(Random.next, (random) => {
-    const cap = Duration.greaterThanOrEqualTo(elapsed, poll.slowAfter) ? poll.slowMaxDelay : poll.maxDelay
-    const grown =
-      Duration.toMillis(poll.initialDelay) * poll.factor ** Math.min(Math.max(0, requests - 1), 100)
-    const planned = Math.min(grown, Duration.toMillis(cap)) * (0.5 + random / 2)
+  Effect.map(BatchPoll.jittered(poll, requests, Duration.toMillis(elapsed)), (planned) => {
     const hint = Duration.toMillis(Duration.min(asked, poll.maxHint))
     return Duration.millis(Math.round(Math.max(Duration.toMillis(poll.minDelay), hint, planned)))
   })

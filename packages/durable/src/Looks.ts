@@ -7,7 +7,8 @@ import { type Batch, BatchId, isTerminal } from "@org/batch-core/Batch"
 import { BatchClient } from "@org/batch-core/BatchClient"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import { batchFailed, type StatusError } from "@org/batch-core/BatchError"
-import { Duration, Effect, Either, Option, Schema } from "effect"
+import * as BatchPoll from "@org/batch-core/BatchPoll"
+import { Duration, Effect, Either, Schema } from "effect"
 import * as Cadence from "./Cadence.js"
 import { type Sessions, withPrepaid } from "./Gate.js"
 import * as Outbox from "./Outbox.js"
@@ -96,9 +97,6 @@ export const extend = (store: Store, looks: ReadonlyArray<Look>): Effect.Effect<
     )
   )
 
-/** How often in a row a refusal must come that may be a stray one. */
-const believedAt = 3
-
 /** Whether a failure ends the wait for the batch, by the same rules as in `BatchPoll`. */
 export const isFinal = (
   error: StatusError,
@@ -107,15 +105,8 @@ export const isFinal = (
   if (error._tag === "RequestRejected") return true
   if (error._tag !== "NotAuthorized" && error._tag !== "BatchNotFound") return false
   if (!look.isKnown) return true
-  if (error._tag === "NotAuthorized" && (error.fromApi || error.reason === "InsufficientCredits")) return true
-  return look.suspicion === error._tag && look.suspected + 1 >= believedAt
-}
-
-const askedBy = (error: StatusError): Duration.Duration => {
-  if (error._tag === "RateLimited") return error.retryAfter
-  return error._tag === "ApiUnavailable"
-    ? Option.getOrElse(error.retryAfter, () => Duration.zero)
-    : Duration.zero
+  if (BatchPoll.isFinal(error)) return true
+  return look.suspicion === error._tag && look.suspected + 1 >= BatchPoll.believedAt
 }
 
 /** Takes one look: asks once, and notes what follows from the answer. */
@@ -127,7 +118,7 @@ export const take = (store: Store, sessions: Sessions, look: Look): Effect.Effec
       return yield* Effect.either(withPrepaid(client.status(look.batchId, { once: true })))
     }).pipe(Effect.provide(session))
     const { poll } = yield* Effect.provide(BatchConfig, session)
-    const asked = Either.isLeft(answer) ? askedBy(answer.left) : Duration.zero
+    const asked = Either.isLeft(answer) ? BatchPoll.askedBy(answer.left) : Duration.zero
     const pause = yield* Cadence.next(poll, { ...look, requests: look.requests + 1 }, asked)
     yield* patiently(
       Either.isRight(answer)

@@ -202,9 +202,7 @@ const reach = (settings: BatchConfig["Type"]) =>
 
 /** What the free calls say of the account; what an older account cannot be asked is left out. */
 const accountFindings: Effect.Effect<ReadonlyArray<Finding>, never, BatchClient> = Effect.gen(function* () {
-  const { activeJobs, credits, requestsPerMinute } = yield* Preflight.look()
-  const { account } = yield* BatchClient
-  const enabled = yield* Effect.option(account.entitlements)
+  const { activeJobs, credits, entitlements, requestsPerMinute } = yield* Preflight.look()
   const told = (name: string, value: Option.Option<string>) =>
     Option.toArray(Option.map(value, (detail) => finding(name, "ok", detail)))
   return [
@@ -217,7 +215,7 @@ const accountFindings: Effect.Effect<ReadonlyArray<Finding>, never, BatchClient>
       "active jobs",
       Option.map(activeJobs, (number) => `${number} of ${Preflight.activeJobsAtMost} at most`)
     ),
-    ...told("not in plan", Option.flatMap(enabled, notInPlan))
+    ...told("not in plan", Option.flatMap(entitlements, notInPlan))
   ]
 })
 

@@ -22,9 +22,7 @@ export interface Request extends OutputOptions.OutputRequest {
 }
 
 const listOf = (values: Values<typeof Commands.get.flags>["values"]): ListFlags | undefined =>
-  values.input === undefined
-    ? undefined
-    : { input: values.input, column: values.column, as: values.as, inputFormat: values["input-format"] }
+  values.input === undefined ? undefined : { ...values, input: values.input }
 
 /** An account runs at most 5 jobs at a time, so with 8 places those that have ended are never kept waiting. */
 const concurrency = 8

@@ -4,6 +4,7 @@
 import type { FileSystem } from "@effect/platform"
 import type { BatchConfig } from "@org/batch-core/BatchConfig"
 import { InputInvalid, type StorageError } from "@org/batch-core/BatchError"
+import type { Input } from "@org/batch-core/Campaign"
 import * as Identifier from "@org/batch-core/Identifier"
 import * as InputRows from "@org/batch-core/InputRows"
 import type { IdentifierProperty, JobKind } from "@org/batch-core/JobKind"
@@ -94,7 +95,7 @@ export const listOf = (kind: JobKind, typed: Typed): Either.Either<List | undefi
       ? Either.right(undefined)
       : Either.left(misused(`--${alone} goes with --input, which is not there`))
   }
-  const format = InputRows.formats.find((one) => one === typed["input-format"]) ?? InputRows.formatOf(input)
+  const format = formatOf(input, typed)
   if (format === "lines" && column !== undefined) {
     const detail = `--column ${column}: ${input === "-" ? "standard input" : input} is read as plain lines, which have no columns; --input-format csv, tsv or jsonl reads it as a table`
     return Either.left(misused(detail))
@@ -107,6 +108,18 @@ export const listOf = (kind: JobKind, typed: Typed): Either.Either<List | undefi
     property
   }))
 }
+
+/** The format of a list: the one that was named, else that of its extension. */
+const formatOf = (input: string, typed: Pick<Typed, "input-format">): InputRows.InputFormat =>
+  InputRows.formats.find((one) => one === typed["input-format"]) ?? InputRows.formatOf(input)
+
+/** The list of a campaign, or of a job that was submitted elsewhere; `-` is standard input. */
+export const sourceOf = (input: string, typed: Pick<Typed, "column" | "input-format">): Input => ({
+  path: input,
+  bytes: input === "-" ? Stdin.bytes : undefined,
+  format: formatOf(input, typed),
+  column: typed.column
+})
 
 const listProperty = (
   kind: JobKind,

@@ -5,21 +5,20 @@ import type { BatchId } from "@org/batch-core/Batch"
 import type { BatchError } from "@org/batch-core/BatchError"
 import * as BatchClient from "@org/batch-core/BatchClient"
 import * as Campaign from "@org/batch-core/Campaign"
-import * as InputRows from "@org/batch-core/InputRows"
-import { Effect, Option } from "effect"
-import { UsageError } from "../failure/CliError.js"
+import { Effect } from "effect"
+import type { UsageError } from "../failure/CliError.js"
 import type { Ids } from "../options/BatchIds.js"
 import type { Destination } from "../options/Destination.js"
+import { misused, sourceOf } from "../options/Inputs.js"
 import { Stderr } from "../terminal/Stderr.js"
 import * as CampaignRun from "./CampaignRun.js"
-import { standardInput } from "./StandardInput.js"
 
 /** The flags that name a list of inputs. */
 export interface ListFlags {
   readonly input: string
-  readonly column: string | undefined
-  readonly as: string | undefined
-  readonly inputFormat: string | undefined
+  readonly column?: string | undefined
+  readonly as?: string | undefined
+  readonly "input-format"?: string | undefined
 }
 
 /** A job whose results go to a file, and its inputs. */
@@ -27,35 +26,21 @@ export interface Job extends Campaign.JobOptions {
   readonly id: BatchId
 }
 
-const refuse = (detail: string) => new UsageError({ detail, hint: Option.none(), batchId: Option.none() })
-
-const isFormat = (text: string): text is InputRows.InputFormat =>
-  InputRows.formats.some((one) => one === text)
-
 /** What the flags ask for, before any request. */
 export const prepare = (
   ids: Ids,
   destination: Destination,
-  { as, column, input, inputFormat }: ListFlags
+  list: ListFlags
 ): Effect.Effect<Job, UsageError> => {
   const [id, ...others] = ids
-  if (others.length > 0) return refuse("--input is the list of one job: give one batch id")
+  if (others.length > 0) return misused("--input is the list of one job: give one batch id")
   if (destination._tag !== "Files" || destination.format === "csv") {
-    return refuse(
+    return misused(
       "--input needs the results in a file, as jsonl.gz or jsonl: their envelopes tell which input is which"
     )
   }
-  if (inputFormat !== undefined && !isFormat(inputFormat)) {
-    return refuse(`--input-format ${inputFormat} must be csv, tsv, jsonl or lines`)
-  }
-  const format = inputFormat ?? InputRows.formatOf(input)
-  const bytes = input === "-" ? standardInput : undefined
-  return Effect.succeed({
-    id,
-    as,
-    output: destination.path(id),
-    input: { path: input, bytes, format, column }
-  })
+  const { as, input } = list
+  return Effect.succeed({ id, as, output: destination.path(id), input: sourceOf(input, list) })
 }
 
 /** Writes fates, remainder and report beside the results, and tells the figures. */

@@ -15,22 +15,10 @@
  * })
  */
 import { FileSystem, Path } from "@effect/platform"
-import {
-  Array,
-  Clock,
-  DateTime,
-  Duration,
-  Effect,
-  Option,
-  Order,
-  Random,
-  Schema,
-  type Scope,
-  Stream
-} from "effect"
+import { Array, DateTime, Duration, Effect, Option, Order, Random, Schema, type Scope, Stream } from "effect"
 import * as Digest from "../disk/Digest.js"
 import * as Storage from "../disk/Storage.js"
-import type { Batch, BatchId } from "../model/Batch.js"
+import type { Batch } from "../model/Batch.js"
 import type { BatchConfig } from "../model/BatchConfig.js"
 import {
   CampaignRefused,
@@ -50,13 +38,13 @@ import type { JsonObject } from "../model/Masking.js"
 import * as BatchPoll from "../status/BatchPoll.js"
 import * as Preflight from "../submit/Preflight.js"
 import { BatchClient } from "../status/BatchClient.js"
-import type { UsageEvent } from "../status/Account.js"
 import * as InputRows from "./InputRows.js"
 import * as Jobs from "./Jobs.js"
 import * as Ledger from "./Ledger.js"
 import * as Outputs from "./Outputs.js"
 import * as Planning from "./Planning.js"
 import type { Report } from "./Report.js"
+import * as Spending from "./Spending.js"
 
 /** The list. */
 export interface Input {
@@ -465,7 +453,14 @@ const carried = (
     yield* weighed(options, { begun, kind, plan, property, state }, entries).pipe(
       Effect.tapError(() => (entries.some(({ _tag }) => _tag === "sending") ? Effect.void : removed(folder)))
     )
-    const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+    // One look for a lost job asks it of many, and a ledger is not read for each of them.
+    const claimed = yield* Effect.cachedWithTTL(
+      Effect.provide(
+        claims(options.folder, begun.campaign),
+        yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+      ),
+      "1 second"
+    )
     const results = paths.join(folder, resultsName)
     yield* Storage.makeFolder(results)
     const resultOf = (batchId: string) => paths.join(results, `${batchId}.jsonl.gz`)
@@ -479,8 +474,7 @@ const carried = (
       resultOf,
       maxActive,
       retryFailed,
-      isClaimed: (batchId) =>
-        Effect.provide(claimedElsewhere(options.folder, begun.campaign)(batchId), context),
+      isClaimed: (batchId) => Effect.map(claimed, (jobs) => jobs.has(batchId.toLowerCase())),
       emit: onEvent
     }).pipe(
       Effect.timeoutFail({
@@ -502,7 +496,7 @@ const carried = (
       resultOf,
       credits: {
         at_most: Option.getOrNull(worstCase(kind, sentInputs(after, plan))),
-        spent: Option.getOrNull(yield* spentInTheEnd(kind, chunks))
+        spent: Option.getOrNull(yield* Spending.spent(kind, chunks))
       },
       publishing: Effect.flatMap(DateTime.now, (at) => ledger.append({ _tag: "publishing", at }))
     })
@@ -602,12 +596,6 @@ const weighed = (
     }
   })
 
-/** Whether another ledger below the folder, or beside it, claims a job. */
-const claimedElsewhere =
-  (folder: string, campaign: string) =>
-  (batchId: BatchId): Effect.Effect<boolean, never, FileSystem.FileSystem | Path.Path> =>
-    Effect.map(claims(folder, campaign), (jobs) => jobs.has(batchId.toLowerCase()))
-
 /** The jobs that ledgers claim: those of other campaigns, and of single submits in the folder `submits` beside theirs. */
 export const claims = (
   folder: string,
@@ -633,100 +621,6 @@ export const claims = (
         .map((id) => id.toLowerCase())
     )
   })
-
-/** How long after the end of a job its cost may take to show. */
-const usageLag = Duration.seconds(20)
-
-/** What the jobs have cost; what shows late is waited for while it may still come. */
-const spentInTheEnd = (
-  kind: JobKind.JobKind,
-  chunks: ReadonlyArray<Ledger.Standing>
-): Effect.Effect<Option.Option<number>, never, BatchClient> =>
-  Effect.gen(function* () {
-    const isReadable = Option.isSome(
-      yield* Effect.option(Effect.flatMap(BatchClient, ({ account }) => account.usage({ limit: 1 })))
-    )
-    const ends = chunks.flatMap((one) =>
-      "completedAt" in one && one.completedAt !== undefined ? [one.completedAt.epochMillis] : []
-    )
-    const last = ends.reduce((latest, end) => Math.max(latest, end), 0)
-    while (true) {
-      const cost = yield* spent(kind, chunks)
-      const now = yield* Clock.currentTimeMillis
-      if (!isReadable || Option.isSome(cost) || now - last > Duration.toMillis(usageLag)) return cost
-      yield* Effect.sleep(Duration.seconds(4))
-    }
-  })
-
-/** What the API says that the jobs have cost: its events of each completed job; none unless there is one for each. */
-const spent = (
-  kind: JobKind.JobKind,
-  chunks: ReadonlyArray<Ledger.Standing>
-): Effect.Effect<Option.Option<number>, never, BatchClient> =>
-  Effect.gen(function* () {
-    const { account } = yield* BatchClient
-    const jobs = chunks.filter((one) => one._tag === "Kept")
-    const ends = Array.filterMap(jobs, ({ completedAt }) => Option.fromNullable(completedAt))
-    if (jobs.length === 0) return Option.some(0)
-    if (ends.length < jobs.length) return Option.none()
-    const earliest = Math.min(...ends.map(DateTime.toEpochMillis))
-    const start = DateTime.subtractDuration(DateTime.unsafeMake(earliest), Duration.minutes(1))
-    const events = yield* Stream.paginateEffect<
-      string | undefined,
-      ReadonlyArray<UsageEvent>,
-      unknown,
-      never
-    >(undefined, (cursor) =>
-      Effect.map(account.usage({ limit: 500, start, cursor }), ({ events, nextCursor }) => [
-        events,
-        nextCursor
-      ])
-    ).pipe(
-      Stream.take(20),
-      Stream.runFold<ReadonlyArray<UsageEvent>, ReadonlyArray<UsageEvent>>([], (seen, more) => [
-        ...seen,
-        ...more
-      ]),
-      Effect.option
-    )
-    return Option.flatMap(events, (all) => total(kind, jobs, all))
-  })
-
-const total = (
-  kind: JobKind.JobKind,
-  jobs: ReadonlyArray<Ledger.Ended>,
-  events: ReadonlyArray<UsageEvent>
-): Option.Option<number> => {
-  let left = events.filter(
-    ({ endpoint, surface }) => Option.contains(surface, "batch") && endpoint.endsWith(`/batch/${kind.path}`)
-  )
-  let sum = 0
-  for (const { completedAt, fulfilled } of jobs) {
-    const fits = left.filter(
-      ({ at, results }) =>
-        completedAt !== undefined &&
-        Option.exists(at, (time) => Math.abs(DateTime.distance(time, completedAt)) < 60_000) &&
-        Option.getOrElse(results, () => fulfilled) === fulfilled
-    )
-    const [event] = Array.sortWith(
-      fits,
-      ({ at }) =>
-        completedAt === undefined
-          ? 0
-          : Math.abs(
-              DateTime.distance(
-                Option.getOrElse(at, () => completedAt),
-                completedAt
-              )
-            ),
-      Order.number
-    )
-    if (event === undefined || Option.isNone(event.creditsUsed)) return Option.none()
-    left = left.filter((one) => one !== event)
-    sum += event.creditsUsed.value
-  }
-  return Option.some(Math.round(sum * 100) / 100)
-}
 
 /** A campaign of this machine, as its ledger has it. */
 export interface Summary {

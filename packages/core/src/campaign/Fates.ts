@@ -10,7 +10,6 @@
 import type { FileSystem, Path } from "@effect/platform"
 import { Chunk, Effect, Either, Stream } from "effect"
 import * as GrowingFile from "../disk/GrowingFile.js"
-import * as Storage from "../disk/Storage.js"
 import { BatchConfig } from "../model/BatchConfig.js"
 import type { InputInvalid, ResultsCorrupt, StorageError } from "../model/BatchError.js"
 import type { IdentifierProperty, JobKind } from "../model/JobKind.js"
@@ -247,20 +246,3 @@ export const rows = (
 /** A row of CSV after RFC 4180, as it is: what people gave is given back unchanged. */
 export const csvLine = (cells: ReadonlyArray<string>): string =>
   `${cells.map((cell) => (/[",\r\n]/u.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(",")}\r\n`
-
-/** Reads a place of a file, in full. */
-export const readPlace = (
-  file: FileSystem.File,
-  path: string,
-  { bytes, offset }: Place
-): Effect.Effect<Uint8Array, StorageError> =>
-  Effect.gen(function* () {
-    const into = new Uint8Array(bytes)
-    let read = 0
-    while (read < bytes) {
-      const more = yield* Storage.readAt(file, path, offset + read, into.subarray(read))
-      if (more === 0) return yield* Storage.vanished(path)
-      read += more
-    }
-    return into
-  })

@@ -289,7 +289,7 @@ const joiner = ({ folder }: Options, roll: Fates.Roll, path: string) =>
         )
         const places = index === undefined ? [] : roll.placesOf(index)
         const [first, ...more] = yield* Effect.forEach(places, (place) =>
-          Fates.readPlace(source, records, place)
+          Storage.readExactly(source, records, place)
         )
         put(first ?? nothing)
         for (const [at, record] of more.entries()) {

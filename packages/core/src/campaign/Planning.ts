@@ -176,21 +176,16 @@ const appender = (path: string) =>
 /** The identifiers of a chunk, as they are sent. */
 export const identifiersOf = (
   folder: string,
-  { bytes, offset }: { readonly offset: number; readonly bytes: number }
+  place: { readonly offset: number; readonly bytes: number }
 ): Effect.Effect<ReadonlyArray<string | number>, StorageError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = (yield* Path.Path).join(folder, files.chunks)
     const file = yield* Storage.open(path, "r")
-    const line = new Uint8Array(bytes)
-    let read = 0
-    while (read < bytes) {
-      const more = yield* Storage.readAt(file, path, offset + read, line.subarray(read))
-      if (more === 0) return yield* Storage.vanished(path)
-      read += more
-    }
+    const line = yield* Storage.readExactly(file, path, place)
     return yield* Effect.try({
       try: (): ReadonlyArray<string | number> => JSON.parse(new TextDecoder().decode(line)),
-      catch: () => new StorageError({ reason: "Unreadable", path, detail: `there is no chunk at ${offset}` })
+      catch: () =>
+        new StorageError({ reason: "Unreadable", path, detail: `there is no chunk at ${place.offset}` })
     })
   }).pipe(Effect.scoped)
 

@@ -58,6 +58,23 @@ export const readAt = (
       Effect.uninterruptible
     )
 
+/** Reads so many bytes from a place; a file that ends before them was shortened under us. */
+export const readExactly = (
+  file: FileSystem.File,
+  path: string,
+  { bytes, offset }: { readonly offset: number; readonly bytes: number }
+): Effect.Effect<Uint8Array, StorageError> =>
+  Effect.gen(function* () {
+    const into = new Uint8Array(bytes)
+    let read = 0
+    while (read < bytes) {
+      const more = yield* readAt(file, path, offset + read, into.subarray(read))
+      if (more === 0) return yield* vanished(path)
+      read += more
+    }
+    return into
+  })
+
 /** The failure of reading a file that became shorter under us. */
 export const vanished = (path: string): Effect.Effect<never, StorageError> =>
   Effect.fail(new StorageError({ reason: "Unwritable", path, detail: "another program has shortened it" }))

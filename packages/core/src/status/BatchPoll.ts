@@ -37,6 +37,7 @@ import {
   type NotAuthorized,
   type RateLimited,
   type RequestRejected,
+  type StatusError,
   type WaitEvent,
   WaitTimeout,
   type WatchError
@@ -242,8 +243,11 @@ const mostFailures = 12
 const frugal = (failedAt: ReadonlyArray<number>, now: number): number =>
   Math.max(0, (failedAt.at(-mostFailures) ?? now - minute) + minute - now)
 
-/** Between half of the planned pause and all of it. */
-const jittered = (poll: Settings["poll"], step: number, elapsed: number): Effect.Effect<number> => {
+/**
+ * The cadence: between half of the planned pause and all of it, in milliseconds. `step` is how far it has grown, by a step
+ * with each request; `elapsed` are the milliseconds since the wait began.
+ */
+export const jittered = (poll: Settings["poll"], step: number, elapsed: number): Effect.Effect<number> => {
   const cap = elapsed >= Duration.toMillis(poll.slowAfter) ? poll.slowMaxDelay : poll.maxDelay
   const growth = poll.factor ** Math.min(Math.max(0, step - 1), 100)
   const planned = Math.min(Duration.toMillis(poll.initialDelay) * growth, Duration.toMillis(cap))
@@ -293,7 +297,7 @@ const isLag = ({ unknownUntil }: Wait, error: Excuse, now: number): boolean =>
   error._tag === "BatchNotFound" && now < unknownUntil
 
 /** Whether a refusal ends a wait that the API has answered before: what the vendor says itself of the key, not of the job. */
-const isFinal = (error: Excuse): boolean =>
+export const isFinal = (error: Excuse): boolean =>
   error._tag === "NotAuthorized" && (error.fromApi || error.reason === "InsufficientCredits")
 
 /** Notes an answer, and tells of a state that stays unknown. */
@@ -320,7 +324,7 @@ const accept = (wait: Wait, batch: Batch): Effect.Effect<Batch> =>
   })
 
 /** How often in a row a failure must come that may be final, to be believed. */
-const believedAt = 3
+export const believedAt = 3
 
 /** Notes a request that brought no answer; one that may be final ends the wait when it has come often enough. */
 const excuse = (wait: Wait, error: Excuse | undefined): Effect.Effect<void, WatchError> =>
@@ -346,7 +350,8 @@ const excuse = (wait: Wait, error: Excuse | undefined): Effect.Effect<void, Watc
     yield* wait.notify({ _tag: "RequestFailed", error })
   })
 
-const askedBy = (error: Excuse | undefined): Duration.Duration => {
+/** How long a server asked to wait, by the failure of a poll. */
+export const askedBy = (error: StatusError | undefined): Duration.Duration => {
   if (error?._tag === "RateLimited") return error.retryAfter
   return error?._tag === "ApiUnavailable"
     ? Option.getOrElse(error.retryAfter, () => Duration.zero)

@@ -29,13 +29,7 @@ import {
 import { sha256Of } from "../disk/Digest.js"
 import * as Storage from "../disk/Storage.js"
 import { type Batch, type BatchId, FromJson, toJson } from "../model/Batch.js"
-import {
-  ApiUnavailable,
-  StorageError,
-  storageErrorAt,
-  type SubmitError,
-  SubmitUnknown
-} from "../model/BatchError.js"
+import { StorageError, storageErrorAt, type SubmitError, SubmitUnknown } from "../model/BatchError.js"
 import { JsonObject } from "../model/Masking.js"
 import type { SubmitRequest } from "../model/SubmitRequest.js"
 import { BatchClient } from "../status/BatchClient.js"
@@ -185,7 +179,7 @@ const service = (store: Store, jobs: Claims): Service => {
           const detail = `${error.detail}; ${verdict.detail}`
           return yield* verdict._tag === "Undecided"
             ? new SubmitUnknown({ ...error, detail })
-            : notAccepted(error, detail)
+            : Settlement.notAccepted(error, detail)
         })
       )
     )
@@ -261,16 +255,6 @@ const service = (store: Store, jobs: Claims): Service => {
 }
 
 const stopped: Settlement.Verdict = { _tag: "Undecided", detail: "there was no time to look for it" }
-
-/** What is known not to have been accepted may be sent again: it is a request that did not get through. */
-const notAccepted = ({ requestId }: SubmitUnknown, detail: string): ApiUnavailable =>
-  new ApiUnavailable({
-    reason: "Server",
-    status: Option.none(),
-    attempts: 1,
-    detail: `the job was not accepted: ${detail}`,
-    requestId
-  })
 
 const hash = (text: string): string => sha256Of(new TextEncoder().encode(text))
 

@@ -12,6 +12,7 @@ import { Array, DateTime, Duration, Effect, Option } from "effect"
 import { type Batch, isTerminal } from "../model/Batch.js"
 import type { ApiError } from "../model/BatchError.js"
 import * as JobKind from "../model/JobKind.js"
+import type { Entitlements } from "../status/Account.js"
 import { BatchClient } from "../status/BatchClient.js"
 
 /** Jobs that an account may have pending or processing at a time. */
@@ -21,6 +22,8 @@ export const activeJobsAtMost = 5
 export interface Preflight {
   /** The balance, which may be fractional. */
   readonly credits: Option.Option<number>
+  /** What the plan includes, of all kinds. */
+  readonly entitlements: Option.Option<Entitlements>
   /** Whether the plan includes the kind of job. */
   readonly entitled: Option.Option<boolean>
   /** Requests a minute of the key over all paths. */
@@ -47,6 +50,7 @@ export const look = Effect.fn("Preflight.look")(function* (
   const known = kind === undefined ? undefined : JobKind.named(kind)
   return {
     credits,
+    entitlements,
     requestsPerMinute: Option.flatMap(entitlements, ({ requestsPerMinute }) => requestsPerMinute),
     entitled: Option.flatMap(entitlements, ({ enabled }) =>
       Option.fromNullable(known === undefined ? undefined : enabled.get(`/batch/${known.path}`))

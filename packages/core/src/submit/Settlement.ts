@@ -111,7 +111,7 @@ export const submit = Effect.fn("Settlement.submit")(function* (
 })
 
 /** What is known not to have been accepted may be sent again: it is a request that did not get through. */
-const notAccepted = ({ requestId }: SubmitUnknown, detail: string): ApiUnavailable =>
+export const notAccepted = ({ requestId }: SubmitUnknown, detail: string): ApiUnavailable =>
   new ApiUnavailable({
     reason: "Server",
     status: Option.none(),
@@ -216,7 +216,8 @@ const jobsSince = (
     })
   )
 
-const eventsSince = (
+/** The requests of the account since a time. Fails where they are too many to be read to their end. */
+export const eventsSince = (
   client: BatchClient["Type"],
   start: DateTime.Utc
 ): Effect.Effect<ReadonlyArray<UsageEvent>, ApiError> =>
