@@ -3,6 +3,7 @@
  * used; the engine behind them is not bundled, since it reads files beside its own modules.
  */
 import { build } from "esbuild"
+import { existsSync } from "node:fs"
 import { chmod, copyFile, readFile, rm } from "node:fs/promises"
 
 const manifest = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8"))
@@ -36,10 +37,10 @@ const { metafile } = await build({
 })
 await build({ ...options, entryPoints: { demo: "src/Demo.ts" }, chunkNames: "demo/[name]-[hash]" })
 await chmod(new URL("dist/batch-server.js", import.meta.url), 0o755)
-await copyFile(
-  new URL("../../packages/durable/seed/database.tar.gz", import.meta.url),
-  new URL("dist/database.tar.gz", import.meta.url)
-)
+const database = new URL("../../packages/durable/seed/database.tar.gz", import.meta.url)
+// The build of the package makes it; without that, as in a fresh clone, it is made now.
+if (!existsSync(database)) await import("../../packages/durable/seed.mjs")
+await copyFile(database, new URL("dist/database.tar.gz", import.meta.url))
 
 const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0)
 console.log(`batch-server ${manifest.version}: ${Math.round(bytes / 1000)} kB`)
