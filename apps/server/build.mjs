@@ -37,9 +37,10 @@ const { metafile } = await build({
 })
 await build({ ...options, entryPoints: { demo: "src/Demo.ts" }, chunkNames: "demo/[name]-[hash]" })
 await chmod(new URL("dist/batch-server.js", import.meta.url), 0o755)
-const database = new URL("../../packages/durable/seed/database.tar.gz", import.meta.url)
+const durable = new URL("../../packages/durable/", import.meta.url)
+const database = new URL("seed/database.tar.gz", durable)
 // The build of the package makes it; without that, as in a fresh clone, it is made now.
-if (!existsSync(database)) await import("../../packages/durable/seed.mjs")
+if (!existsSync(database)) await import(new URL("seed.mjs", durable))
 await copyFile(database, new URL("dist/database.tar.gz", import.meta.url))
 
 const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0)
