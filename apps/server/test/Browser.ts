@@ -1,9 +1,11 @@
 /** Chromium, which may not be installed. */
-import { it } from "@effect/vitest"
+import { expect, it } from "@effect/vitest"
+import axe from "axe-core"
 import { Effect, type Scope } from "effect"
 import { accessSync, constants } from "node:fs"
 import { delimiter, join } from "node:path"
 import { type BrowserContext, chromium, type Page } from "playwright-core"
+import { eventually } from "./Service.js"
 
 /** A page, and what goes on in it. */
 export interface Watched {
@@ -55,7 +57,63 @@ export const open = (
     return { page, requests, said }
   })
 
+/** What an element reads. */
+export const text = (page: Page, selector: string): Effect.Effect<string> =>
+  Effect.promise(() => page.locator(selector).first().innerText())
+
+/** Whether an element is shown. */
+export const visible = (page: Page, selector: string): Effect.Effect<boolean> =>
+  Effect.promise(() => page.locator(selector).isVisible())
+
+/** Waits until an element reads so. */
+export const sees = (page: Page, selector: string, pattern: RegExp): Effect.Effect<string> =>
+  eventually(text(page, selector), (seen) => pattern.test(seen))
+
+/** Signs in. */
+export const types = (page: Page, credential: string): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    await page.locator("#credential").fill(credential)
+    await page.keyboard.press("Enter")
+  })
+
+/** No fault of access that axe finds, light or dark, and nothing wider than the screen. */
+export const isSound = (page: Page): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    for (const colorScheme of ["dark", "light"] as const) {
+      const violations = yield* Effect.promise(async () => {
+        await page.emulateMedia({ colorScheme })
+        await page.evaluate(axe.source)
+        const { violations } = await page.evaluate<axe.AxeResults>("axe.run()")
+        return violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(({ html }) => html) }))
+      })
+      expect(violations).toEqual([])
+    }
+    expect(yield* Effect.promise(() => page.evaluate<ReadonlyArray<string>>(tooWide))).toEqual([])
+  })
+
+/** Presses keys, one after the other. */
+export const press = (page: Page, ...keys: ReadonlyArray<string>): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    for (const key of keys) await page.keyboard.press(key)
+  })
+
+/** The name of what has the focus. */
+export const focused = (page: Page): Effect.Effect<string> =>
+  Effect.promise(() =>
+    page.evaluate<string>("document.activeElement.ariaLabel ?? document.activeElement.textContent")
+  )
+
+/** Goes on by the Tab key until what has that name has the focus. */
+export const tabTo = (page: Page, name: string): Effect.Effect<string> =>
+  eventually(Effect.zipRight(press(page, "Tab"), focused(page)), (found) => found === name)
+
 // ----------------------------------------------------------------------------------------------------------------
+
+/** What reaches beyond the right edge of the screen, unless it is hidden in another way. */
+const tooWide = `[...document.querySelectorAll("body *")]
+  .filter((element) => element.checkVisibility() && getComputedStyle(element).clipPath === "none"
+    && element.getBoundingClientRect().right > document.documentElement.clientWidth)
+  .map((element) => element.outerHTML)`
 
 const flags = [
   "--disable-background-networking",
