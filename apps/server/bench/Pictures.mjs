@@ -1,11 +1,12 @@
 /**
- * The pictures of the page in `docs/images`, taken in Chromium of the service over a sandbox: `node bench/Pictures.mjs`, after
- * `pnpm build`. A folder in the place of `docs/images` may be named.
+ * The pictures of the page in `docs/images`, taken by Chromium of the service over a sandbox: `node bench/Pictures.mjs`, after
+ * `pnpm build`. Another folder to put them in may be named.
  */
-import { chromium } from "playwright-core"
+import { execFileSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
+import { chromium } from "playwright-core"
 import { bundled, start, stop } from "./Processes.mjs"
 
 const images = resolve(process.argv[2] ?? join(import.meta.dirname, "../../../docs/images"))
@@ -75,38 +76,33 @@ await deliver(running, "people/enriched.jsonl")
 const moving = await deliver(large, "companies/large.jsonl.gz")
 await until(moving, ({ progress }) => progress.bytes > 600_000)
 
-const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] })
-const picture = async (name, hash, { colorScheme = "light", height, width }, ready) => {
+const [executablePath] = execFileSync("sh", ["-c", "command -v chromium chromium-browser google-chrome"])
+  .toString()
+  .split("\n")
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] })
+
+/** Opens a page, waits for what it is to show, and takes the picture: all of it, or what was waited for. */
+const picture = async (name, { colorScheme = "light", hash = "", height, width }, ready) => {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme })
   const page = await context.newPage()
   await page.addInitScript("sessionStorage.setItem('credential', 'token')")
   await page.goto(`${url}/${hash}`)
-  await ready(page)
-  await page.screenshot({ path: join(images, `${name}.png`) })
+  const part = await ready(page)
+  await (part ?? page).screenshot({ path: join(images, `${name}.png`) })
   await context.close()
 }
-const says = (selector, text) => (page) => page.locator(selector, { hasText: text }).first().waitFor()
-const wide = { width: 1280, height: 560 }
-const narrow = { width: 390, height: 840 }
+const says = (selector, hasText) => (page) => page.locator(selector, { hasText }).first().waitFor()
+const wide = { width: 1280, height: 640 }
+const narrow = { width: 390, height: 800, colorScheme: "dark" }
 
-await picture("page-1280", "", wide, says("#as-of", "as of"))
-await picture("page-390", `#${running}`, { ...narrow, colorScheme: "dark" }, says("#live", "Live"))
-await picture("retrievals-1280", "#retrievals", wide, says("#retrievals .below", "/s"))
-await picture(
-  "retrievals-1280-dark",
-  "#retrievals",
-  { ...wide, colorScheme: "dark" },
-  says("#retrievals .below", "/s")
-)
-await picture(
-  "retrieval-390",
-  `#retrievals/${moving}`,
-  { ...narrow, colorScheme: "dark" },
-  says("#retrieval-rate", "left")
-)
-await picture("deliver-1280", "", { ...wide, height: 720 }, async (page) => {
+await picture("page-1280", wide, says("#as-of", "as of"))
+await picture("page-390", { ...narrow, hash: `#${running}` }, says("#live", "Live"))
+await picture("retrievals-1280", { ...wide, hash: "#retrievals" }, says("#retrievals .below", "/s"))
+await picture("retrieval-390", { ...narrow, hash: `#retrievals/${moving}` }, says("#retrieval-rate", "left"))
+await picture("deliver-1280", wide, async (page) => {
   await page.getByRole("button", { name: `Deliver… job ${done}` }).click()
   await page.getByLabel("Deliver to").fill("companies/")
+  return page.locator("#delivering")
 })
 
 await browser.close()

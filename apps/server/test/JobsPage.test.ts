@@ -22,7 +22,11 @@ describe("GET /", () => {
       expect(yield* visible(page, "#sign-in")).toBe(false)
       expect(yield* visible(page, "#forget")).toBe(false)
       const rows = yield* Effect.promise(() => page.locator("#jobs tr").allInnerTexts())
-      const row = (id: string) => rows.find((text) => text.includes(id))?.replace(/\s+/gu, " ")
+      const row = (id: string) =>
+        rows
+          .find((text) => text.includes(id))
+          ?.replace(/\s+/gu, " ")
+          .trim()
       expect(row(done)).toMatch(/company enrich completed 20 of 23 20 \d+ s about 4 d 23 h Deliver…$/u)
       expect(row(broken)).toMatch(/failed .* \d+ s –$/u)
       expect(row(running)).toMatch(/processing [\d,]+ of 5,000 .*– Deliver…$/u)
