@@ -72,9 +72,15 @@ export const text = (page: Page, selector: string): Effect.Effect<string> =>
 export const visible = (page: Page, selector: string): Effect.Effect<boolean> =>
   Effect.promise(() => page.locator(selector).isVisible())
 
-/** Waits until an element reads so. */
-export const sees = (page: Page, selector: string, pattern: RegExp): Effect.Effect<string> =>
-  eventually(text(page, selector), (seen) => pattern.test(seen))
+/** Waits until an element reads so; each look costs the browser something. */
+export const sees = (page: Page, selector: string, pattern: RegExp): Effect.Effect<string> => {
+  const look = text(page, selector)
+  return Effect.flatMap(look, (seen) =>
+    pattern.test(seen)
+      ? Effect.succeed(seen)
+      : eventually(Effect.delay(look, "85 millis"), (later) => pattern.test(later))
+  )
+}
 
 /** Signs in. */
 export const types = (page: Page, credential: string): Effect.Effect<void> =>
