@@ -92,7 +92,7 @@ const picture = async (name, { colorScheme = "light", hash = "", height, width }
   await context.close()
 }
 const says = (selector, hasText) => (page) => page.locator(selector, { hasText }).first().waitFor()
-const wide = { width: 1280, height: 640 }
+const wide = { width: 1280, height: 660 }
 const narrow = { width: 390, height: 800, colorScheme: "dark" }
 
 await picture("page-1280", wide, says("#as-of", "as of"))
