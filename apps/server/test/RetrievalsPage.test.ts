@@ -37,7 +37,7 @@ describe("GET /, the retrievals", () => {
       yield* sandbox.script({
         on: { server: "storage", path: slow },
         times: -1,
-        do: { trickle: { bytesPerSecond: 150_000 } }
+        do: { trickle: { bytesPerSecond: 30_000 } }
       })
 
       // Nothing was handed over: who looks on, and who only has the page open, causes no store.
@@ -117,7 +117,7 @@ describe("GET /, the retrievals", () => {
       expect(yield* role(context, page, "rowheader")).toHaveLength(2)
       yield* Effect.promise(() => page.locator(`${row} a`).click())
       yield* sees(page, "#retrieval-live", /^Live: it is being fetched\.$/u)
-      yield* sees(page, "#retrieval-rate", /B\/s, .*about \d+ s left$/u)
+      yield* sees(page, "#retrieval-rate", /B\/s, .*about \d+ (?:s|min) left$/u)
       yield* sees(page, "#retrieval-links", /^4 d 23 h$/u)
       expect(yield* role(context, page, "progressbar")).toEqual(["Bytes fetched"])
       yield* isSound(page)
