@@ -46,6 +46,8 @@ import * as Planning from "./Planning.js"
 import type { Report } from "./Report.js"
 import * as Spending from "./Spending.js"
 
+export { pathsOf } from "./Outputs.js"
+
 /** The list. */
 export interface Input {
   /** The file, or the name of what `bytes` gives in messages. */
