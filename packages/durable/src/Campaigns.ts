@@ -124,10 +124,10 @@ export type BeginError =
 /** Campaigns of accounts. */
 export interface Service {
   /** Copies a list to the disk as it comes; the copy goes with the scope, unless a campaign is begun with it. */
-  readonly receive: (
+  readonly receive: <E>(
     name: string,
-    bytes: Stream.Stream<Uint8Array, StorageError>
-  ) => Effect.Effect<Core.Received, StorageError, Scope.Scope>
+    bytes: Stream.Stream<Uint8Array, E>
+  ) => Effect.Effect<Core.Received, E | StorageError, Scope.Scope>
   /**
    * Begins a campaign; asks the API nothing. The same account, list, kind, options and name is the same campaign, also after
    * its end, whatever its limits. `key` is the account's own, where the settings say that accounts have one.

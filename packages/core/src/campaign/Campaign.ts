@@ -368,10 +368,10 @@ export interface Received {
 }
 
 /** Copies an input to a folder, synced: the file may change, or be gone, before the campaign ends. */
-export const receive = (
+export const receive = <E = never>(
   folder: string,
-  input: Pick<Input, "path" | "bytes">
-): Effect.Effect<Received, StorageError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+  input: { readonly path: string; readonly bytes?: Stream.Stream<Uint8Array, E> | undefined }
+): Effect.Effect<Received, E | StorageError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const paths = yield* Path.Path
@@ -379,7 +379,7 @@ export const receive = (
     const unique = yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)
     const path = paths.join(folder, `.incoming-${unique.toString(36)}`)
     yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(path, { force: true })))
-    const bytes =
+    const bytes: Stream.Stream<Uint8Array, E | StorageError> =
       input.bytes ?? Stream.mapError(fs.stream(input.path, { chunkSize: 262_144 }), unreadable(input.path))
     const file = yield* Storage.open(path, "w")
     const hash = Digest.sha256()
