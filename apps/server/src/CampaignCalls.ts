@@ -73,7 +73,7 @@ const checkOrigin = ({
   })
 
 /** Begins a campaign with a list: 202, or 200 where that has been done before. */
-export const create = (request: HttpServerRequest.HttpServerRequest): Answer<ServerSettings | Scope.Scope> =>
+export const create = (request: HttpServerRequest.HttpServerRequest): Answer<ServerSettings> =>
   Effect.gen(function* () {
     yield* checkOrigin(request)
     const idempotencyKey = Option.getOrUndefined(yield* keyOf(request))
@@ -88,7 +88,7 @@ export const create = (request: HttpServerRequest.HttpServerRequest): Answer<Ser
       "location",
       `/campaigns/${campaign.campaignId}`
     )
-  })
+  }).pipe(Effect.scoped)
 
 const Query = Schema.Struct({
   state: Schema.optional(Campaign.State),

@@ -203,7 +203,9 @@ export const make: Effect.Effect<
 > = Effect.gen(function* () {
   const store = yield* Store
   const settings = yield* Settings
-  const disk = yield* Effect.context<BatchConfig | FileSystem.FileSystem | Path.Path>()
+  const all = yield* Effect.context<BatchConfig | FileSystem.FileSystem | Path.Path>()
+  // Nothing else of where this is made: a list goes with the scope of whoever hands it in.
+  const disk = Context.pick(BatchConfig, FileSystem.FileSystem, Path.Path)(all)
 
   const row = (account: string, id: string): Effect.Effect<Row, CampaignNotFound | StoreUnavailable> =>
     Effect.gen(function* () {

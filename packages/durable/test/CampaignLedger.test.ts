@@ -1,0 +1,145 @@
+import { expect, it } from "@effect/vitest"
+import { NodeContext } from "@effect/platform-node"
+import * as BatchConfig from "@org/batch-core/BatchConfig"
+import { BatchId } from "@org/batch-core/Batch"
+import type { Entry } from "@org/batch-core/Ledger"
+import { DateTime, Effect, Either, Fiber, Layer, Option, Schema, Stream } from "effect"
+import { join } from "node:path"
+import * as Account from "../src/Account.js"
+import * as CampaignLedger from "../src/CampaignLedger.js"
+import * as Campaigns from "../src/Campaigns.js"
+import * as Embedded from "../src/Embedded.js"
+import * as Settings from "../src/Settings.js"
+import { Store } from "../src/Store.js"
+import { emptyFolder } from "./Stack.js"
+
+const stack = (folder: string) =>
+  Campaigns.layer.pipe(
+    Layer.provideMerge(Embedded.layer(join(folder, "store"))),
+    Layer.provideMerge(Settings.layer({ folder: join(folder, "out") })),
+    Layer.provideMerge(BatchConfig.layer({})),
+    Layer.provideMerge(NodeContext.layer)
+  )
+
+const handIn = (text: string, more: Partial<Campaigns.Request> = {}) =>
+  Effect.gen(function* () {
+    const campaigns = yield* Campaigns.Campaigns
+    const received = yield* campaigns.receive("people.txt", Stream.make(new TextEncoder().encode(text)))
+    const input = { name: "people.txt", format: "lines" } as const
+    return yield* campaigns.begin(
+      Account.ofService,
+      { kind: "person/identify", as: "emails", input, ...more },
+      received
+    )
+  }).pipe(Effect.scoped)
+
+/** Claims a campaign as a worker does. */
+const claim = (campaignId: string) =>
+  Effect.gen(function* () {
+    const store = yield* Store
+    const [row] = yield* store.query(
+      "UPDATE batch.campaign SET fence = fence + 1 WHERE id = $1 RETURNING fence::int AS fence",
+      [campaignId]
+    )
+    return { campaignId, fence: Number(row?.["fence"]), folder: "/somewhere" }
+  })
+
+const nobody = "00000000-0000-4000-8000-000000000000"
+
+const at = DateTime.unsafeMake("2026-01-01T00:00:00Z")
+
+const sending = (chunk: number): Entry => ({ _tag: "sending", chunk, at })
+
+const write = (campaignId: string, place: number, entry: string) =>
+  Effect.flatMap(Store, (store) =>
+    store.query(
+      "INSERT INTO batch.campaign_entry (campaign_id, place, fence, entry) VALUES ($1, $2, 0, $3)",
+      [campaignId, place, entry]
+    )
+  )
+
+it.scopedLive(
+  "a ledger is written by whoever has claimed the campaign last, and is read as it was written",
+  () =>
+    Effect.gen(function* () {
+      const folder = yield* emptyFolder
+      yield* Effect.gen(function* () {
+        const store = yield* Store
+        const begun = yield* handIn("a@acme.example\nb@acme.example\n")
+        expect(begun.created).toBe(true)
+        const { campaignId } = begun.campaign
+        const first = yield* CampaignLedger.open(store, yield* claim(campaignId))
+        const [what, ...none] = yield* first.read
+        expect([what, none]).toEqual([
+          expect.objectContaining({
+            _tag: "campaign",
+            campaign: campaignId,
+            kind: "person/identify",
+            property: "emails",
+            output: "/somewhere/result.jsonl.gz"
+          }),
+          []
+        ])
+
+        // entries stand in the order in which they came, whoever came first
+        yield* Effect.all([sending(0), sending(1), sending(2)].map(first.append), { concurrency: 3 })
+        const batchId = yield* Schema.decode(BatchId)("01234567-89AB-4CDE-8F01-23456789ABCD")
+        yield* first.append({ _tag: "sent", chunk: 1, at, batch_id: batchId })
+        const entries = yield* first.read
+        expect(entries.slice(1).map((entry) => ("chunk" in entry ? entry.chunk : -1))).toEqual([0, 1, 2, 1])
+
+        // whoever claims it next reads the same, and the one before can add nothing
+        const second = yield* CampaignLedger.open(store, yield* claim(campaignId))
+        expect(yield* second.read).toEqual(entries)
+        const late = yield* Effect.either(first.append(sending(3)))
+        expect(Either.getLeft(late)).toMatchObject(
+          Option.some({
+            _tag: "StorageError",
+            reason: "Exists",
+            detail: "another process runs this campaign"
+          })
+        )
+        yield* second.append(sending(3))
+        expect(yield* second.read).toHaveLength(6)
+
+        // an entry whose writing was interrupted is found, and not written over
+        for (const chunk of [4, 5, 6, 7]) {
+          const fiber = yield* Effect.fork(second.append(sending(chunk)))
+          yield* Effect.yieldNow()
+          yield* Fiber.interrupt(fiber)
+        }
+        yield* second.append(sending(8))
+        const third = yield* CampaignLedger.open(store, yield* claim(campaignId))
+        expect(yield* third.read).toEqual(yield* second.read)
+        expect((yield* third.read).at(-1)).toEqual(sending(8))
+
+        // what it claims is claimed before other campaigns of the account, and before no other account's
+        expect([...(yield* CampaignLedger.claimed(store, Account.ofService, nobody))]).toEqual([
+          batchId.toLowerCase()
+        ])
+        expect([...(yield* CampaignLedger.claimed(store, Account.ofService, campaignId))]).toEqual([])
+        expect([...(yield* CampaignLedger.claimed(store, "other", nobody))]).toEqual([])
+
+        // the same list is the same campaign; what was cut short, or is of another version, is not read over
+        expect((yield* handIn("a@acme.example\nb@acme.example\n")).created).toBe(false)
+        const cut = (yield* handIn("a@acme.example\n", { name: "cut" })).campaign.campaignId
+        yield* write(cut, 1, '{"_tag":"sending","chu')
+        const foreign = (yield* handIn("a@acme.example\n", { name: "foreign" })).campaign.campaignId
+        yield* store.query(
+          "UPDATE batch.campaign SET begun = jsonb_set(begun, '{version}', '2') WHERE id = $1",
+          [foreign]
+        )
+        for (const [id, detail] of [
+          [cut, "line 2 is no entry of a ledger, so nothing is done with it"],
+          [foreign, "it was written by a newer version (2); use that one"]
+        ] as const) {
+          const opened = yield* Effect.either(
+            Effect.flatMap(claim(id), (claimed) => CampaignLedger.open(store, claimed))
+          )
+          expect(Either.getLeft(opened)).toMatchObject(
+            Option.some({ _tag: "StorageError", reason: "Unreadable", detail })
+          )
+        }
+      }).pipe(Effect.provide(stack(folder)))
+    })
+)
