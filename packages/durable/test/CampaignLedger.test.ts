@@ -69,6 +69,9 @@ const elsewhere = (url: string) =>
     yield* Effect.gen(function* () {
       const campaigns = yield* Campaigns.Campaigns
       const store = yield* Store
+      yield* store.query("DELETE FROM batch.campaign")
+      const elsewhere = Settings.layer({ folder: join(there, "out"), requestsAMinute: 6000 })
+      const blind = yield* Effect.forkScoped(Layer.launch(Layer.provide(Worker.layer, elsewhere)))
       const { campaign } = yield* handIn("c@acme.example\nd@acme.example\n", { maxCredits: 2 })
       const now = campaigns.get(Account.ofService, campaign.campaignId)
       const postponed = store.query(
@@ -76,15 +79,40 @@ const elsewhere = (url: string) =>
       )
       yield* eventually(postponed, (rows) => rows.length > 0)
       expect((yield* now).state).toBe("waiting")
-      const seeing = Layer.succeed(Settings.Settings, yield* Settings.Settings)
-      yield* Effect.forkScoped(Layer.launch(Layer.provide(Worker.layer, seeing)))
+      yield* Fiber.interrupt(blind)
+      yield* Effect.forkScoped(Layer.launch(Worker.layer))
       const done = yield* eventually(now, ({ state }) => state !== "waiting" && state !== "running")
       expect(done).toMatchObject({ state: "done", report: { rows: 2, complete: true } })
+
+      // what a finished campaign left undecided is settled by a retry, and not sent again
+      const id = campaign.campaignId
+      const rows = yield* store.query(
+        "DELETE FROM batch.campaign_entry WHERE campaign_id = $1 RETURNING place, entry",
+        [id]
+      )
+      const [plan = "", sent = ""] = rows
+        .toSorted((one, other) => Number(one["place"]) - Number(other["place"]))
+        .map(({ entry }) => String(entry))
+      const lost = [plan, sent, '{"_tag":"undecided","chunk":0,"at":"2026-01-01T00:00:00Z","detail":"503"}']
+      const left = [
+        ...lost,
+        ...["publishing", "finished"].map((tag) => `{"_tag":"${tag}","at":"2026-01-01T00:00:00Z"}`)
+      ]
+      yield* Effect.forEach(left, (line, place) => write(id, place + 1, line))
+      yield* store.query("UPDATE batch.campaign SET report = jsonb_set(report, '{complete}', 'false')")
+      expect((yield* campaigns.retry(Account.ofService, id)).attempt).toBe(2)
+      const settled = yield* eventually(campaigns.get(Account.ofService, id), ({ state }) => state === "done")
+      expect(settled.report).toMatchObject({ complete: true, fates: { undecided: 0 } })
+      const adopted = yield* store.query(
+        "SELECT entry FROM batch.campaign_entry WHERE campaign_id = $1 AND batch_id IS NOT NULL",
+        [id]
+      )
+      expect(adopted.map(({ entry }) => JSON.parse(String(entry)))).toEqual([
+        expect.objectContaining({ _tag: "sent", adopted: true, batch_id: done.report?.jobs[0]?.batch_id })
+      ])
     }).pipe(
       Effect.provide(
-        Worker.layer.pipe(
-          Layer.provide(Settings.layer({ folder: join(there, "out"), requestsAMinute: 6000 })),
-          Layer.provideMerge(Account.layer),
+        Account.layer.pipe(
           Layer.provideMerge(stack(here, Postgres.layer(Redacted.make(url)))),
           Layer.provideMerge(
             Sandboxes.layer({ submitted: { pendingMs: 0, processingMs: 0 }, usageDelayMs: 0 })
