@@ -332,7 +332,7 @@ const kindOf = (name: string): Effect.Effect<JobKind.JobKind, RequestInvalid> =>
   const detail =
     kind === undefined
       ? `there is no such kind of job; ${near === undefined ? `there are ${names.join(", ")}` : `did you mean ${near}?`}`
-      : `it takes a query, not a list of inputs; submit it: batchctl submit ${kind.entity} ${kind.action}`
+      : "it takes a query, not a list of inputs: submit it as one job"
   return new RequestInvalid({ kind: name, property: Option.none(), detail })
 }
 
@@ -354,7 +354,7 @@ const propertyOf = (
   if (found !== undefined) return Effect.succeed(found)
   const detail =
     wanted === undefined
-      ? `say what the identifiers are: --as ${names.join(" or --as ")}`
+      ? `say what the identifiers are, as ${names.join(" or as ")}`
       : `${wanted} is none of its identifiers: ${names.join(", ")}`
   return new RequestInvalid({ kind: kind.name, property: Option.fromNullable(wanted), detail })
 }
