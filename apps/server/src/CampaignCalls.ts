@@ -12,9 +12,11 @@ import * as Cors from "./Cors.js"
 import * as Events from "./Events.js"
 import * as JobBody from "./JobBody.js"
 import { fromError, fromRetrievalError, invalid, Problem } from "./Problem.js"
+import * as Stored from "./RetrievalStore.js"
 import { accountOf, RetrievalStore } from "./RetrievalStore.js"
 import { ServerSettings } from "./Settings.js"
 import { Shutdown } from "./Shutdown.js"
+import * as StoredList from "./StoredList.js"
 import { keyOf } from "./Submissions.js"
 
 /** The answer to a call. */
@@ -92,13 +94,7 @@ export const create = (request: HttpServerRequest.HttpServerRequest): Answer<Ser
 
 const Query = Schema.Struct({
   state: Schema.optional(Campaign.State),
-  limit: Schema.optional(
-    Schema.NumberFromString.pipe(
-      Schema.int(),
-      Schema.between(1, 100, { message: () => "it must be a whole number from 1 to 100" })
-    )
-  ),
-  cursor: Schema.optional(Schema.NonEmptyString)
+  ...StoredList.query
 })
 
 const decodeQuery = Schema.decodeUnknown(Query)
@@ -115,28 +111,18 @@ export const list = (request: HttpServerRequest.HttpServerRequest, query: unknow
       onNone: () => Effect.succeed(nothing),
       onSome: (store) => told(store.campaigns.list(id, options))
     })
-    return JobBody.json(
-      JSON.stringify({
-        campaigns: campaigns.map((campaign) => encode(campaign)),
-        next_cursor: Option.getOrNull(nextCursor),
-        has_more: Option.isSome(nextCursor)
-      })
-    )
+    const items = campaigns.map((campaign) => encode(campaign))
+    return StoredList.page("campaigns", items, nextCursor)
   })
 
 /** A call about one campaign, which is not there where there is no store. */
 const withOne = <A, R>(
   { path: { campaign_id: id }, request }: ById,
   use: (campaigns: Campaigns.Service, account: string, id: string) => Effect.Effect<A, Problem, R>
-): Effect.Effect<A, Problem, R | RetrievalStore | BatchConfig> =>
-  Effect.gen(function* () {
-    const found = yield* Effect.flatMap(RetrievalStore, ({ existing }) => existing)
-    if (Option.isNone(found)) {
-      return yield* fromRetrievalError(new RetrievalError.CampaignNotFound({ campaignId: id }))
-    }
-    const account = yield* accountOf(request)
-    return yield* use(found.value.campaigns, account.id, id)
-  })
+): Effect.Effect<A, Problem, R | RetrievalStore | BatchConfig> => {
+  const absent = fromRetrievalError(new RetrievalError.CampaignNotFound({ campaignId: id }))
+  return Stored.withOne(request, absent, (opened, account) => use(opened.campaigns, account, id))
+}
 
 /** The campaign as it is. */
 export const show = (request: ById): Answer =>

@@ -11,8 +11,10 @@ import * as Events from "./Events.js"
 import * as JobBody from "./JobBody.js"
 import { fromRetrievalError, invalid, type Problem } from "./Problem.js"
 import * as RequestBody from "./RequestBody.js"
+import * as Stored from "./RetrievalStore.js"
 import { accountOf, RetrievalStore } from "./RetrievalStore.js"
 import { Shutdown } from "./Shutdown.js"
+import * as StoredList from "./StoredList.js"
 
 /** The answer to a call. */
 type Answer<R = never> = Effect.Effect<
@@ -56,13 +58,7 @@ export const create = (request: HttpServerRequest.HttpServerRequest): Answer =>
 const Query = Schema.Struct({
   state: Schema.optional(Retrieval.State),
   batch_id: Schema.optional(BatchId),
-  limit: Schema.optional(
-    Schema.NumberFromString.pipe(
-      Schema.int(),
-      Schema.between(1, 100, { message: () => "it must be a whole number from 1 to 100" })
-    )
-  ),
-  cursor: Schema.optional(Schema.NonEmptyString)
+  ...StoredList.query
 })
 
 const decodeQuery = Schema.decodeUnknown(Query)
@@ -79,28 +75,18 @@ export const list = (request: HttpServerRequest.HttpServerRequest, query: unknow
       onNone: () => Effect.succeed(nothing),
       onSome: ({ retrievals }) => told(retrievals.list(id, { ...rest, batchId }))
     })
-    return JobBody.json(
-      JSON.stringify({
-        retrievals: retrievals.map((retrieval) => encode(retrieval)),
-        next_cursor: Option.getOrNull(nextCursor),
-        has_more: Option.isSome(nextCursor)
-      })
-    )
+    const items = retrievals.map((retrieval) => encode(retrieval))
+    return StoredList.page("retrievals", items, nextCursor)
   })
 
 /** A call about one retrieval, which is not there where there is no store. */
 const withOne = <A, R>(
   { path: { retrieval_id: id }, request }: ById,
   use: (store: Retrievals.Service, account: string, id: string) => Effect.Effect<A, Problem, R>
-): Effect.Effect<A, Problem, R | RetrievalStore | BatchConfig> =>
-  Effect.gen(function* () {
-    const found = yield* Effect.flatMap(RetrievalStore, ({ existing }) => existing)
-    if (Option.isNone(found)) {
-      return yield* fromRetrievalError(new RetrievalError.RetrievalNotFound({ retrievalId: id }))
-    }
-    const account = yield* accountOf(request)
-    return yield* use(found.value.retrievals, account.id, id)
-  })
+): Effect.Effect<A, Problem, R | RetrievalStore | BatchConfig> => {
+  const absent = fromRetrievalError(new RetrievalError.RetrievalNotFound({ retrievalId: id }))
+  return Stored.withOne(request, absent, (opened, account) => use(opened.retrievals, account, id))
+}
 
 /** The retrieval as it is. */
 export const show = (request: ById): Answer =>

@@ -63,6 +63,19 @@ export const accountOf = (
     return { id: Account.ofKey(key), key }
   })
 
+/** A call about one thing of a caller's in the store; fails where there is no store. */
+export const withOne = <A, R>(
+  request: HttpServerRequest.HttpServerRequest,
+  absent: Problem,
+  use: (opened: Opened, account: string) => Effect.Effect<A, Problem, R>
+): Effect.Effect<A, Problem, R | RetrievalStore | BatchConfig> =>
+  Effect.gen(function* () {
+    const found = yield* Effect.flatMap(RetrievalStore, ({ existing }) => existing)
+    if (Option.isNone(found)) return yield* absent
+    const { id } = yield* accountOf(request)
+    return yield* use(found.value, id)
+  })
+
 /** An empty database, beside the bundle; without it the first start takes longer. */
 const seed = fileURLToPath(new URL("database.tar.gz", import.meta.url))
 

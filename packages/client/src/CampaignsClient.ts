@@ -19,9 +19,10 @@
 import type { InputFormat } from "./Campaign.js"
 import type { CallOptions } from "./Client.js"
 import type { HostedCampaign, HostedCampaignState } from "./HostedCampaign.js"
+import * as Answers from "./internal/Answers.js"
 import * as Following from "./internal/Following.js"
 import * as HostedCampaigns from "./internal/HostedCampaigns.js"
-import { checkId, checkLimit } from "./internal/ServiceArguments.js"
+import { checkId } from "./internal/ServiceArguments.js"
 import { Service } from "./internal/Service.js"
 import type { Format } from "./Receipt.js"
 import type { RetrievalsSettings } from "./Settings.js"
@@ -114,26 +115,19 @@ export class CampaignsClient {
   }
 
   /** The account's campaigns. */
-  async *list({ limit = Infinity, signal, state }: ListCampaignsOptions = {}): AsyncGenerator<
+  list({ limit = Infinity, signal, state }: ListCampaignsOptions = {}): AsyncGenerator<
     HostedCampaign,
     void,
     undefined
   > {
-    checkLimit(limit)
-    let left = limit
-    let cursor: string | undefined
-    do {
-      const query = { state, limit: String(Math.min(left, 100)), cursor }
-      const { campaigns, next } = HostedCampaigns.page(
-        await this.#service.json({ method: "GET", path: "campaigns", query, signal, repeatable: true })
-      )
-      for (const one of campaigns.slice(0, left)) {
-        signal?.throwIfAborted()
-        yield one
-      }
-      left -= campaigns.length
-      cursor = next
-    } while (cursor !== undefined && left > 0)
+    const query = { state }
+    return Answers.list(this.#service, {
+      path: "campaigns",
+      query,
+      limit,
+      read: HostedCampaigns.page,
+      signal
+    })
   }
 
   /**

@@ -17,8 +17,9 @@
  * }
  */
 import type { CallOptions } from "./Client.js"
+import * as Answers from "./internal/Answers.js"
 import * as Following from "./internal/Following.js"
-import { checkId, checkLimit } from "./internal/ServiceArguments.js"
+import { checkId } from "./internal/ServiceArguments.js"
 import * as Retrievals from "./internal/Retrievals.js"
 import { Service } from "./internal/Service.js"
 import type { Format } from "./Receipt.js"
@@ -75,26 +76,13 @@ export class RetrievalsClient {
   }
 
   /** The account's retrievals. */
-  async *list({ batchId, limit = Infinity, signal, state }: ListRetrievalsOptions = {}): AsyncGenerator<
+  list({ batchId, limit = Infinity, signal, state }: ListRetrievalsOptions = {}): AsyncGenerator<
     Retrieval,
     void,
     undefined
   > {
-    checkLimit(limit)
-    let left = limit
-    let cursor: string | undefined
-    do {
-      const query = { state, batch_id: batchId, limit: String(Math.min(left, 100)), cursor }
-      const { next, retrievals } = Retrievals.page(
-        await this.#service.json({ method: "GET", path: "retrievals", query, signal, repeatable: true })
-      )
-      for (const one of retrievals.slice(0, left)) {
-        signal?.throwIfAborted()
-        yield one
-      }
-      left -= retrievals.length
-      cursor = next
-    } while (cursor !== undefined && left > 0)
+    const query = { state, batch_id: batchId }
+    return Answers.list(this.#service, { path: "retrievals", query, limit, read: Retrievals.page, signal })
   }
 
   /**

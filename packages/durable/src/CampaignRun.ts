@@ -18,7 +18,7 @@ import type { StoreUnavailable } from "./RetrievalError.js"
 import { figure, text } from "./Rows.js"
 import type { Service as Settings } from "./Settings.js"
 import * as Shift from "./Shift.js"
-import { Lost } from "./Step.js"
+import { Lost, mostTransfers, pauseAfter } from "./Step.js"
 import { campaigns, patiently, type Row, type Service as Store } from "./Store.js"
 
 /** What carries a campaign out. */
@@ -233,18 +233,8 @@ const watching = (note: Effect.Effect<void, Lost | StoreUnavailable>): Effect.Ef
 
 const isMine = "id = $1 AND fence = $2 AND state = 'running'"
 
-/** Pauses between starts of what may heal, in seconds. */
-const pauses = [5, 30, 120, 600, 1800]
-
-/** How often results that do not come are fetched anew, on top of the core's own tries. */
-const mostTries = 8
-
 const outcomeOf = (error: Core.CampaignError, { tries }: Held, settings: Settings): Outcome => {
-  const again: Outcome = {
-    _tag: "Again",
-    seconds: pauses[Math.min(tries, pauses.length - 1)] ?? 60,
-    counts: true
-  }
+  const again: Outcome = { _tag: "Again", seconds: pauseAfter(tries), counts: true }
   const message = maskText(error.message).replaceAll(`${CampaignFolder.root(settings)}/`, "")
   const failed: Outcome = { _tag: "Failed", error: { type: error._tag, message } }
   switch (error._tag) {
@@ -254,10 +244,10 @@ const outcomeOf = (error: Core.CampaignError, { tries }: Held, settings: Setting
       return again
     case "MalformedResponse":
     case "TransferFailed":
-      return tries + 1 < mostTries ? again : failed
+      return tries + 1 < mostTransfers ? again : failed
     case "StorageError":
       // The lock of a process that has lost this campaign, and does not know it yet.
-      return error.reason === "Exists" && tries + 1 < mostTries ? { ...again, seconds: 3 } : failed
+      return error.reason === "Exists" && tries + 1 < mostTransfers ? { ...again, seconds: 3 } : failed
     default:
       return failed
   }

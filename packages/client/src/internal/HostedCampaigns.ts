@@ -1,9 +1,10 @@
 /** What the service says of campaigns, in values that need no Effect. */
 import * as CoreFormat from "@org/batch-core/Format"
 import { Report } from "@org/batch-core/Report"
-import { Either, ParseResult, Schema } from "effect"
-import { MalformedResponse } from "../BatchError.js"
+import { Schema } from "effect"
 import type { HostedCampaign } from "../HostedCampaign.js"
+import type * as Answers from "./Answers.js"
+import { decoded, nextOf, pageFields } from "./Answers.js"
 import * as Plain from "./Plain.js"
 
 const Known = Schema.NullOr(Schema.Number)
@@ -81,33 +82,17 @@ const plain = ({ input, progress, ...one }: typeof Wire.Type): HostedCampaign =>
   updatedAt: one.updated_at
 })
 
-const Page = Schema.Struct({
-  campaigns: Schema.Array(Wire),
-  next_cursor: Schema.NullOr(Schema.String),
-  has_more: Schema.Boolean
-})
+const Page = Schema.Struct({ campaigns: Schema.Array(Wire), ...pageFields })
 
 /** A campaign; throws `MalformedResponse` of what is none. */
-export const one = (value: unknown): HostedCampaign => plain(decoded(Wire, value))
+export const one = (value: unknown): HostedCampaign => plain(decoded(Wire, value, "campaign"))
 
 /** A campaign as text. */
-export const parsed = (text: string): HostedCampaign => plain(decoded(Schema.parseJson(Wire), text))
+export const parsed = (text: string): HostedCampaign =>
+  plain(decoded(Schema.parseJson(Wire), text, "campaign"))
 
-/** A page of a list, and where the next one begins, if there is one. */
-export const page = (
-  value: unknown
-): { readonly campaigns: ReadonlyArray<HostedCampaign>; readonly next: string | undefined } => {
-  const { campaigns, has_more: hasMore, next_cursor: cursor } = decoded(Page, value)
-  return { campaigns: campaigns.map(plain), next: hasMore ? (cursor ?? undefined) : undefined }
+/** A page of a list. */
+export const page = (value: unknown): Answers.Page<HostedCampaign> => {
+  const found = decoded(Page, value, "campaign")
+  return { items: found.campaigns.map(plain), next: nextOf(found) }
 }
-
-const decoded = <A, I>(schema: Schema.Schema<A, I>, value: unknown): A =>
-  Either.getOrThrowWith(Schema.decodeUnknownEither(schema)(value), (error) => {
-    const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
-    const detail = `${issue?.path.join(".") ?? ""} is not as it must be`.trim()
-    return new MalformedResponse({
-      status: 200,
-      detail,
-      message: `the service's answer is no campaign: ${detail}`
-    })
-  })
