@@ -11,6 +11,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { machine } from "../../../scripts/machine.mjs"
 import * as Host from "./Host.mjs"
 import { have } from "./Measure.mjs"
 import { memory } from "./Memory.mjs"
@@ -25,6 +26,7 @@ const sandbox = spawn(process.execPath, [batchctl, "sandbox", "--port", "0"], {
   stdio: ["ignore", "pipe", "inherit"]
 })
 let host
+console.log(machine())
 try {
   let said = ""
   for await (const chunk of sandbox.stdout) {
@@ -54,6 +56,7 @@ try {
     process.env.CRUSTDATA_BASE_URL = host.baseUrl
     for (const bench of others) await bench({ ...context, host })
   }
+  console.log(machine())
 } finally {
   await host?.stop()
   sandbox.kill("SIGTERM")
