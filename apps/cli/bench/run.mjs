@@ -1,5 +1,5 @@
 /**
- * `pnpm bench`, or one at a time after a build, `node apps/cli/bench/run.mjs [startup] [results] [memory] [resume]`: the
+ * `pnpm bench`, or one at a time after a build, in `apps/cli`, `pnpm bench [startup] [results] [memory] [resume]`: the
  * figures that the project promises, measured on this machine with the built `batchctl`. BENCH_RECORDS sets the size of
  * the result: 1,300,000 rows are 1 GB compressed and 8 GB of JSON, and need 35 GB of disk meanwhile; the default is a
  * tenth of that. BENCH_RUNS is how often each pair runs, 5 times if not said. What is missing of the peers is installed
@@ -11,7 +11,6 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { machine } from "../../../scripts/machine.mjs"
 import * as Host from "./Host.mjs"
 import { have } from "./Measure.mjs"
 import { memory } from "./Memory.mjs"
@@ -26,7 +25,6 @@ const sandbox = spawn(process.execPath, [batchctl, "sandbox", "--port", "0"], {
   stdio: ["ignore", "pipe", "inherit"]
 })
 let host
-console.log(machine())
 try {
   let said = ""
   for await (const chunk of sandbox.stdout) {
@@ -56,7 +54,6 @@ try {
     process.env.CRUSTDATA_BASE_URL = host.baseUrl
     for (const bench of others) await bench({ ...context, host })
   }
-  console.log(machine())
 } finally {
   await host?.stop()
   sandbox.kill("SIGTERM")

@@ -6,7 +6,6 @@ import { spawn } from "node:child_process"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { machine } from "../../../scripts/machine.mjs"
 import { answers, bundled, freePort, start, stop } from "./Processes.mjs"
 import { requests } from "./Requests.mjs"
 import { results } from "./Results.mjs"
@@ -15,7 +14,6 @@ import { streams } from "./Streams.mjs"
 const folder = await mkdtemp(join(tmpdir(), "batch-server-bench-"))
 const program = new URL("../dist/batch-server.js", import.meta.url).pathname
 const running = []
-console.log(machine())
 try {
   const sandbox = await start(
     await bundled("Sandbox.ts", folder),
@@ -54,7 +52,6 @@ try {
   for (const bench of [requests, results, streams]) {
     if (wanted.length === 0 || wanted.includes(bench.name)) await bench(context)
   }
-  console.log(machine())
 } finally {
   for (const process of running.toReversed()) await stop(process)
   await rm(folder, { recursive: true, force: true })

@@ -6,7 +6,6 @@ import { createWriteStream, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { machine } from "../../../scripts/machine.mjs"
 
 const folder = mkdtempSync(join(tmpdir(), "batch-core-bench-"))
 
@@ -29,7 +28,6 @@ const list = async (rows) => {
 
 const node = (...args) => execFileSync(process.execPath, args, { encoding: "utf8" })
 
-console.log(machine())
 try {
   const program = join(folder, "plan.mjs")
   await build({
