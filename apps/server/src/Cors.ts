@@ -49,7 +49,8 @@ const exposedHeaders = [
   "x-result-count"
 ]
 
-const isAllowed = ({ isAnybody, named }: Origins, origin: string | undefined): boolean =>
+/** Whether pages of an origin may call. */
+export const isAllowed = ({ isAnybody, named }: Origins, origin: string | undefined): boolean =>
   origin !== undefined && (isAnybody || named.includes(origin))
 
 const isAsked = ({ isAnybody, named }: Origins): boolean => isAnybody || named.length > 0
