@@ -1,5 +1,5 @@
 /**
- * `pnpm bench`, or one at a time after a build, `node apps/cli/bench/run.mjs [startup] [results] [memory] [resume]`: the
+ * `pnpm bench`, or one at a time after a build, in `apps/cli`, `pnpm bench [startup] [results] [memory] [resume]`: the
  * figures that the project promises, measured on this machine with the built `batchctl`. BENCH_RECORDS sets the size of
  * the result: 1,300,000 rows are 1 GB compressed and 8 GB of JSON, and need 35 GB of disk meanwhile; the default is a
  * tenth of that. BENCH_RUNS is how often each pair runs, 5 times if not said. What is missing of the peers is installed

@@ -2,9 +2,10 @@
  * The rules of who may call the service. With `BATCH_SERVER_TOKENS`, a caller must present one of them as its bearer
  * token; without, only callers on this machine are let in. Tokens are compared in constant time and never shown.
  */
-import type { HttpServerRequest } from "@effect/platform"
+import type { Headers } from "@effect/platform"
 import { Either } from "effect"
 import { createHash, timingSafeEqual } from "node:crypto"
+import type { IncomingHttpHeaders } from "node:http"
 import { isIP } from "node:net"
 import { Problem } from "./Problem.js"
 
@@ -49,8 +50,13 @@ export const isLoopback = (host: string): boolean => {
     : /^(?:(?:.+\.)?localhost|::1|(?:0:){7}1)$/iu.test(plain)
 }
 
+/** A request, as the service or Node has it. */
+export interface Sent {
+  readonly headers: Headers.Headers | IncomingHttpHeaders
+}
+
 /** The bearer token in a request's `Authorization` header; an empty string if there is none. */
-export const bearer = ({ headers }: HttpServerRequest.HttpServerRequest): string =>
+export const bearer = ({ headers }: Sent): string =>
   /^bearer +([\x21-\x7e]+) *$/iu.exec(headers["authorization"] ?? "")?.[1] ?? ""
 
 /**
@@ -59,7 +65,7 @@ export const bearer = ({ headers }: HttpServerRequest.HttpServerRequest): string
  * host name resolve to 127.0.0.1 (DNS rebinding), so the `Host` header must name a loopback host.
  */
 export const refusal = (
-  request: HttpServerRequest.HttpServerRequest,
+  request: Sent,
   { passThrough, tokens }: { readonly passThrough: boolean; readonly tokens: Tokens }
 ): Problem | undefined => {
   const token = bearer(request)

@@ -7,10 +7,11 @@ import type { HttpClient, HttpServerRequest } from "@effect/platform"
 import * as BatchClient from "@org/batch-core/BatchClient"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import type * as BatchHttp from "@org/batch-core/BatchHttp"
+import * as Monotonic from "@org/batch-core/Monotonic"
 import * as SharedWatch from "@org/batch-core/SharedWatch"
 import * as StatusCache from "@org/batch-core/StatusCache"
-import { Context, Duration, Effect, Layer, RcMap, type Scope } from "effect"
-import { bearer } from "./Access.js"
+import { Context, Duration, Effect, Layer, RcMap, Runtime, type Scope } from "effect"
+import { bearer, type Sent } from "./Access.js"
 import { Problem } from "./Problem.js"
 import { isPassThrough, withKey } from "./Settings.js"
 
@@ -34,6 +35,8 @@ export class Accounts extends Context.Tag("@org/batch-server/Accounts")<
     readonly of: (
       request: HttpServerRequest.HttpServerRequest
     ) => Effect.Effect<Account, Problem, Scope.Scope>
+    /** The account of a request's caller, if it is open already; it counts as used, but is not held. */
+    readonly opened: (request: Sent) => Account | undefined
   }
 >() {}
 
@@ -65,17 +68,46 @@ const open = (token: string) =>
     return { cache, watches: yield* Effect.provide(SharedWatch.make, shared), session: shared }
   })
 
+/** An open account, and when it was last kept from being closed. */
+interface Entry {
+  readonly account: Account
+  touched: number
+}
+
+/** How often an account that is used without being held is kept from being closed, in milliseconds. */
+const touching = Duration.toMillis("1 minute")
+
 /** One account, if the service has a key; else one for each key that callers bring, opened when it is first used. */
 export const layer: Layer.Layer<Accounts, never, BatchConfig | HttpClient.HttpClient> = Layer.scoped(
   Accounts,
   Effect.gen(function* () {
     if (!isPassThrough(yield* BatchConfig)) {
-      const only = Effect.succeed(yield* open(""))
-      return { of: () => only }
+      const only = yield* open("")
+      return { of: () => Effect.succeed(only), opened: () => only }
     }
-    const accounts = yield* RcMap.make({ lookup: open, idleTimeToLive: idle, capacity })
+    const clock = yield* Effect.clock
+    const entries = new Map<string, Entry>()
+    const lookup = (token: string) =>
+      Effect.tap(open(token), (account) =>
+        Effect.acquireRelease(
+          Effect.sync(() => entries.set(token, { account, touched: Monotonic.unsafeNow(clock) })),
+          () => Effect.sync(() => entries.delete(token))
+        )
+      )
+    const accounts = yield* RcMap.make({ lookup, idleTimeToLive: idle, capacity })
+    const run = Runtime.runSync(yield* Effect.runtime<never>())
     return {
-      of: (request) => Effect.mapError(RcMap.get(accounts, bearer(request)), () => tooMany)
+      of: (request) => Effect.mapError(RcMap.get(accounts, bearer(request)), () => tooMany),
+      opened: (request) => {
+        const token = bearer(request)
+        const entry = entries.get(token)
+        const now = Monotonic.unsafeNow(clock)
+        if (entry !== undefined && now - entry.touched > touching) {
+          entry.touched = now
+          run(RcMap.touch(accounts, token))
+        }
+        return entry?.account
+      }
     }
   })
 )

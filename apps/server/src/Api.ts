@@ -51,6 +51,9 @@ const path = Schema.Struct({
   })
 })
 
+/** The path of a job's status. */
+export const statusPath = "/batch/:batch_id"
+
 const batches = HttpApiGroup.make("batches", { topLevel: true })
   .add(
     HttpApiEndpoint.get("list", "/batch")
@@ -82,7 +85,7 @@ const batches = HttpApiGroup.make("batches", { topLevel: true })
       )
   )
   .add(
-    HttpApiEndpoint.get("status", "/batch/:batch_id")
+    HttpApiEndpoint.get("status", statusPath)
       .setPath(path)
       .addSuccess(ResponseSchemas.Job)
       .addError(ResponseSchemas.notFound)

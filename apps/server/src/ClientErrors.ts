@@ -3,7 +3,7 @@
  * what nobody offers. They have the shape of every other error, an `x-request-id`, a log line and a count.
  */
 import { maskText } from "@org/batch-core/Masking"
-import { Effect, Layer, Option, Predicate, Runtime } from "effect"
+import { Effect, Layer, Option, Predicate } from "effect"
 import * as Http from "node:http"
 import { Socket } from "node:net"
 import { Problem, toResponse } from "./Problem.js"
@@ -77,7 +77,7 @@ const farewell = 1000
 export const layer = (server: Http.Server): Layer.Layer<never> =>
   Layer.scopedDiscard(
     Effect.gen(function* () {
-      const log = Runtime.runFork(yield* Effect.runtime<never>())
+      const write = yield* RequestLog.writing
       const latest = new WeakMap<object, Http.ServerResponse>()
       const refused = new WeakSet<object>()
 
@@ -99,17 +99,17 @@ export const layer = (server: Http.Server): Layer.Layer<never> =>
         socket.write(`HTTP/1.1 ${status} ${Http.STATUS_CODES[status] ?? ""}\r\n${head}\r\n`, "latin1")
         socket.end(bytes)
         socket.setTimeout(farewell, () => socket.destroy())
-        log(RequestLog.write(line(problem, id, bytes.length)))
+        write(line(problem, id, bytes.length))
       }
 
       const onExpectation = (request: Http.IncomingMessage, response: Http.ServerResponse): void => {
         const id = RequestLog.idOf(request.headers["x-request-id"])
         const { bytes, headers, status } = written(unexpected, id)
         response.writeHead(status, headers).end(bytes)
-        const path = RouteName.pathOf({ url: request.url ?? "" })
+        const path = RouteName.pathOf(request)
         const route = RouteName.fromPath(path) ?? "other"
         const method = request.method ?? "-"
-        log(RequestLog.write({ ...line(unexpected, id, bytes.length), method, path: maskText(path), route }))
+        write({ ...line(unexpected, id, bytes.length), method, path: maskText(path), route })
       }
 
       const listeners = [

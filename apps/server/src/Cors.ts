@@ -53,15 +53,19 @@ const exposedHeaders = [
 export const isAllowed = ({ isAnybody, named }: Origins, origin: string | undefined): boolean =>
   origin !== undefined && (isAnybody || named.includes(origin))
 
+const isAsked = ({ isAnybody, named }: Origins): boolean => isAnybody || named.length > 0
+
 /** A browser's question whether a page may send a request. */
 const isPreflight = ({ headers, method }: HttpServerRequest.HttpServerRequest): boolean =>
   method === "OPTIONS" && "origin" in headers && "access-control-request-method" in headers
 
-const withHeaders = (
+/** Adds what a browser wants to know of a response to a request of this origin; nothing, if no page may call. */
+export const withHeaders = (
   response: HttpServerResponse.HttpServerResponse,
   origins: Origins,
   origin: string | undefined
 ): HttpServerResponse.HttpServerResponse => {
+  if (!isAsked(origins)) return response
   const vary = [response.headers["vary"], ...(origins.isAnybody ? [] : ["origin"])].filter(
     Predicate.isNotUndefined
   )
@@ -89,7 +93,7 @@ const preflight = HttpServerResponse.empty({
 export const middleware =
   (origins: Origins) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R | HttpServerRequest.HttpServerRequest> =>
-    origins.isAnybody || origins.named.length > 0
+    isAsked(origins)
       ? Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
           const { origin } = request.headers
           const answered =

@@ -23,6 +23,7 @@ import { Api } from "./Api.js"
 import * as CampaignCalls from "./CampaignCalls.js"
 import * as Events from "./Events.js"
 import * as JobBody from "./JobBody.js"
+import * as KeptAnswer from "./KeptAnswer.js"
 import { fromError, Problem } from "./Problem.js"
 import * as Prometheus from "./Prometheus.js"
 import * as Readiness from "./Readiness.js"
@@ -78,10 +79,6 @@ const waiting = (
     return yield* Effect.raceFirst(told(wait(id, timeout)), Effect.zipRight(started, draining))
   })
 
-/** Whether a caller wants no kept answer. */
-const wantsFresh = ({ headers }: HttpServerRequest.HttpServerRequest): boolean =>
-  /\bno-cache\b/iu.test(headers["cache-control"] ?? "")
-
 /** What still waits for a job when the shutdown starts. */
 const draining = new Problem({
   status: 503,
@@ -103,7 +100,7 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
       )
       .handle("status", (request) =>
         forBatch(request, ({ cache }, id) => {
-          const { status } = wantsFresh(request.request) ? cache.client : cache
+          const { status } = KeptAnswer.isWanted(request.request) ? cache : cache.client
           return Effect.map(told(status(id)), JobBody.response)
         })
       )
@@ -111,8 +108,8 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
         forBatch(request, (account, id) =>
           Effect.gen(function* () {
             const timeout = yield* WaitParameter.parse("timeout", request.urlParams.timeout, "60 seconds")
-            const fresh = wantsFresh(request.request)
-            return JobBody.response(yield* waiting(account, id, timeout, account.watches.wait, fresh))
+            const isFresh = !KeptAnswer.isWanted(request.request)
+            return JobBody.response(yield* waiting(account, id, timeout, account.watches.wait, isFresh))
           })
         )
       )
@@ -120,7 +117,7 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
         forBatch(request, ({ cache, watches }, id) =>
           Effect.gen(function* () {
             const lastId = request.request.headers["last-event-id"]
-            const known = wantsFresh(request.request) ? Option.none() : yield* cache.kept(id)
+            const known = KeptAnswer.isWanted(request.request) ? yield* cache.kept(id) : Option.none()
             const news = Option.match(known, {
               onNone: () => watches.follow(id),
               onSome: (batch) => Stream.succeed(Either.right(batch))
@@ -139,7 +136,7 @@ const batches = HttpApiBuilder.group(Api, "batches", (handlers) =>
               id,
               timeout,
               account.watches.end,
-              wantsFresh(request.request)
+              !KeptAnswer.isWanted(request.request)
             )
             return yield* Effect.provide(
               Results.respond(batch, form, account.cache.forget(id)),

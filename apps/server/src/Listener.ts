@@ -31,28 +31,35 @@ export const make = (options: { readonly headersTimeout: Duration.DurationInput 
     keepAliveTimeout: millis("75 seconds")
   })
 
+/** Answers a request if it can do so at once; says whether it has. */
+export type Shortcut = (request: Http.IncomingMessage, response: Http.ServerResponse) => boolean
+
 /**
  * The server as Effect's `HttpServer`, for plain HTTP only. `NodeHttpServer.layer` serves WebSockets, too: with its
  * listener for `upgrade`, Node detaches its own handlers from the socket of every request with an `Upgrade` header, as
  * Java's `HttpClient` and `curl --http2` send with each, so that `drain` never comes and a caller's going away is not
  * seen. Without such a listener Node ignores the header and answers in HTTP/1.1 (RFC 9110, 7.8, allows that).
  */
-export const layer = (
+export const layer = <E, R>(
   server: Http.Server,
-  options: { readonly host: string; readonly port: number }
-): Layer.Layer<HttpServer.HttpServer, HttpServerError.ServeError> =>
+  options: { readonly host: string; readonly port: number; readonly shortcut: Effect.Effect<Shortcut, E, R> }
+): Layer.Layer<HttpServer.HttpServer, HttpServerError.ServeError | E, R> =>
   Layer.scoped(
     HttpServer.HttpServer,
-    Effect.map(
+    Effect.zipWith(
       NodeHttpServer.make(() => server, options),
-      ({ address }) =>
+      options.shortcut,
+      ({ address }, isAnswered) =>
         HttpServer.make({
           address,
           serve: (app, middleware) =>
             Effect.gen(function* () {
-              const handle = yield* middleware === undefined
+              const answer = yield* middleware === undefined
                 ? NodeHttpServer.makeHandler(app)
                 : NodeHttpServer.makeHandler(app, middleware)
+              const handle: Http.RequestListener = (request, response) => {
+                if (!isAnswered(request, response)) answer(request, response)
+              }
               yield* Effect.acquireRelease(
                 Effect.sync(() => server.on("request", handle)),
                 () => Effect.sync(() => server.off("request", handle))
@@ -66,7 +73,7 @@ export const layer = (
 const longestIgnored = 65_536
 
 /** A body in chunks is measured by whoever reads it. */
-const bodyProblem = (request: HttpServerRequest.HttpServerRequest): Problem | undefined => {
+const bodyProblem = (request: Http.IncomingMessage): Problem | undefined => {
   const { headers, method } = request
   const isTaken = method === "POST" && RouteName.allowed(RouteName.pathOf(request)).includes("POST")
   if (isTaken) return RequestBody.announced(request)
@@ -81,8 +88,7 @@ const bodyProblem = (request: HttpServerRequest.HttpServerRequest): Problem | un
 }
 
 /** Two hosts are two opinions on where a request belongs, and one proxy may believe the first, the next one the last. */
-const hostProblem = (request: HttpServerRequest.HttpServerRequest): Problem | undefined => {
-  const { httpVersion, rawHeaders } = NodeHttpServerRequest.toIncomingMessage(request)
+const hostProblem = ({ httpVersion, rawHeaders }: Http.IncomingMessage): Problem | undefined => {
   const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host").length
   return hosts > 1 || (hosts === 0 && httpVersion === "1.1")
     ? new Problem({
@@ -110,7 +116,7 @@ export const turnAway =
   (shutdown: Service) =>
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E | Problem, R | HttpServerRequest.HttpServerRequest> =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): HttpApp.Default<E | Problem, R> => {
-      const problem = refusal(request, shutdown)
+      const problem = refusal(NodeHttpServerRequest.toIncomingMessage(request), shutdown)
       return problem === undefined ? app : Effect.fail(problem)
     })
 
@@ -132,10 +138,8 @@ const notOfWorker = new Problem({
   message: `a worker (BATCH_SERVER_ROLE) has ${[...ofWorker].join(", ")} only: ask a service of the role all or api`
 })
 
-const refusal = (
-  request: HttpServerRequest.HttpServerRequest,
-  { isStarted }: Service
-): Problem | undefined => {
+/** Why a request is not even looked at, if so. */
+export const refusal = (request: Http.IncomingMessage, { isStarted }: Service): Problem | undefined => {
   const isProbe = request.url === "/health" || request.url === "/ready"
   return hostProblem(request) ?? bodyProblem(request) ?? (isStarted() && !isProbe ? leaving : undefined)
 }

@@ -1,7 +1,19 @@
 /**
- * The log format: text on a terminal, one JSON object a line elsewhere.
+ * The log format: text on a terminal, one JSON object a line elsewhere; and how lines get out.
  */
-import { Array as Arrays, Effect, Layer, Logger, Predicate } from "effect"
+import {
+  Array as Arrays,
+  Cause,
+  Effect,
+  FiberRef,
+  HashMap,
+  Layer,
+  List,
+  Logger,
+  LogLevel,
+  Predicate,
+  type Scope
+} from "effect"
 import { ServerSettings } from "./Settings.js"
 
 /** The message, and the fields that may come with it as a second argument. */
@@ -38,13 +50,74 @@ const text = Logger.map(Logger.structuredLogger, ({ annotations, cause, logLevel
   ].join(" ")
 })
 
+/**
+ * Takes lines for standard output. Those of one turn of the event loop are written together, in their order: a write for
+ * each would cost more than the line. What is left when the process ends is written then.
+ */
+const output: Effect.Effect<(line: string) => void, never, Scope.Scope> = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      let lines: Array<string> = []
+      const flush = (): void => {
+        if (lines.length === 0) return
+        const text = `${lines.join("\n")}\n`
+        lines = []
+        process.stdout.write(text)
+      }
+      process.on("exit", flush)
+      const take = (line: string): void => {
+        if (lines.push(line) === 1) setImmediate(flush)
+      }
+      return { flush, take }
+    }),
+    ({ flush }) =>
+      Effect.sync(() => {
+        flush()
+        process.off("exit", flush)
+      })
+  ),
+  ({ take }) => take
+)
+
 /** The logger of the process, on standard output, with the level of `LOG_LEVEL`. */
 export const layer = (isTerminal: boolean): Layer.Layer<never, never, ServerSettings> =>
-  Layer.unwrapEffect(
-    Effect.map(ServerSettings, ({ logLevel }) =>
-      Layer.merge(
-        Logger.replace(Logger.defaultLogger, Logger.withConsoleLog(isTerminal ? text : json)),
+  Layer.unwrapScoped(
+    Effect.gen(function* () {
+      const { logLevel } = yield* ServerSettings
+      const write = yield* output
+      return Layer.merge(
+        Logger.replace(Logger.defaultLogger, Logger.map(isTerminal ? text : json, write)),
         Logger.minimumLogLevel(logLevel)
       )
-    )
+    })
   )
+
+/** Logs a line at once. */
+export type Log = (
+  level: LogLevel.LogLevel,
+  message: string,
+  fields: Readonly<Record<string, unknown>>
+) => void
+
+/** What logs to the loggers that are set here, for code that has no fiber. */
+export const direct: Effect.Effect<Log> = Effect.gen(function* () {
+  const context = yield* Effect.getFiberRefs
+  const fiberId = yield* Effect.fiberId
+  const loggers = yield* FiberRef.get(FiberRef.currentLoggers)
+  const least = yield* FiberRef.get(FiberRef.currentMinimumLogLevel)
+  const clock = yield* Effect.clock
+  return (logLevel, message, fields) => {
+    if (LogLevel.greaterThan(least, logLevel)) return
+    const line = {
+      context,
+      fiberId,
+      logLevel,
+      message: [message, fields],
+      cause: Cause.empty,
+      spans: List.empty(),
+      annotations: HashMap.empty(),
+      date: new Date(clock.unsafeCurrentTimeMillis())
+    }
+    for (const logger of loggers) logger.log(line)
+  }
+})

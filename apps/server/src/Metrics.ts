@@ -59,8 +59,18 @@ export const results = Metric.counter("batch_server_results_total", {
   incremental: true
 })
 
+const open = { results: 0, events: 0 }
+
+/** How many streams of a kind are open. */
+export const openNow = (kind: keyof typeof open): number => open[kind]
+
 /** Counts a stream in `openStreams` until the scope is closed. */
-export const whileOpen = (kind: "results" | "events") => {
+export const whileOpen = (kind: keyof typeof open) => {
   const gauge = Metric.tagged(openStreams, "kind", kind)
-  return Effect.acquireRelease(Metric.modify(gauge, 1), () => Metric.modify(gauge, -1))
+  const by = (more: number) =>
+    Effect.suspend(() => {
+      open[kind] += more
+      return Metric.set(gauge, open[kind])
+    })
+  return Effect.acquireRelease(by(1), () => by(-1))
 }

@@ -3,6 +3,7 @@
  */
 import { HttpServerRequest } from "@effect/platform"
 import { Effect, Option, Schema, Stream } from "effect"
+import type { IncomingMessage } from "node:http"
 import { Problem } from "./Problem.js"
 import * as RouteName from "./RouteName.js"
 
@@ -22,7 +23,7 @@ const tooLong = (limit: number): Problem =>
   })
 
 /** The problem of a body whose length is announced, and too long. */
-export const announced = (request: HttpServerRequest.HttpServerRequest): Problem | undefined => {
+export const announced = (request: IncomingMessage): Problem | undefined => {
   const limit = limitOf(RouteName.pathOf(request))
   return Number(request.headers["content-length"] ?? 0) <= limit ? undefined : tooLong(limit)
 }

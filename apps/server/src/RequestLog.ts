@@ -6,9 +6,10 @@ import { type HttpApp, HttpServerError, HttpServerRequest, HttpServerResponse } 
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { maskText } from "@org/batch-core/Masking"
 import * as Monotonic from "@org/batch-core/Monotonic"
-import { Cause, Context, Effect, Exit, Option, type Tracer } from "effect"
+import { Cause, Context, Effect, Exit, LogLevel, Option, Tracer } from "effect"
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"
+import * as Logging from "./Logging.js"
 import * as Metrics from "./Metrics.js"
 import * as RouteName from "./RouteName.js"
 import { Shutdown } from "./Shutdown.js"
@@ -67,24 +68,27 @@ export interface Line {
   readonly isBroken: boolean
   /** The vendor's own id of the request that was made for it, if there was one that had one. */
   readonly upstream?: string | undefined
+  /** The id of its trace, if there is one. */
+  readonly trace?: string | undefined
 }
 
-/** Counts a request and logs it. */
-export const write = ({
-  bytes,
-  id,
-  isBroken,
-  method,
-  millis,
-  path,
-  route,
-  status,
-  trouble,
-  upstream
-}: Line): Effect.Effect<void> => {
+/** Takes the line of a request that has been answered: counts it and logs it. */
+export type Write = (line: Line) => void
+
+/** What counts requests, and logs them where the effect is run. */
+export const writing: Effect.Effect<Write> = Effect.map(
+  Logging.direct,
+  (log) =>
+    (line): void =>
+      write(log, line)
+)
+
+const write = (
+  log: Logging.Log,
+  { bytes, id, isBroken, method, millis, path, route, status, trace, trouble, upstream }: Line
+): void => {
   Metrics.count({ route, method, status, seconds: millis / 1000 })
-  const log = status >= 500 || isBroken ? Effect.logError : Effect.logInfo
-  return log(`${method} ${path} ${status}`, {
+  log(status >= 500 || isBroken ? LogLevel.Error : LogLevel.Info, `${method} ${path} ${status}`, {
     request_id: id,
     method,
     path,
@@ -92,7 +96,8 @@ export const write = ({
     duration_ms: millis,
     bytes,
     ...(upstream === undefined ? {} : { upstream_request_id: upstream }),
-    ...Option.match(trouble, { onNone: () => ({}), onSome: (error) => ({ error }) })
+    ...(Option.isNone(trouble) ? {} : { error: trouble.value }),
+    ...(trace === undefined ? {} : { trace_id: trace })
   })
 }
 
@@ -108,11 +113,14 @@ const describe = ({ source }: Entry, span: Option.Option<Tracer.Span>): void => 
   if (Option.isSome(span)) span.value.attribute("network.protocol.version", source.httpVersion)
 }
 
-const traceOf = (span: Option.Option<Tracer.Span>): Readonly<Record<string, string>> =>
-  Option.match(span, { onNone: () => ({}), onSome: ({ traceId }) => ({ trace_id: traceId }) })
+const spanOf = (context: Context.Context<never>): Option.Option<Tracer.Span> =>
+  Option.filter(Context.getOption(context, Tracer.ParentSpan), (span) => span._tag === "Span")
+
+const traceOf = (span: Option.Option<Tracer.Span>): string | undefined =>
+  Option.isSome(span) ? span.value.traceId : undefined
 
 /** What is known of a request when it comes in. */
-interface Entry {
+export interface Entry {
   readonly id: string
   readonly method: string
   readonly path: string
@@ -122,67 +130,81 @@ interface Entry {
   readonly sentBefore: number
 }
 
-const begin = (request: HttpServerRequest.HttpServerRequest, begun: number): Entry => {
-  const source = NodeHttpServerRequest.toIncomingMessage(request)
-  const path = RouteName.pathOf(request)
-  const entry: Entry = {
-    id: idOf(request.headers["x-request-id"]),
-    method: request.method,
+/** Notes a request that comes in at this moment. */
+export const begin = (source: IncomingMessage, begun: number): Entry => {
+  const path = RouteName.pathOf(source)
+  return {
+    id: idOf(source.headers["x-request-id"]),
+    method: source.method ?? "-",
     path: maskText(path),
     route: RouteName.fromPath(path) ?? "other",
     begun,
     source,
     sentBefore: source.socket.bytesWritten
   }
-  NodeHttpServerRequest.toServerResponse(request).setHeader("x-request-id", entry.id)
-  return entry
 }
 
-const end = (
-  entry: Entry,
-  exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>,
-  ended: number
-): Effect.Effect<void> => {
+/** How the answer to a request has ended. */
+export interface End {
+  readonly status: number
+  readonly at: number
+  /** Why it was not sent as it should, if so; whether the caller went away is seen without it. */
+  readonly trouble: Option.Option<string>
+  readonly isFailure: boolean
+  readonly trace?: string | undefined
+}
+
+/** The line of a request whose answer has ended. */
+export const end = (entry: Entry, { at, isFailure, status, trace, trouble }: End): Line => {
   const { begun, id, method, path, route, sentBefore, source } = entry
-  const trouble = Option.fromNullable(explanations.get(source)).pipe(
-    Option.orElse(() => troubleOf(exit)),
+  const told = Option.fromNullable(explanations.get(source)).pipe(
+    Option.orElse(() => trouble),
     Option.orElse(() => leftEarly(source))
   )
-  return write({
+  return {
     id,
     method,
     path,
     route,
-    status: statusOf(exit),
-    millis: ended - begun,
+    status,
+    millis: at - begun,
     bytes: source.socket.bytesWritten - sentBefore,
-    trouble,
+    trouble: told,
     upstream: upstreams.get(source),
-    isBroken: Exit.isFailure(exit) && !Option.contains(trouble, gone)
-  })
+    isBroken: isFailure && !Option.contains(told, gone),
+    trace
+  }
 }
 
 /**
  * The middleware that gives each request an id, counts it as under way, and logs it when its response has ended. All lines
  * that are logged meanwhile have its id, and that of its trace, if there is one.
  */
-export const middleware = <E, R>(
-  app: HttpApp.Default<E, R>
-): HttpApp.Default<E, R | HttpServerRequest.HttpServerRequest | Shutdown> =>
-  Effect.contextWithEffect((context: Context.Context<HttpServerRequest.HttpServerRequest | Shutdown>) =>
-    Effect.clockWith((clock) => {
-      const shutdown = Context.get(context, Shutdown)
-      const entry = begin(
-        Context.get(context, HttpServerRequest.HttpServerRequest),
-        Monotonic.unsafeNow(clock)
-      )
-      shutdown.requestStarted()
-      return Effect.flatMap(Effect.option(Effect.currentSpan), (span) => {
+export const middleware =
+  (write: Write) =>
+  <E, R>(
+    app: HttpApp.Default<E, R>
+  ): HttpApp.Default<E, R | HttpServerRequest.HttpServerRequest | Shutdown> =>
+    Effect.contextWithEffect((context: Context.Context<HttpServerRequest.HttpServerRequest | Shutdown>) =>
+      Effect.clockWith((clock) => {
+        const shutdown = Context.get(context, Shutdown)
+        const request = Context.get(context, HttpServerRequest.HttpServerRequest)
+        const source = NodeHttpServerRequest.toIncomingMessage(request)
+        const entry = begin(source, Monotonic.unsafeNow(clock))
+        NodeHttpServerRequest.toServerResponse(request).setHeader("x-request-id", entry.id)
+        const span = spanOf(context)
+        const trace = traceOf(span)
         describe(entry, span)
-        return Effect.flatMap(Effect.exit(app), (exit) => {
-          shutdown.requestEnded()
-          return Effect.zipRight(end(entry, exit, Monotonic.unsafeNow(clock)), exit)
-        }).pipe(Effect.annotateLogs({ request_id: entry.id, ...traceOf(span) }))
+        shutdown.requestStarted()
+        return Effect.onExit(app, (exit) =>
+          Effect.sync(() => {
+            shutdown.requestEnded()
+            const at = Monotonic.unsafeNow(clock)
+            const isFailure = Exit.isFailure(exit)
+            write(end(entry, { status: statusOf(exit), at, trouble: troubleOf(exit), isFailure, trace }))
+          })
+        ).pipe(
+          Effect.annotateLogs({ request_id: entry.id, ...(trace === undefined ? {} : { trace_id: trace }) })
+        )
       })
-    })
-  )
+    )

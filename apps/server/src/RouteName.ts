@@ -31,7 +31,8 @@ const templates = declared.filter(isTemplate).map((path) => ({
 }))
 
 /** The path of a request's URL. Nothing else of the URL may be shown: there may be a secret in its query string. */
-export const pathOf = ({ url }: { readonly url: string }): string => url.split(/[?#]/u, 1)[0] ?? ""
+export const pathOf = ({ url = "" }: { readonly url?: string | undefined }): string =>
+  url.split(/[?#]/u, 1)[0] ?? ""
 
 /** The name of a path's route; `undefined` if there is no such route, so that callers cannot make up names of metrics. */
 export const fromPath = (path: string): string | undefined => routeOf(path)?.name

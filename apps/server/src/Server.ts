@@ -19,6 +19,7 @@ import * as DocsPage from "./DocsPage.js"
 import * as ErrorMiddleware from "./ErrorMiddleware.js"
 import * as Handlers from "./Handlers.js"
 import * as JobsPage from "./JobsPage.js"
+import * as KeptAnswer from "./KeptAnswer.js"
 import * as Listener from "./Listener.js"
 import * as Readiness from "./Readiness.js"
 import * as RequestLog from "./RequestLog.js"
@@ -95,9 +96,9 @@ export const layer = (
   ServerSettings | BatchConfig
 > =>
   Layer.unwrapEffect(
-    Effect.map(ServerSettings, ({ host, port }) => {
+    Effect.zipWith(ServerSettings, RequestLog.writing, ({ host, port }, write) => {
       const server = Listener.make({ headersTimeout })
-      const serve = HttpApiBuilder.serve(RequestLog.middleware).pipe(
+      const serve = HttpApiBuilder.serve(RequestLog.middleware(write)).pipe(
         HttpMiddleware.withSpanNameGenerator(RequestLog.spanName),
         Layer.provide(Layer.merge(JobsPage.layer, DocsPage.layer)),
         Layer.provide(middlewares),
@@ -107,7 +108,7 @@ export const layer = (
         Layer.provide(Layer.provideMerge(announce, serve)),
         Layer.provide(ClientErrors.layer(server)),
         // Only now does it listen: a request that nobody handles yet would be left without an answer.
-        Layer.provide(Listener.layer(server, { host, port })),
+        Layer.provide(Listener.layer(server, { host, port, shortcut: KeptAnswer.make })),
         Layer.provide(Readiness.layer),
         Layer.provide(Submissions.layer),
         Layer.provide(RetrievalStore.layer),

@@ -72,6 +72,8 @@ layer(service({ env: { BATCH_SERVER_TOKENS: "first-token-0123456789, second-toke
     Effect.gen(function* () {
       const { get, sandbox } = yield* Service
       const id = yield* sandbox.createJob(over)
+      // What is kept is for them as little.
+      yield* get(`/batch/${id}`, { authorization: "Bearer first-token-0123456789" })
       const before = (yield* sandbox.requests).length
       for (const headers of [
         {},

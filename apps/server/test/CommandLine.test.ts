@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { json } from "./Caller.js"
-import { launch, start, temporary } from "./Service.js"
+import { launch, over, start, temporary } from "./Service.js"
 import { spawned } from "./Spawned.js"
 
 const run = (...args: ReadonlyArray<string>) =>
@@ -96,7 +96,11 @@ it.scopedLive("a file that cannot be used is named", () =>
 
 it.scopedLive("pages of the origins that are named may read answers, and no others", () =>
   Effect.gen(function* () {
-    const { ask, get } = yield* start({ env: { CORS_ORIGINS: "https://app.example,http://localhost:3000" } })
+    const { ask, get, sandbox } = yield* start({
+      env: { CORS_ORIGINS: "https://app.example,http://localhost:3000" }
+    })
+    const id = yield* sandbox.createJob(over)
+    yield* get(`/batch/${id}`)
     const asked = {
       "access-control-request-method": "GET",
       "access-control-request-headers": "authorization"
@@ -111,7 +115,9 @@ it.scopedLive("pages of the origins that are named may read answers, and no othe
       const preflight = yield* ask("/batch", { method: "OPTIONS", headers: { origin, ...asked } })
       expect([origin, preflight.status]).toEqual([origin, allowed === undefined ? 405 : 204])
       const answer = yield* get("/batch/42", { origin })
-      for (const { headers } of [preflight, answer]) {
+      const kept = yield* get(`/batch/${id}`, { origin })
+      expect(kept.status).toBe(200)
+      for (const { headers } of [preflight, answer, kept]) {
         expect([origin, headers["access-control-allow-origin"]]).toEqual([origin, allowed])
         expect(headers.vary).toContain("origin")
       }

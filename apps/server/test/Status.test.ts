@@ -197,6 +197,44 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}", (it) =>
     })
   )
 
+  it.effect("a kept answer, which takes a shorter way, is like one that takes the usual way", () =>
+    Effect.gen(function* () {
+      const { ask, calls, get, logs, metric, sandbox } = yield* Service
+      const id = yield* sandbox.createJob({ ...over, parts: 2 })
+      yield* get(`/batch/${id}`)
+      const sample = (method: string) =>
+        metric(`batch_server_requests_total{route="/batch/{batch_id}",method="${method}",status="200"}`)
+      const seen = (method: string, path: string, request_id: string) =>
+        Effect.gen(function* () {
+          const before = yield* sample(method)
+          const headers = { "x-request-id": request_id, "if-none-match": "*", origin: "https://app.example" }
+          const answer = yield* ask(path, { method, headers })
+          const found = Effect.map(logs, (lines) => lines.filter((line) => line["request_id"] === request_id))
+          const lines = yield* eventually(found, ({ length }) => length > 0)
+          return {
+            ...answer,
+            headers: {
+              ...answer.headers,
+              date: "",
+              "x-request-id": answer.headers["x-request-id"] === request_id
+            },
+            lines: lines.map((line) => ({ ...line, time: "", duration_ms: 0, request_id: "" })),
+            counted: (yield* sample(method)) - before
+          }
+        })
+      for (const method of ["GET", "HEAD"]) {
+        const usual = yield* seen(method, `/batch/${id}?usual`, `usual-way-${method}`)
+        expect(usual).toMatchObject({
+          status: 200,
+          lines: [{ path: `/batch/${id}`, status: 200 }],
+          counted: 1
+        })
+        expect(yield* seen(method, `/batch/${id}`, `short-way-${method}`)).toEqual(usual)
+      }
+      expect(yield* calls(id)).toHaveLength(1)
+    })
+  )
+
   it.effect("404 for an id that the API does not know", () =>
     Effect.gen(function* () {
       const { get } = yield* Service

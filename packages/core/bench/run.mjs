@@ -43,8 +43,12 @@ try {
   })
   const empty = Number(node("-p", "Math.round(process.resourceUsage().maxRSS / 1024)"))
   for (const rows of [10_000, 100_000, 1_000_000]) {
-    const { peak, ...figures } = JSON.parse(node(program, await list(rows), folder))
-    console.log({ ...figures, beyondEmptyNode: `${peak - empty} MiB` })
+    const path = await list(rows)
+    const { peak, ...figures } = JSON.parse(node(program, path, folder))
+    const began = performance.now()
+    execFileSync("sort", ["-u", "-o", "/dev/null", path])
+    const ofSort = (figures.milliseconds / (performance.now() - began)).toFixed(2)
+    console.log({ ...figures, beyondEmptyNode: `${peak - empty} MiB`, "of sort -u": ofSort })
   }
 } finally {
   rmSync(folder, { recursive: true, force: true })

@@ -64,6 +64,11 @@ export interface StreamOptions {
   readonly onFile?: ((file: DeliveredFile) => Effect.Effect<void>) | undefined
   /** Told of everything worth showing, in order. */
   readonly onEvent?: Emit | undefined
+  /**
+   * Bytes in a chunk; 262,144 by default. A stream holds some eight of them while its reader pauses: smaller ones take less
+   * memory, and more time.
+   */
+  readonly chunkBytes?: number | undefined
 }
 
 /** As `StreamOptions`, and how long to wait for the job. */
@@ -120,17 +125,17 @@ const ofCompleted = (
       if (plan.source === "none") {
         return options.format === "jsonl.gz" ? Stream.make(Uint8Array.from(Gunzip.emptyMember)) : Stream.empty
       }
-      const output = yield* Mailbox.make<Uint8Array, ResultsError>(1)
+      const output = yield* Mailbox.make<Uint8Array, ResultsError>(0)
       const progress = progressOf(emit)
-      const sharing = yield* share(batch, { emit, onSize: progress.sized })
+      const sharing = yield* share(batch, { emit, onSize: progress.sized, chunkBytes: options.chunkBytes })
       const run: Run = { ...sharing, batch, options, plan, output, emit, progress, versions: new Map() }
       yield* Effect.forkScoped(Mailbox.into(pump(run), output))
       return Mailbox.toStream(output)
     })
   )
 
-/** Bytes in a chunk: few enough for hundreds of streams at the same time, and nearly as fast as larger ones. */
-const chunkBytes = 262_144
+/** Bytes in a chunk, if nothing else is asked for: nearly as fast as larger ones. */
+const defaultChunkBytes = 262_144
 
 /** What the transfers of a job's files to one reader share. */
 export interface Sharing {
@@ -158,9 +163,14 @@ type HandOn = (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, Results
 export const share = (
   batch: Batch,
   {
+    chunkBytes = defaultChunkBytes,
     emit = Event.silent,
     onSize = () => Effect.void
-  }: { readonly emit?: Emit; readonly onSize?: Progress["sized"] } = {}
+  }: {
+    readonly chunkBytes?: number | undefined
+    readonly emit?: Emit
+    readonly onSize?: Progress["sized"]
+  } = {}
 ): Effect.Effect<Sharing, never, BatchClient | BatchConfig | Scope.Scope> =>
   Effect.gen(function* () {
     const config = yield* BatchConfig
@@ -369,7 +379,7 @@ const readerOf = (
       }
     }
     const lines = yield* Gunzip.make({
-      chunkBytes,
+      chunkBytes: options.chunkBytes ?? defaultChunkBytes,
       chunksHeld: 1,
       onInflated: isText ? handOn : undefined
     })
@@ -389,8 +399,8 @@ const readerOf = (
 const withheld = (handOn: HandOn) => {
   let zeros = 0
   const handOnZeros = (count: number) => {
-    const lengths = Array.from({ length: Math.ceil(count / chunkBytes) }, (_, index) =>
-      Math.min(chunkBytes, count - index * chunkBytes)
+    const lengths = Array.from({ length: Math.ceil(count / defaultChunkBytes) }, (_, index) =>
+      Math.min(defaultChunkBytes, count - index * defaultChunkBytes)
     )
     return Effect.forEach(lengths, (length) => handOn([new Uint8Array(length)]), { discard: true })
   }
@@ -407,7 +417,7 @@ const withheld = (handOn: HandOn) => {
   }
 }
 
-/** One file: fetched, inflated and handed on, each a step ahead of the next. */
+/** One file: fetched, inflated and handed on. The next block is gathered meanwhile, and is copied when its turn comes. */
 const pumpFile = (
   run: Run,
   planned: ResultPlan.PlannedFile,
@@ -417,8 +427,12 @@ const pumpFile = (
 ): Effect.Effect<Gunzip.Position, ResultsError, BatchHttp | Scope.Scope> =>
   Effect.gen(function* () {
     const blocks = yield* Queue.bounded<Option.Option<Uint8Array>>(1)
+    const turn = yield* Effect.makeSemaphore(1)
     const fetched = fetchAll(run, planned, (block) =>
-      Queue.offer(blocks, Option.some(new Uint8Array(block)))
+      Effect.zipRight(
+        turn.take(1),
+        Effect.suspend(() => Queue.offer(blocks, Option.some(new Uint8Array(block))))
+      )
     ).pipe(Effect.zipRight(Queue.offer(blocks, Option.none())))
     const proven = Effect.gen(function* () {
       let block = yield* Queue.take(blocks)
@@ -428,6 +442,7 @@ const pumpFile = (
         // A block that is read may be given back: its length is gone then.
         const { length } = block.value
         yield* reader.push(block.value)
+        yield* turn.release(1)
         yield* onRead(length, Gunzip.countOf(yield* reader.position))
         block = yield* Queue.take(blocks)
       }

@@ -90,6 +90,8 @@ export const framer = ({ maxLineBytes, quoted = false }: FramerOptions): Framer 
   return {
     push: (bytes) => {
       const lines: Array<Either.Either<Line, RecordInvalid>> = []
+      // Of Node's buffers only the search is faster; what reads both kinds byte by byte reads either at half the speed.
+      const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
       let [from, read] = [0, 0]
       for (let at = bytes.indexOf(lineFeed); at !== -1; at = bytes.indexOf(lineFeed, read)) {
         const isInner = quoted && isWithin(bytes, read, at)
@@ -98,12 +100,12 @@ export const framer = ({ maxLineBytes, quoted = false }: FramerOptions): Framer 
           within += 1
           continue
         }
-        const line = take(bytes.subarray(from, at))
+        const line = take(plain.subarray(from, at))
         if (line !== undefined) lines.push(line)
         from = read
       }
       if (quoted) isWithin(bytes, read, bytes.length)
-      if (from < bytes.length) hold(new Uint8Array(bytes.subarray(from)))
+      if (from < bytes.length) hold(plain.slice(from))
       return lines
     },
     end: () => {

@@ -22,6 +22,8 @@ import * as PresignedLink from "../model/PresignedLink.js"
 export interface Service {
   /** The kept answer, if there is one that still holds. */
   readonly kept: (batchId: BatchId) => Effect.Effect<Option.Option<Batch>>
+  /** The same at a moment of the monotonic clock, in milliseconds, for code that cannot wait for an effect. */
+  readonly unsafeKept: (batchId: BatchId, now: number) => Option.Option<Batch>
   /** The kept answer, or the API's own. */
   readonly status: (batchId: BatchId) => Effect.Effect<Batch, StatusError>
   /** Drops the kept answer, because what it promised is not there. */
@@ -62,6 +64,7 @@ export const make: Effect.Effect<Service, never, BatchClient | BatchConfig | Sco
     const kept = (batchId: BatchId) => Effect.map(Monotonic.now, (now) => answers.get(batchId, now))
     return {
       kept,
+      unsafeKept: answers.get,
       forget: (batchId) => Effect.sync(() => answers.remove(batchId)),
       status: (batchId) =>
         Effect.flatMap(kept(batchId), Option.match({ onNone: () => ask(batchId), onSome: Effect.succeed })),

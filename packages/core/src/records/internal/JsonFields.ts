@@ -126,22 +126,16 @@ const unlist = (fields: Fields, known: number): void => {
   }
 }
 
-/** The position behind the object that begins here. Without a parent none of its fields is asked for. */
-const objectEnd = (
-  fields: Fields,
-  parent: Field | undefined,
-  bytes: Uint8Array,
-  from: number,
-  depth: number
-): number => {
+/** The position behind the object that begins here, some of whose fields may be asked for. */
+const objectEnd = (fields: Fields, parent: Field, bytes: Uint8Array, from: number, depth: number): number => {
   let at = spaceEnd(bytes, from + 1)
   if (bytes[at] === closeBrace) return at + 1
-  if (parent !== undefined) parent.next = 0
+  parent.next = 0
   while (true) {
-    const nameEnd = stringEnd(bytes, at)
-    const between = spaceEnd(bytes, nameEnd)
+    const end = stringEnd(bytes, at)
+    const between = spaceEnd(bytes, end)
     if (bytes[between] !== colon) return nowhere
-    const field = parent === undefined ? undefined : find(fields, parent, bytes, at, nameEnd)
+    const field = find(fields, parent, bytes, at, end)
     if (field !== undefined) meet(fields, field)
     at = spaceEnd(bytes, valueEnd(fields, field, bytes, spaceEnd(bytes, between + 1), depth + 1))
     if (bytes[at] === closeBrace) return at + 1
@@ -169,17 +163,6 @@ const forget = (fields: Fields, field: Field): void => {
 /** No record has this number. */
 const superseded = -1
 
-const listEnd = (fields: Fields, bytes: Uint8Array, from: number, depth: number): number => {
-  let at = spaceEnd(bytes, from + 1)
-  if (bytes[at] === closeBracket) return at + 1
-  while (true) {
-    at = spaceEnd(bytes, valueEnd(fields, undefined, bytes, at, depth + 1))
-    if (bytes[at] === closeBracket) return at + 1
-    if (bytes[at] !== comma) return nowhere
-    at = spaceEnd(bytes, at + 1)
-  }
-}
-
 const valueEnd = (
   fields: Fields,
   field: Field | undefined,
@@ -187,26 +170,61 @@ const valueEnd = (
   from: number,
   depth: number
 ): number => {
-  if (depth > deepest) {
-    fields.isTooDeep = true
-    return nowhere
-  }
-  const first = bytes[from]
-  if (first === openBrace && field !== undefined && isSplit(fields, field, bytes, from)) {
+  if (field === undefined) return skip(fields, bytes, from, depth)
+  if (depth <= deepest && bytes[from] === openBrace && isSplit(fields, field, bytes, from)) {
     return objectEnd(fields, field, bytes, from, depth)
   }
-  const to =
-    first === quote
-      ? stringEnd(bytes, from)
-      : first === openBrace
-        ? objectEnd(fields, undefined, bytes, from, depth)
-        : first === openBracket
-          ? listEnd(fields, bytes, from, depth)
-          : isLetter(first)
-            ? wordEnd(bytes, from)
-            : numberEnd(bytes, from)
-  if (field !== undefined) note(fields, field, from, to)
+  const to = skip(fields, bytes, from, depth)
+  note(fields, field, from, to)
   return to
+}
+
+/** Which of the values that `skip` is within are objects, by their depth; the others are lists. */
+const areObjects = new Uint8Array(deepest + 1)
+
+/** The position behind a value of which nothing is asked for: nearly all bytes are, so this is one loop without calls to itself. */
+const skip = (fields: Fields, bytes: Uint8Array, from: number, outermost: number): number => {
+  let at = from
+  let depth = outermost
+  while (true) {
+    if (depth > deepest) {
+      fields.isTooDeep = true
+      return nowhere
+    }
+    const first = bytes[at]
+    if (first === quote) at = stringEnd(bytes, at)
+    else if (first === openBrace || first === openBracket) {
+      const inner = spaceEnd(bytes, at + 1)
+      const isObject = first === openBrace
+      if (bytes[inner] !== (isObject ? closeBrace : closeBracket)) {
+        areObjects[depth] = isObject ? 1 : 0
+        depth += 1
+        at = isObject ? nameEnd(bytes, inner) : inner
+        continue
+      }
+      at = inner + 1
+    } else at = isLetter(first) ? wordEnd(bytes, at) : numberEnd(bytes, at)
+    while (true) {
+      if (depth === outermost) return at
+      at = spaceEnd(bytes, at)
+      const isObject = areObjects[depth - 1] === 1
+      const next = bytes[at]
+      if (next === comma) {
+        at = spaceEnd(bytes, at + 1)
+        if (isObject) at = nameEnd(bytes, at)
+        break
+      }
+      if (next !== (isObject ? closeBrace : closeBracket)) return nowhere
+      at += 1
+      depth -= 1
+    }
+  }
+}
+
+/** Where the value begins whose name begins here. */
+const nameEnd = (bytes: Uint8Array, from: number): number => {
+  const at = spaceEnd(bytes, stringEnd(bytes, from))
+  return bytes[at] === colon ? spaceEnd(bytes, at + 1) : nowhere
 }
 
 const isLetter = (byte: number | undefined): boolean => byte !== undefined && byte > 0x60

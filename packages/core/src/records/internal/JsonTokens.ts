@@ -33,7 +33,7 @@ export const closeBracket = 0x5d
 /** The position behind the white space from here on. */
 export const spaceEnd = (bytes: Uint8Array, from: number): number => {
   let at = from
-  while (isSpace(bytes[at])) at += 1
+  while ((bytes[at] ?? 0x21) <= 0x20 && isSpace(bytes[at])) at += 1
   return at
 }
 
@@ -42,16 +42,23 @@ const isSpace = (byte: number | undefined): boolean =>
 
 /** The position behind the closing quote of the string that begins here. */
 export const stringEnd = (bytes: Uint8Array, from: number): number => {
-  if (bytes[from] !== quote) return nowhere
+  const { length } = bytes
+  if (from >= length || bytes[from] !== quote) return nowhere
   let at = from + 1
-  while (at < bytes.length) {
+  while (at < length) {
     const byte = bytes[at] ?? 0
-    if (byte === quote) return at + 1
-    if (byte < 0x20) return nowhere
-    at = byte === backslash ? escapeEnd(bytes, at) : at + 1
+    if (isPlain[byte] === 1) at += 1
+    else if (byte === quote) return at + 1
+    else if (byte === backslash) at = escapeEnd(bytes, at)
+    else return nowhere
   }
   return nowhere
 }
+
+/** Which bytes mean nothing but themselves in a string. */
+const isPlain = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte < 0x20 || byte === quote || byte === backslash ? 0 : 1
+)
 
 const escapeEnd = (bytes: Uint8Array, from: number): number => {
   const letter = String.fromCharCode(bytes[from + 1] ?? 0)
@@ -80,12 +87,14 @@ const isDigit = (byte: number | undefined): boolean => byte !== undefined && byt
 
 /** The position behind the `true`, `false` or `null` that begins here. */
 export const wordEnd = (bytes: Uint8Array, from: number): number => {
-  const word = words.find((word) => word.charCodeAt(0) === bytes[from]) ?? ""
-  for (let at = 0; at < word.length; at++) if (word.charCodeAt(at) !== bytes[from + at]) return nowhere
-  return word === "" ? nowhere : from + word.length
+  const first = bytes[from]
+  const word = first === 0x74 ? words.true : first === 0x66 ? words.false : words.null
+  for (let at = 0; at < word.length; at++) if (word[at] !== bytes[from + at]) return nowhere
+  return from + word.length
 }
 
-const words = ["true", "false", "null"]
+const encoder = new TextEncoder()
+const words = { true: encoder.encode("true"), false: encoder.encode("false"), null: encoder.encode("null") }
 
 /** A text without what a table cannot hold: U+FFFD stands for NUL, and for half of a pair of surrogates. */
 export const representable = (text: string): string =>
