@@ -82,7 +82,7 @@ const explained = (statement: string, answer: unknown): Explained => {
 }
 
 /** Claims looks, of which so many are due, and explains each statement of it. */
-const explainClaim = (url: string, due: number) =>
+const explainClaim = (due: number) =>
   Effect.gen(function* () {
     const store = yield* Store
     const plans: Array<Explained> = []
@@ -116,12 +116,12 @@ describe.skipIf(!LocalPostgres.isAvailable)("100,000 retrievals that wait on Pos
       const claims = (waiting: number) =>
         Effect.gen(function* () {
           yield* fill(fleet, waiting)
-          const idle = yield* explainClaim(fleet.server.url, 0)
-          const busy = yield* explainClaim(fleet.server.url, 64)
+          const idle = yield* explainClaim(0)
+          const busy = yield* explainClaim(64)
           yield* fleet.query("UPDATE batch.look SET next_at = now() - interval '1 second'")
           yield* fleet.query("UPDATE batch.gate SET tat = now() - interval '1 hour'")
           yield* fleet.query("VACUUM (ANALYZE) batch.look, batch.gate")
-          const late = yield* explainClaim(fleet.server.url, 0)
+          const late = yield* explainClaim(0)
           for (const [name, { looks, plans }] of Object.entries({ idle, busy, late })) {
             for (const { buffers, milliseconds, scans, statement, visited } of plans) {
               yield* figure(
