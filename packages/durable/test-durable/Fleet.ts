@@ -118,3 +118,11 @@ export const allDone = (fleet: Fleet, names: ReadonlyArray<string>): Effect.Effe
 
 /** Seconds since a moment of `process.hrtime.bigint`. */
 export const since = (begun: bigint): number => Number(process.hrtime.bigint() - begun) / 1e9
+
+/** Seconds of CPU that a process has used; none can be told where there is no `/proc`. */
+export const cpuSeconds = (pid: number): Effect.Effect<number> =>
+  Effect.promise(async () => {
+    const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ")
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  })

@@ -43,6 +43,8 @@ export interface Line {
   readonly id?: string
   readonly created?: boolean
   readonly error?: string
+  /** Of the service's log. */
+  readonly message?: string
   /** What a download did that had been taken over, and how many rows that changed. */
   readonly late?: string
   readonly rows?: number
