@@ -7,6 +7,7 @@ export default defineConfig({
     typecheck: { enabled: false },
     // Ends a test that hangs. A loaded machine takes long.
     testTimeout: 120_000,
+    maxWorkers: 2,
     hookTimeout: 120_000
   }
 })

@@ -6,6 +6,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // Ends a test that hangs. A loaded machine takes long.
     testTimeout: 120_000,
+    maxWorkers: 2,
     hookTimeout: 120_000,
     reporters: ["default", ["json", { outputFile: ".test-results/results.json" }]],
     typecheck: { enabled: false }

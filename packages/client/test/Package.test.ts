@@ -4,7 +4,6 @@ import { mkdir, readdir, readFile, realpath, rm, symlink, writeFile } from "node
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import { publint } from "publint"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import * as Upstream from "./Upstream.js"
 
@@ -44,15 +43,6 @@ const settings = () =>
   JSON.stringify({ ...Upstream.impatient, apiKey: Upstream.secret, baseUrl: upstream.baseUrl })
 
 describe("the packed tarball", { timeout: 300_000 }, () => {
-  it("pleases publint and attw", async () => {
-    const packed = Uint8Array.from(await readFile(tarball("batch-client"))).buffer
-    expect((await publint({ pack: { tarball: packed }, strict: true })).messages).toEqual([])
-    const attw = join(root, "node_modules/.bin/attw")
-    expect(await run(attw, [tarball("batch-client"), "--no-definitely-typed", "--no-color"])).toContain(
-      "No problems found"
-    )
-  })
-
   it("has no type of Effect's, and types that need none", async () => {
     const dist = join(installed("batch-client"), "dist")
     const declarations = (await readdir(dist, { recursive: true })).filter((name) => /\.d\.c?ts$/u.test(name))

@@ -11,7 +11,8 @@
  * )
  */
 import { Context, Duration, Effect, Option, Predicate, Schedule, type Scope } from "effect"
-import type { Db, PgBoss } from "pg-boss"
+// For those who require this package: the engine is an ES module alone.
+import type { Db, PgBoss } from "pg-boss" with { "resolution-mode": "import" }
 import { StoreRefused, StoreUnavailable } from "./RetrievalError.js"
 
 /** A row as the driver gives it. */

@@ -1,0 +1,179 @@
+import { execFile } from "node:child_process"
+import { existsSync, readdirSync } from "node:fs"
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { publint } from "publint"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { check } from "./Compiler.js"
+
+const repository = fileURLToPath(new URL("..", import.meta.url))
+const here = fileURLToPath(new URL(".", import.meta.url))
+
+/** What is published as a library, what is in its tarball beside code and types, and a misuse that its types refuse. */
+const libraries = [
+  { name: "core", more: [], misuse: `export const id: Core.Batch.BatchId = "not branded"` },
+  { name: "sandbox", more: [], misuse: `Sandbox.Sandbox.start({ port: "0" })` },
+  { name: "node", more: [], misuse: `export const layer: string = Node.CredentialsFile.layer` },
+  { name: "client", more: [], misuse: `new Client.Client({ apiKeys: "key" })` },
+  { name: "durable", more: ["seed"], misuse: `export const layer: string = Durable.Embedded.layer` }
+]
+
+const stem = (name: string) => name.replace(/\..*$/, "")
+const filesOf = (folder: string): ReadonlyArray<string> =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.includes("."))
+const stemsOf = (files: ReadonlyArray<string>) => [...new Set(files.map(stem))].toSorted()
+
+let folder = ""
+const tarball = (name: string) =>
+  join(folder, readdirSync(folder).find((file) => file.startsWith(`org-batch-${name}-`)) ?? "")
+const consumer = () => join(folder, "consumer")
+const installed = (name: string) => join(consumer(), "node_modules/@org", `batch-${name}`)
+const manifestOf = async (name: string): Promise<{ readonly exports: Readonly<Record<string, unknown>> }> =>
+  JSON.parse(await readFile(join(installed(name), "package.json"), "utf8"))
+
+/** Modules that a package lets in by a path of their own. */
+const modulesOf = async (name: string): Promise<ReadonlyArray<string>> =>
+  Object.keys((await manifestOf(name)).exports)
+    .filter((path) => path !== "." && path !== "./package.json")
+    .map((path) => path.slice(2))
+    .toSorted()
+
+beforeAll(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), "batch-packages-")))
+  for (const { name } of libraries) {
+    await run("pnpm", ["pack", "--pack-destination", folder], join(repository, "packages", name))
+    await mkdir(installed(name), { recursive: true })
+    await run("tar", ["xzf", tarball(name), "--strip-components=1", "-C", installed(name)], folder)
+  }
+  await writeFile(join(consumer(), "package.json"), `{ "private": true, "type": "module" }`)
+  for (const { name } of libraries) {
+    const modules = join(repository, "packages", name, "node_modules")
+    const { dependencies = {}, peerDependencies = {} } = JSON.parse(
+      await readFile(join(installed(name), "package.json"), "utf8")
+    )
+    for (const needed of [...Object.keys({ ...dependencies, ...peerDependencies }), "@types/node"]) {
+      const link = join(consumer(), "node_modules", needed)
+      if (existsSync(link)) continue
+      await mkdir(join(link, ".."), { recursive: true })
+      await symlink(await realpath(join(modules, needed)), link)
+    }
+  }
+}, 600_000)
+
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+describe.each(libraries)("the packed tarball of $name", { timeout: 600_000 }, ({ more, name }) => {
+  it("holds code, types, sources, a readme and a licence", async () => {
+    expect((await readdir(installed(name))).toSorted()).toEqual(
+      ["CHANGELOG.md", "LICENSE", "README.md", "dist", "package.json", "src", ...more].toSorted()
+    )
+    const built = filesOf(join(installed(name), "dist"))
+    expect(stemsOf(built)).toEqual(stemsOf(filesOf(join(repository, "packages", name, "src"))))
+    expect(built.filter((file) => !/\.((js|d\.ts)(\.map)?|cjs|d\.cts)$/.test(file))).toEqual([])
+  })
+
+  it("pleases publint", async () => {
+    const packed = Uint8Array.from(await readFile(tarball(name))).buffer
+    expect((await publint({ pack: { tarball: packed }, strict: true })).messages).toEqual([])
+  })
+
+  it("has types that resolve wherever its code does", async () => {
+    const attw = join(here, "node_modules/.bin/attw")
+    const printed = await run(attw, [tarball(name), "--no-definitely-typed", "--no-color"], folder)
+    expect(printed).toContain("No problems found")
+    for (const module of await modulesOf(name)) expect(printed).toContain(`@org/batch-${name}/${module}"`)
+  })
+
+  it("is imported and required by an empty project: the modules that it names, and no others", async () => {
+    const modules = await modulesOf(name)
+    const asked = stemsOf(filesOf(join(repository, "packages", name, "src"))).flatMap((path) => [
+      ...new Set([path, path.replace(/.*\//, "")])
+    ])
+    const script = `
+      import { createRequire } from "node:module"
+      const required = createRequire(import.meta.url)
+      const index = await import("@org/batch-${name}")
+      if (required("@org/batch-${name}") === undefined) throw new Error("not required")
+      const reachable = new Set()
+      for (const name of ${JSON.stringify(asked)}) {
+        await import("@org/batch-${name}/" + name).then(() => reachable.add(name), (error) => {
+          if (error.code !== "ERR_PACKAGE_PATH_NOT_EXPORTED") throw error
+        })
+      }
+      const both = ${JSON.stringify(modules)}.filter((name) => required("@org/batch-${name}/" + name))
+      console.log(JSON.stringify([[...reachable].sort(), both, Object.keys(index).sort()]))`
+    await writeFile(join(consumer(), `${name}.mjs`), script)
+    const [reachable, required, index] = JSON.parse(await run("node", [`${name}.mjs`], consumer()))
+    expect([reachable, required]).toEqual([modules, modules])
+    if (modules.length > 0) expect(modules).toEqual(expect.arrayContaining(index))
+  })
+})
+
+describe("an empty project on all of them", { timeout: 600_000 }, () => {
+  it.each([
+    { moduleResolution: "node16", module: "node16", files: ["index.ts", "index.cts"] },
+    { moduleResolution: "node10", module: "commonjs", files: ["index.ts"] },
+    { moduleResolution: "bundler", module: "esnext", files: ["index.ts"] }
+  ])(
+    "type-checks, and so does what they declare: $moduleResolution",
+    async ({ files, module, moduleResolution }) => {
+      const source: Array<string> = []
+      for (const { misuse, name } of libraries) {
+        const title = `${name[0]?.toUpperCase() ?? ""}${name.slice(1)}`
+        source.push(
+          `import * as ${title} from "@org/batch-${name}"`,
+          ...(await modulesOf(name)).map(
+            (module) => `export * as ${title}${module} from "@org/batch-${name}/${module}"`
+          ),
+          "// @ts-expect-error the types are there and are not any",
+          misuse
+        )
+      }
+      for (const file of files) await writeFile(join(consumer(), file), source.join("\n"))
+      const { checked, faults } = await check({
+        folder: consumer(),
+        files: Object.fromEntries(files.map((file) => [join(consumer(), file), true])),
+        within: consumer(),
+        options: {
+          module,
+          moduleResolution,
+          target: "es2022",
+          lib: ["es2023", "esnext.disposable", "dom", "dom.iterable"],
+          types: ["node"],
+          typeRoots: [join(consumer(), "node_modules/@types")],
+          strict: true,
+          noEmit: true,
+          skipLibCheck: false
+        }
+      })
+      expect(faults).toEqual([])
+      expect(checked).toBeGreaterThan(100)
+    }
+  )
+
+  it("serves a job from there", async () => {
+    const script = `
+      import { Sandbox } from "@org/batch-sandbox"
+      import { Effect } from "effect"
+      const program = Effect.gen(function* () {
+        const { apiKey, baseUrl, createJob } = yield* Sandbox.start()
+        const id = yield* createJob({ records: 3 })
+        const headers = { authorization: "Bearer " + apiKey }
+        return (yield* Effect.promise(() => fetch(baseUrl + "/batch/" + id, { headers }))).status
+      })
+      console.log(await Effect.runPromise(Effect.scoped(program)))`
+    expect(await run("node", ["--input-type=module", "--eval", script], consumer())).toBe("200\n")
+  })
+})
+
+const run = async (command: string, args: ReadonlyArray<string>, cwd: string): Promise<string> => {
+  try {
+    return (await promisify(execFile)(command, args, { cwd })).stdout
+  } catch (error) {
+    const output = typeof error === "object" && error !== null && "stdout" in error ? error.stdout : ""
+    throw new Error(`${command} ${args.join(" ")}\n${String(error)}\n${String(output)}`, { cause: error })
+  }
+}
