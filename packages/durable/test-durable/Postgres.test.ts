@@ -26,10 +26,8 @@ const figure = (name: string, value: unknown) =>
   Effect.sync(() => console.log(`FIGURE ${name}: ${String(value)}`))
 
 /** Slows the downloads down, so that some are under way whenever a worker is hit. */
-const slowly = (fleet: Fleet.Fleet) =>
-  Effect.orDie(
-    fleet.sandbox.script({ on: { server: "storage" }, do: { delay: { ms: 1500 } }, times: 100_000 })
-  )
+const slowly = (fleet: Fleet.Fleet, ms = 1500) =>
+  Effect.orDie(fleet.sandbox.script({ on: { server: "storage" }, do: { delay: { ms } }, times: 100_000 }))
 
 const running = (fleet: Fleet.Fleet, atLeast: number) =>
   Stack.eventually(fleet.counts, (counts) => (counts["running"] ?? 0) >= atLeast)
@@ -106,7 +104,7 @@ describe.skipIf(!LocalPostgres.isAvailable)("three workers on PostgreSQL", () =>
           Step: new URL("StubbornStep.ts", import.meta.url)
         })
         const [one, two] = yield* Effect.all([fleet.worker(), fleet.worker({}, stubborn)], { concurrency: 2 })
-        yield* slowly(fleet)
+        yield* slowly(fleet, 8000)
         const names = yield* fleet.handOver(one, 80, "z")
         yield* running(fleet, 30)
         yield* Effect.sleep("2 seconds")
