@@ -12,7 +12,7 @@ import {
   OpenApi
 } from "@effect/platform"
 import type * as SubmitRequest from "@org/batch-core/SubmitRequest"
-import { Retrieval } from "@org/batch-durable"
+import { Campaign, Retrieval } from "@org/batch-durable"
 import { Schema } from "effect"
 import * as ApiDocument from "./ApiDocument.js"
 import * as ResponseSchemas from "./ResponseSchemas.js"
@@ -401,6 +401,281 @@ const retrievals = HttpApiGroup.make("retrievals", { topLevel: true })
   .middleware(BatchAuthorization)
   .annotateContext(OpenApi.annotations({ description: "Handing jobs over, and going away." }))
 
+const campaignPath = Schema.Struct({
+  campaign_id: parameter({
+    description: "The id of the campaign.",
+    format: "uuid",
+    examples: ["c0c5d6a1-2f0e-8a1b-8f7d-6f6b1f0e9a3c"]
+  })
+})
+
+const limits = {
+  max_active: Schema.optional(
+    parameter({ description: "Jobs active at a time, at most.", type: "integer", minimum: 1, maximum: 100 })
+  ),
+  max_credits: Schema.optional(
+    parameter({
+      description:
+        "Credits that it may cost all in all, at most: what might cost more is refused before it is sent.",
+      type: "number",
+      minimum: 0
+    })
+  )
+}
+
+/** A file that comes of a campaign. */
+const campaignFile = <const Name extends string, const Path extends `/campaigns/${string}`>(
+  name: Name,
+  route: Path,
+  told: { readonly summary: string; readonly description: string },
+  contents: Readonly<Record<string, string>>
+) =>
+  HttpApiEndpoint.get(name, route)
+    .setPath(campaignPath)
+    .addSuccess(Schema.String)
+    .addError(ResponseSchemas.noCampaign)
+    .addError(ResponseSchemas.noResult)
+    .addError(ResponseSchemas.noSuchBytes)
+    .annotateContext(
+      OpenApi.annotations({
+        ...told,
+        transform: ({ parameters, responses, ...operation }) => ({
+          ...operation,
+          parameters: [...parameters, ...ApiDocument.ofFile],
+          responses: ApiDocument.file(responses, contents)
+        })
+      })
+    )
+
+const csv = "text/csv; charset=utf-8; header=present"
+
+const campaigns = HttpApiGroup.make("campaigns", { topLevel: true })
+  .add(
+    HttpApiEndpoint.post("handIn", "/campaigns")
+      .setHeaders(
+        Schema.Struct({
+          "idempotency-key": Schema.optional(
+            parameter({
+              description: "1 to 255 printable characters: another campaign under the same key is a 422."
+            })
+          )
+        })
+      )
+      .setUrlParams(
+        Schema.Struct({
+          kind: Schema.optional(
+            parameter({
+              description: "The kind of job, such as `company/enrich`; needed here or in the form.",
+              examples: ["company/enrich"]
+            })
+          ),
+          column: Schema.optional(
+            parameter({ description: "The column, or the field, that holds the identifiers." })
+          ),
+          as: Schema.optional(
+            parameter({
+              description: "The property that the identifiers are, where the kind takes several.",
+              examples: ["domains"]
+            })
+          ),
+          fields: Schema.optional(
+            parameter({ description: "The `fields` of the jobs, separated by commas." })
+          ),
+          body: Schema.optional(
+            parameter({ description: "The rest of the body of each job, a JSON object." })
+          ),
+          input_format: Schema.optional(
+            parameter({
+              description: "What the list is; by default what its media type, or its name in a form, says.",
+              enum: ["csv", "tsv", "jsonl", "lines"]
+            })
+          ),
+          format: Schema.optional(
+            parameter({
+              description: "The format of the result.",
+              enum: ["jsonl.gz", "jsonl", "csv"],
+              default: "jsonl.gz"
+            })
+          ),
+          join: Schema.optional(
+            parameter({
+              description: "One line per row of the list, with its record.",
+              enum: ["true", "false"],
+              default: "false"
+            })
+          ),
+          name: Schema.optional(
+            parameter({
+              description: "The same list under another name is another campaign.",
+              maxLength: 200
+            })
+          ),
+          ...limits,
+          yes: Schema.optional(
+            parameter({
+              description: "`true` begins without `max_credits`, bounded by the account's balance alone.",
+              enum: ["true", "false"]
+            })
+          )
+        })
+      )
+      .addSuccess(ResponseSchemas.Campaign.annotations(HttpApiSchema.annotations({ status: 202 })))
+      .addError(ResponseSchemas.tooSlow)
+      .addError(ResponseSchemas.listTooLong)
+      .addError(ResponseSchemas.notAList)
+      .addError(ResponseSchemas.keyReused)
+      .addError(ResponseSchemas.noRoom)
+      .annotateContext(
+        OpenApi.annotations({
+          summary: "Hand a list in",
+          description:
+            "The list becomes as many jobs as it takes and one verified result; nothing is submitted twice, and every row has a fate. The same list, kind, options and name again is the same campaign, and a 200.",
+          transform: ({ responses, ...operation }) => ({
+            ...operation,
+            requestBody: ApiDocument.list,
+            responses: ApiDocument.handedOver(responses)
+          })
+        })
+      )
+  )
+  .add(
+    HttpApiEndpoint.get("campaigns", "/campaigns")
+      .setUrlParams(
+        Schema.Struct({
+          state: Schema.optional(
+            parameter({ description: "Only campaigns in this state.", enum: [...Campaign.states] })
+          ),
+          limit: Schema.optional(
+            parameter({
+              description: "Campaigns a page.",
+              type: "integer",
+              minimum: 1,
+              maximum: 100,
+              default: 20
+            })
+          ),
+          cursor: Schema.optional(
+            parameter({ description: "Where to go on: the `next_cursor` of the page before." })
+          )
+        })
+      )
+      .addSuccess(ResponseSchemas.CampaignPage)
+      .annotateContext(
+        OpenApi.annotations({
+          summary: "List campaigns",
+          description: "The account's campaigns, newest first; those that have ended are kept for 90 days."
+        })
+      )
+  )
+  .add(
+    HttpApiEndpoint.get("campaign", "/campaigns/:campaign_id")
+      .setPath(campaignPath)
+      .addSuccess(ResponseSchemas.Campaign)
+      .addError(ResponseSchemas.noCampaign)
+      .annotateContext(
+        OpenApi.annotations({ summary: "Look at a campaign", description: "The campaign as it is now." })
+      )
+  )
+  .add(
+    HttpApiEndpoint.get("campaignEvents", "/campaigns/:campaign_id/events")
+      .setPath(campaignPath)
+      .addSuccess(Schema.String)
+      .addError(ResponseSchemas.noCampaign)
+      .annotateContext(
+        OpenApi.annotations({
+          summary: "Follow a campaign",
+          description: "Server-Sent Events; goes on after a lost connection by `Last-Event-ID`.",
+          transform: ({ parameters, responses, ...operation }) => ({
+            ...operation,
+            parameters: [...parameters, ApiDocument.lastEventId],
+            responses: ApiDocument.events(responses, {
+              event: "campaign",
+              what: "the campaign",
+              data: '{"campaign_id":"c0c5d6a1-…","state":"done"}'
+            })
+          })
+        })
+      )
+  )
+  .add(
+    campaignFile(
+      "campaignResults",
+      "/campaigns/:campaign_id/results",
+      {
+        summary: "Read the result",
+        description:
+          "The joined and verified records of all jobs, in the format that the campaign was begun with."
+      },
+      {
+        "application/gzip": "Gzipped JSON lines, of a campaign with the format `jsonl.gz`.",
+        "application/x-ndjson": "JSON lines, of one with the format `jsonl`.",
+        [csv]: "A table, of one with the format `csv`."
+      }
+    )
+  )
+  .add(
+    campaignFile(
+      "fates",
+      "/campaigns/:campaign_id/fates",
+      {
+        summary: "What became of each row",
+        description:
+          "A line for each row of the list, in its order: `row,identifier,fate,reason,batch_id,duplicate_of`."
+      },
+      {
+        [csv]: "A table with a header.",
+        "application/x-ndjson": "A JSON object a line, where `Accept` asks for that; always the whole."
+      }
+    ).addError(ResponseSchemas.noSuchForm)
+  )
+  .add(
+    campaignFile(
+      "remainder",
+      "/campaigns/:campaign_id/remainder",
+      {
+        summary: "What is worth submitting again",
+        description:
+          "The rows that were not found or whose jobs failed, in the list's own columns; never those of people who opted out."
+      },
+      { [csv]: "A table with a header." }
+    )
+  )
+  .add(
+    HttpApiEndpoint.del("stopCampaign", "/campaigns/:campaign_id")
+      .setPath(campaignPath)
+      .addSuccess(ResponseSchemas.Campaign)
+      .addError(ResponseSchemas.noCampaign)
+      .addError(ResponseSchemas.campaignHasEnded)
+      .annotateContext(
+        OpenApi.annotations({
+          summary: "Stop a campaign",
+          description:
+            "No more is submitted and nothing fetched; jobs that run go on at the API, and `retry` goes on from here."
+        })
+      )
+  )
+  .add(
+    HttpApiEndpoint.post("retryCampaign", "/campaigns/:campaign_id/retry")
+      .setPath(campaignPath)
+      .setUrlParams(Schema.Struct(limits))
+      .addSuccess(ResponseSchemas.Campaign.annotations(HttpApiSchema.annotations({ status: 202 })))
+      .addError(ResponseSchemas.noCampaign)
+      .addError(ResponseSchemas.campaignIsFine)
+      .annotateContext(
+        OpenApi.annotations({
+          summary: "Go on with a campaign",
+          description:
+            "One that has failed, was stopped, or is done and not complete: what is undecided is looked for, and the inputs of failed jobs are submitted again, which costs again. Limits that are named replace those before."
+        })
+      )
+  )
+  .addError(ResponseSchemas.badList)
+  .addError(ResponseSchemas.tooMany)
+  .addError(ResponseSchemas.bug)
+  .addError(ResponseSchemas.storeAway)
+  .middleware(BatchAuthorization)
+  .annotateContext(OpenApi.annotations({ description: "Lists of any length, and what comes of them." }))
+
 const webhooks = HttpApiGroup.make("webhooks", { topLevel: true })
   .add(
     HttpApiEndpoint.post("hint", "/webhooks/crustdata")
@@ -469,6 +744,7 @@ export class Api extends HttpApi.make("batch-server")
   .add(submits)
   .add(account)
   .add(retrievals)
+  .add(campaigns)
   .add(webhooks)
   .add(operations)
   .add(metrics)

@@ -47,6 +47,7 @@ const types: Named<string> = {
   403: "NotAuthorized",
   404: "BatchNotFound",
   406: "NotAcceptable",
+  408: "RequestTimeout",
   409: "BatchNotCompleted",
   413: "RequestRejected",
   415: "UnsupportedMediaType",
@@ -208,6 +209,56 @@ export const handedOver = (responses: Named<Answer>): Named<Answer> => {
   const news = { ...responses["202"], description: "It was handed over.", headers }
   return { ...responses, 200: { ...news, description: "It had been handed over before." }, 202: news }
 }
+
+/** The request body of a call that takes a list in: the list itself, or a form with a file. */
+export const list = {
+  required: true,
+  description: "The list, or a form with one file, whose other fields are the parameters.",
+  content: {
+    "application/x-ndjson": {
+      schema: { type: "string", description: "A JSON object a line; `column` is the field." },
+      example: '{"website":"acme.com"}\n{"website":"example.com"}\n'
+    },
+    "text/csv": { schema: { type: "string" }, example: "website\nacme.com\n" },
+    "text/tab-separated-values": { schema: { type: "string" } },
+    "text/plain": { schema: { type: "string", description: "An identifier a line." } },
+    "multipart/form-data": {
+      schema: {
+        type: "object",
+        required: ["file"],
+        properties: { file: { type: "string", format: "binary" } },
+        additionalProperties: { type: "string" }
+      }
+    }
+  }
+}
+
+/** The responses of a call that sends a file which no longer changes: as a whole, a part of it, or not again. */
+export const file = (responses: Named<Answer>, contents: Readonly<Record<string, string>>): Named<Answer> => {
+  const content = Object.fromEntries(
+    Object.entries(contents).map(([type, description]) => [type, { schema: { type: "string", description } }])
+  )
+  return {
+    ...responses,
+    200: { description: "The whole file.", headers: version, content },
+    206: {
+      description: "The bytes that `Range` asks for.",
+      headers: {
+        "Content-Range": { description: "Which bytes, of how many.", schema: { type: "string" } },
+        ...version
+      },
+      content
+    },
+    304: { description: "The file is still that of `If-None-Match`." }
+  }
+}
+
+/** The request headers of a file. */
+export const ofFile: ReadonlyArray<Parameter> = [
+  optional("If-None-Match", "The `ETag` of what the caller has."),
+  optional("Range", "The bytes to send, such as `bytes=1000-`."),
+  optional("If-Range", "The `ETag` of which the caller has the beginning.")
+]
 
 /** What the events of a stream tell of. */
 interface Told {

@@ -1,8 +1,9 @@
 /**
  * The range of bytes that a request asks for (RFC 9110, 14): one only; whatever else is asked for is answered as a whole.
  */
-import type { HttpServerRequest } from "@effect/platform"
+import { type HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Option } from "effect"
+import { Problem, toResponse } from "./Problem.js"
 
 /** From `start` on, up to and without `end`. */
 export interface ByteRange {
@@ -32,3 +33,24 @@ export const of = (
   if (to !== "" && Number(to) < start) return Option.none()
   return Option.some({ start: Math.min(start, total), end: Math.max(end, Math.min(start, total)) })
 }
+
+/** Whether `If-None-Match` has the tag. Weak and strong tags are compared alike, and `*` is any (RFC 9110, 13.1.2). */
+export const isKnown = ({ headers }: HttpServerRequest.HttpServerRequest, etag: string): boolean =>
+  (headers["if-none-match"] ?? "")
+    .split(",")
+    .map((known) => known.trim().replace(/^W\//u, ""))
+    .some((known) => known === "*" || known === etag.replace(/^W\//u, ""))
+
+/** The answer to a request for bytes that are not there. */
+export const unsatisfiable = (total: number): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.setHeader(
+    toResponse(
+      new Problem({
+        status: 416,
+        type: "RangeNotSatisfiable",
+        message: `Range asks for bytes behind the last one: there are ${total}`
+      })
+    ),
+    "content-range",
+    `bytes */${total}`
+  )

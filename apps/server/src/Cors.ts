@@ -49,7 +49,8 @@ const exposedHeaders = [
   "x-result-count"
 ]
 
-const isAllowed = ({ isAnybody, named }: Origins, origin: string | undefined): boolean =>
+/** Whether pages of an origin may call. */
+export const isAllowed = ({ isAnybody, named }: Origins, origin: string | undefined): boolean =>
   origin !== undefined && (isAnybody || named.includes(origin))
 
 /** A browser's question whether a page may send a request. */

@@ -20,6 +20,7 @@ import {
 import * as AccountCalls from "./AccountCalls.js"
 import { type Account, Accounts } from "./Account.js"
 import { Api } from "./Api.js"
+import * as CampaignCalls from "./CampaignCalls.js"
 import * as Events from "./Events.js"
 import * as JobBody from "./JobBody.js"
 import { fromError, Problem } from "./Problem.js"
@@ -186,6 +187,19 @@ const retrievals = HttpApiBuilder.group(Api, "retrievals", (handlers) =>
     .handle("retry", (request) => RetrievalCalls.retry(request))
 )
 
+const campaigns = HttpApiBuilder.group(Api, "campaigns", (handlers) =>
+  handlers
+    .handleRaw("handIn", ({ request }) => CampaignCalls.create(request))
+    .handle("campaigns", ({ request, urlParams }) => CampaignCalls.list(request, urlParams))
+    .handle("campaign", (request) => CampaignCalls.show(request))
+    .handleRaw("campaignEvents", (request) => CampaignCalls.events(request))
+    .handleRaw("campaignResults", (request) => CampaignCalls.results(request))
+    .handleRaw("fates", (request) => CampaignCalls.fates(request))
+    .handleRaw("remainder", (request) => CampaignCalls.remainder(request))
+    .handle("stopCampaign", (request) => CampaignCalls.cancel(request))
+    .handle("retryCampaign", (request) => CampaignCalls.retry(request))
+)
+
 const webhooks = HttpApiBuilder.group(Api, "webhooks", (handlers) =>
   handlers.handleRaw("hint", ({ request }) => RetrievalCalls.hint(request))
 )
@@ -210,4 +224,13 @@ const metrics = HttpApiBuilder.group(Api, "metrics", (handlers) =>
 )
 
 /** The handlers of all groups of `Api`. */
-export const layer = Layer.mergeAll(batches, submits, account, retrievals, webhooks, operations, metrics)
+export const layer = Layer.mergeAll(
+  batches,
+  submits,
+  account,
+  retrievals,
+  campaigns,
+  webhooks,
+  operations,
+  metrics
+)

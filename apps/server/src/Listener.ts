@@ -16,14 +16,17 @@ const millis = (duration: Duration.DurationInput): number => Duration.toMillis(d
 /** How long the headers of a request may take. */
 export const headersTimeout = Duration.seconds(10)
 
-/** Node's server. Headers of at most 16 KiB, whole requests within 30 s; idle connections end after 75 s. */
+/**
+ * Node's server. Headers of at most 16 KiB, whole requests within an hour, as long as a long list may take: bodies that are
+ * read as a whole have a shorter time of their own. Idle connections end after 75 s.
+ */
 export const make = (options: { readonly headersTimeout: Duration.DurationInput }): Http.Server =>
   Http.createServer({
     maxHeaderSize: 16_384,
     // Node's own answer to a request without one would have no shape and no log line.
     requireHostHeader: false,
     headersTimeout: millis(options.headersTimeout),
-    requestTimeout: millis("30 seconds"),
+    requestTimeout: millis("1 hour"),
     connectionsCheckingInterval: millis("1 second"),
     keepAliveTimeout: millis("75 seconds")
   })

@@ -64,6 +64,18 @@ export const at = (status: number, description: string) =>
     }
   ).annotations(HttpApiSchema.annotations({ status, description }))
 
+/** The problem of a request that cannot be decoded: what is wrong first, with the name of its field. */
+export const invalid = (error: ParseResult.ParseError): Problem => {
+  const [{ message, path } = { message: error.message, path: [] }] =
+    ParseResult.ArrayFormatter.formatErrorSync(error)
+  const field = path.map(String).join(".")
+  return new Problem({
+    status: 400,
+    type: "RequestRejected",
+    message: field === "" ? message : `${field}: ${message}`
+  })
+}
+
 /** The error response of a problem. */
 export const toResponse = (problem: Problem): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.unsafeJson(encode(problem), {
@@ -206,11 +218,14 @@ export const fromError = (failure: BatchError): Problem => {
   })
 }
 
-/** A failure of retrievals. */
+/** A failure of retrievals and campaigns. */
 type RetrievalFailure =
   | RetrievalError.RetrievalInvalid
   | RetrievalError.RetrievalNotFound
   | RetrievalError.RetrievalConflict
+  | RetrievalError.CampaignNotFound
+  | RetrievalError.CampaignConflict
+  | RetrievalError.IdempotencyKeyReused
   | RetrievalError.StoreUnavailable
   | RetrievalError.StoreRefused
 
@@ -222,6 +237,12 @@ const ofRetrieval = (error: RetrievalFailure): Pick<Fields, "status" | "metadata
       return { status: 404, metadata: { retrieval_id: error.retrievalId } }
     case "RetrievalConflict":
       return { status: 409, metadata: { retrieval_id: error.retrievalId, state: error.state } }
+    case "CampaignNotFound":
+      return { status: 404, metadata: { campaign_id: error.campaignId } }
+    case "CampaignConflict":
+      return { status: 409, metadata: { campaign_id: error.campaignId, state: error.state } }
+    case "IdempotencyKeyReused":
+      return { status: 422, metadata: { campaign_id: error.campaignId } }
     case "StoreUnavailable":
       return { status: 503, retryAfter: error.retryAfter }
     case "StoreRefused":

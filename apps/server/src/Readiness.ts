@@ -89,7 +89,7 @@ const askStorage: Effect.Effect<string, never, FileSystem.FileSystem> = Effect.g
 const askStore: Effect.Effect<string, never, RetrievalStore> = Effect.gen(function* () {
   const store = yield* Effect.flatMap(RetrievalStore, ({ opened }) => opened)
   if (Option.isNone(store)) return unopened
-  return yield* Effect.match(store.value.ping, {
+  return yield* Effect.match(store.value.retrievals.ping, {
     onSuccess: () => fine,
     onFailure: ({ message }) => message
   })

@@ -257,6 +257,140 @@ export const RetrievalPage = Schema.Struct({
   has_more: Schema.Boolean
 }).annotations({ identifier: "RetrievalPage", description: "A page of retrievals, newest first." })
 
+const zero = { type: "integer", minimum: 0 }
+const zeroOrNull = { type: ["integer", "null"], minimum: 0 }
+const figures = (names: ReadonlyArray<string>, shape: object = zero) => ({
+  type: "object",
+  required: names,
+  properties: Object.fromEntries(names.map((name) => [name, shape]))
+})
+const plannedNames = ["rows", "unique", "rejected", "duplicates"]
+const jobStates = ["total", "waiting", "running", "completed", "fetched", "failed", "undecided"]
+const fateNames = ["matched", "not_found", "redacted", "rejected", "duplicate", "failed", "undecided"]
+
+const campaignExample = {
+  campaign_id: "c0c5d6a1-2f0e-8a1b-8f7d-6f6b1f0e9a3c",
+  state: "running" as const,
+  name: "",
+  kind: "company/enrich",
+  as: "domains",
+  input: { name: "leads.csv", format: "csv", column: "website", bytes: 204_800, sha256: "9f86d081…" },
+  body: {},
+  format: "jsonl.gz",
+  join: false,
+  max_active: 4,
+  max_credits: 5000,
+  attempt: 1,
+  progress: {
+    rows: 5000,
+    unique: 4900,
+    rejected: 20,
+    duplicates: 80,
+    jobs: { total: 1, waiting: 0, running: 1, completed: 0, fetched: 0, failed: 0, undecided: 0 },
+    records: 0,
+    credits: { at_most: 4900, balance: 100_000 },
+    notice: null
+  },
+  report: null,
+  error: null,
+  created_at: "2025-11-01T12:00:00.000Z",
+  updated_at: "2025-11-01T12:00:02.000Z"
+}
+
+/** A campaign. */
+export const Campaign = Schema.Struct({
+  campaign_id: Schema.String.annotations(shown({ type: "string", format: "uuid" })),
+  state: Schema.Literal(...Durable.Campaign.states),
+  name: Schema.String,
+  kind: Schema.String,
+  as: Schema.String.annotations({ description: "The property that the identifiers are." }),
+  input: Schema.Unknown.annotations({
+    jsonSchema: {
+      type: "object",
+      required: ["name", "format", "column", "bytes", "sha256"],
+      properties: {
+        name: { type: "string" },
+        format: { type: "string", enum: ["csv", "tsv", "jsonl", "lines"] },
+        column: { type: ["string", "null"] },
+        bytes: zero,
+        sha256: { type: "string" }
+      },
+      description: "The list, as it came."
+    }
+  }),
+  body: Schema.Unknown.annotations({
+    jsonSchema: { type: "object", description: "The rest of the body of each job." }
+  }),
+  format: Schema.String,
+  join: Schema.Boolean,
+  max_active: Schema.Number.annotations(shown({ type: "integer", minimum: 1 })),
+  max_credits: Schema.NullOr(Schema.Number).annotations(shown({ type: ["number", "null"], minimum: 0 })),
+  attempt: Schema.Number.annotations(shown({ type: "integer", minimum: 1 })),
+  progress: Schema.Unknown.annotations({
+    jsonSchema: {
+      type: "object",
+      required: [...plannedNames, "jobs", "records", "credits", "notice"],
+      properties: {
+        ...figures(plannedNames, zeroOrNull).properties,
+        jobs: figures(jobStates),
+        records: zero,
+        credits: figures(["at_most", "balance"], { type: ["number", "null"] }),
+        notice: { type: ["string", "null"], description: "Why it goes on slowly, or submits no more." }
+      }
+    }
+  }),
+  report: Schema.Unknown.annotations({
+    jsonSchema: {
+      type: ["object", "null"],
+      required: [
+        "campaign",
+        "kind",
+        "output",
+        "rows",
+        "unique",
+        "fates",
+        "records",
+        "jobs",
+        "credits",
+        "complete"
+      ],
+      properties: {
+        campaign: { type: "string" },
+        kind: { type: "string" },
+        output: { type: "string", description: "The path of the result." },
+        rows: zero,
+        unique: zero,
+        fates: figures(fateNames),
+        records: zero,
+        jobs: { type: "array", items: { type: "object", required: ["batch_id", "status"] } },
+        credits: figures(["at_most", "spent"], { type: ["number", "null"] }),
+        complete: { type: "boolean", description: "Whether no row is `failed` or `undecided`." }
+      },
+      description: "What came of it, once it is done; the fates add up to the rows."
+    }
+  }),
+  error: Schema.Unknown.annotations({
+    jsonSchema: {
+      type: ["object", "null"],
+      required: ["type", "message"],
+      properties: { type: { type: "string" }, message: { type: "string" } }
+    }
+  }),
+  created_at: Schema.String.annotations(shown({ type: "string", format: "date-time" })),
+  updated_at: Schema.String.annotations(shown({ type: "string", format: "date-time" }))
+}).annotations({
+  identifier: "Campaign",
+  description: "A list that was handed in, and what becomes of it.",
+  examples: [campaignExample]
+})
+
+/** A page of campaigns. */
+export const CampaignPage = Schema.Struct({
+  campaigns: Schema.Array(Campaign),
+  next_cursor: Schema.NullOr(Schema.String).annotations(shown({ type: ["string", "null"] })),
+  has_more: Schema.Boolean
+}).annotations({ identifier: "CampaignPage", description: "A page of campaigns, newest first." })
+
 /** What the API sends to the `webhook_url` of a job. */
 export const Hint = Schema.Record({ key: Schema.String, value: Schema.Unknown }).annotations({
   identifier: "Hint",
@@ -376,3 +510,30 @@ export const storeAway = Problem.at(
   503,
   "The store of retrievals cannot be reached, or this service is about to end; `Retry-After` says when to come again."
 )
+
+/** 400: the list cannot be used. */
+export const badList = Problem.at(400, "A list, a parameter or an id that cannot be used.")
+
+/** 404: no campaign of this account. */
+export const noCampaign = Problem.at(404, "This account has no such campaign.")
+
+/** 406: the fates are to be had as CSV and NDJSON. */
+export const noSuchForm = Problem.at(406, "`Accept` allows neither `text/csv` nor `application/x-ndjson`.")
+
+/** 408: a list came to a stop on its way. */
+export const tooSlow = Problem.at(408, "The list did not come in time.")
+
+/** 409: there is nothing to stop. */
+export const campaignHasEnded = Problem.at(409, "The campaign has ended already.")
+
+/** 409: there is nothing to try again. */
+export const campaignIsFine = Problem.at(409, "The campaign is under way, or done and complete.")
+
+/** 409: there is no result. */
+export const noResult = Problem.at(409, "The campaign is not done.")
+
+/** 413: the list is too long. */
+export const listTooLong = Problem.at(413, "The body is longer than 1024 MiB, or it broke off.")
+
+/** 415: it is not known what the list is. */
+export const notAList = Problem.at(415, "The body is called no list, and `input_format` is missing.")

@@ -21,7 +21,7 @@ import { createHash } from "node:crypto"
 import * as ByteRange from "./ByteRange.js"
 import { waitForFirstChunk } from "./FirstChunk.js"
 import * as Metrics from "./Metrics.js"
-import { fromError, Problem, toResponse } from "./Problem.js"
+import { fromError, Problem } from "./Problem.js"
 
 /** The formats on offer, each by the names that callers have for it; the first one goes to callers that accept any. */
 const names = {
@@ -113,13 +113,6 @@ const headersOf = (batch: Batch, form: Form, file: File): Readonly<Record<string
     : { "content-disposition": `attachment; filename="${batch.batchId}.${form.format}"` })
 })
 
-/** Whether `If-None-Match` has the tag. Weak and strong tags are compared alike, and `*` is any (RFC 9110, 13.1.2). */
-const isKnown = ({ headers }: HttpServerRequest.HttpServerRequest, etag: string): boolean =>
-  (headers["if-none-match"] ?? "")
-    .split(",")
-    .map((known) => known.trim().replace(/^W\//u, ""))
-    .some((known) => known === "*" || known === etag.replace(/^W\//u, ""))
-
 /** The services that a response needs. */
 type Needs = ResultStream.Needs | FileSystem.FileSystem | Path.Path
 
@@ -143,7 +136,8 @@ export const respond = (
     const isAsked = form.format === "jsonl.gz" && ByteRange.isConcerned(request)
     const known = isAsked ? yield* ResultRange.file(batch) : Option.none()
     const headers = headersOf(batch, form, known)
-    if (isKnown(request, headers["etag"] ?? "")) return HttpServerResponse.empty({ status: 304, headers })
+    if (ByteRange.isKnown(request, headers["etag"] ?? ""))
+      return HttpServerResponse.empty({ status: 304, headers })
     if (request.method === "HEAD") {
       return HttpServerResponse.stream(Stream.empty, {
         contentType: mediaTypes[form.format],
@@ -200,17 +194,7 @@ const partial = (
 > =>
   Effect.gen(function* () {
     if (start >= end) {
-      return HttpServerResponse.setHeader(
-        toResponse(
-          new Problem({
-            status: 416,
-            type: "RangeNotSatisfiable",
-            message: `Range asks for bytes behind the last one: there are ${file.total}`
-          })
-        ),
-        "content-range",
-        `bytes */${file.total}`
-      )
+      return ByteRange.unsatisfiable(file.total)
     }
     const stream = yield* sending(ResultRange.stream(batch, { file, start, end }))
     return HttpServerResponse.stream(stream, {

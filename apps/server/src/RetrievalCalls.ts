@@ -5,16 +5,16 @@
 import { type HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { BatchId } from "@org/batch-core/Batch"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
-import { Account, Retrieval, RetrievalError, type Retrievals } from "@org/batch-durable"
-import { Effect, Either, Option, ParseResult, Redacted, Schema, type Scope, Stream } from "effect"
-import { bearer } from "./Access.js"
+import { Retrieval, RetrievalError, type Retrievals } from "@org/batch-durable"
+import { Effect, Either, Option, Schema, type Scope, Stream } from "effect"
 import * as Events from "./Events.js"
 import * as JobBody from "./JobBody.js"
-import { fromRetrievalError, Problem } from "./Problem.js"
+import { fromRetrievalError, invalid, type Problem } from "./Problem.js"
 import * as RequestBody from "./RequestBody.js"
-import { RetrievalStore } from "./RetrievalStore.js"
-import { isPassThrough } from "./Settings.js"
+import * as Stored from "./RetrievalStore.js"
+import { accountOf, RetrievalStore } from "./RetrievalStore.js"
 import { Shutdown } from "./Shutdown.js"
+import * as StoredList from "./StoredList.js"
 
 /** The answer to a call. */
 type Answer<R = never> = Effect.Effect<
@@ -39,32 +39,6 @@ const text = (retrieval: Retrieval.Retrieval): string => JSON.stringify(encode(r
 const answer = (retrieval: Retrieval.Retrieval, status = 200): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.setStatus(JobBody.json(text(retrieval)), status)
 
-/** Whose retrievals a caller has: those of the service's key, or of its own. */
-const accountOf = (
-  request: HttpServerRequest.HttpServerRequest
-): Effect.Effect<
-  { readonly id: string; readonly key: Redacted.Redacted<string> | undefined },
-  never,
-  BatchConfig
-> =>
-  Effect.map(BatchConfig, (config) => {
-    if (!isPassThrough(config)) return { id: Account.ofService, key: undefined }
-    const key = Redacted.make(bearer(request))
-    return { id: Account.ofKey(key), key }
-  })
-
-/** What is wrong first, with the name of its field. */
-const invalid = (error: ParseResult.ParseError): Problem => {
-  const [{ message, path } = { message: error.message, path: [] }] =
-    ParseResult.ArrayFormatter.formatErrorSync(error)
-  const field = path.map(String).join(".")
-  return new Problem({
-    status: 400,
-    type: "RequestRejected",
-    message: field === "" ? message : `${field}: ${message}`
-  })
-}
-
 const decodeRequest = Schema.decodeUnknown(Retrieval.Request, { onExcessProperty: "error" })
 
 /** Hands a batch over: 202, or 200 where that has been done before. */
@@ -73,7 +47,7 @@ export const create = (request: HttpServerRequest.HttpServerRequest): Answer =>
     const wanted = yield* Effect.mapError(decodeRequest(yield* RequestBody.json(request)), invalid)
     const { open } = yield* RetrievalStore
     const { id, key } = yield* accountOf(request)
-    const { created, retrieval } = yield* told((yield* open).enqueue(id, wanted, { key }))
+    const { created, retrieval } = yield* told((yield* open).retrievals.enqueue(id, wanted, { key }))
     return HttpServerResponse.setHeader(
       answer(retrieval, created ? 202 : 200),
       "location",
@@ -84,13 +58,7 @@ export const create = (request: HttpServerRequest.HttpServerRequest): Answer =>
 const Query = Schema.Struct({
   state: Schema.optional(Retrieval.State),
   batch_id: Schema.optional(BatchId),
-  limit: Schema.optional(
-    Schema.NumberFromString.pipe(
-      Schema.int(),
-      Schema.between(1, 100, { message: () => "it must be a whole number from 1 to 100" })
-    )
-  ),
-  cursor: Schema.optional(Schema.NonEmptyString)
+  ...StoredList.query
 })
 
 const decodeQuery = Schema.decodeUnknown(Query)
@@ -105,30 +73,20 @@ export const list = (request: HttpServerRequest.HttpServerRequest, query: unknow
     const found = yield* Effect.flatMap(RetrievalStore, ({ existing }) => existing)
     const { nextCursor, retrievals } = yield* Option.match(found, {
       onNone: () => Effect.succeed(nothing),
-      onSome: (store) => told(store.list(id, { ...rest, batchId }))
+      onSome: ({ retrievals }) => told(retrievals.list(id, { ...rest, batchId }))
     })
-    return JobBody.json(
-      JSON.stringify({
-        retrievals: retrievals.map((retrieval) => encode(retrieval)),
-        next_cursor: Option.getOrNull(nextCursor),
-        has_more: Option.isSome(nextCursor)
-      })
-    )
+    const items = retrievals.map((retrieval) => encode(retrieval))
+    return StoredList.page("retrievals", items, nextCursor)
   })
 
 /** A call about one retrieval, which is not there where there is no store. */
 const withOne = <A, R>(
   { path: { retrieval_id: id }, request }: ById,
   use: (store: Retrievals.Service, account: string, id: string) => Effect.Effect<A, Problem, R>
-): Effect.Effect<A, Problem, R | RetrievalStore | BatchConfig> =>
-  Effect.gen(function* () {
-    const found = yield* Effect.flatMap(RetrievalStore, ({ existing }) => existing)
-    if (Option.isNone(found)) {
-      return yield* fromRetrievalError(new RetrievalError.RetrievalNotFound({ retrievalId: id }))
-    }
-    const account = yield* accountOf(request)
-    return yield* use(found.value, account.id, id)
-  })
+): Effect.Effect<A, Problem, R | RetrievalStore | BatchConfig> => {
+  const absent = fromRetrievalError(new RetrievalError.RetrievalNotFound({ retrievalId: id }))
+  return Stored.withOne(request, absent, (opened, account) => use(opened.retrievals, account, id))
+}
 
 /** The retrieval as it is. */
 export const show = (request: ById): Answer =>

@@ -1,8 +1,8 @@
 /**
- * The metrics of retrievals, which the store knows: they are those of all processes together. There are none before it is
+ * The metrics of retrievals and campaigns, which the store knows: they are those of all processes together. There are none before it is
  * open, and none while it does not answer.
  */
-import type { Retrievals } from "@org/batch-durable"
+import type { Campaign, Retrievals } from "@org/batch-durable"
 import { Effect, Option } from "effect"
 import * as Prometheus from "./Prometheus.js"
 import { RetrievalStore } from "./RetrievalStore.js"
@@ -28,16 +28,25 @@ const linesOf = ({ notifications, oldestDue, states }: Retrievals.Figures): Read
   )
 ]
 
-/** The metrics of retrievals in the Prometheus text format. */
+const linesOfCampaigns = (states: Readonly<Record<Campaign.State, number>>): ReadonlyArray<string> =>
+  Prometheus.gauges(
+    "batch_server_campaigns",
+    "Campaigns in the store, by state.",
+    Object.entries(states).map(([state, count]) => [[["state", state]], count])
+  )
+
+/** The metrics of retrievals and campaigns in the Prometheus text format. */
 export const text: Effect.Effect<string, never, RetrievalStore> = Effect.gen(function* () {
   const store = yield* Effect.flatMap(RetrievalStore, ({ opened }) => opened)
   if (Option.isNone(store)) return ""
-  const figures = yield* Effect.timeoutOption(Effect.option(store.value.figures), patience)
+  const { campaigns, retrievals } = store.value
+  const figures = yield* Effect.timeoutOption(
+    Effect.option(Effect.all([retrievals.figures, campaigns.figures])),
+    patience
+  )
   return Option.match(Option.flatten(figures), {
     onNone: () => "",
-    onSome: (found) =>
-      linesOf(found)
-        .map((line) => `${line}\n`)
-        .join("")
+    onSome: ([ofRetrievals, ofCampaigns]) =>
+      [...linesOf(ofRetrievals), ...linesOfCampaigns(ofCampaigns)].map((line) => `${line}\n`).join("")
   })
 })

@@ -1,11 +1,11 @@
 /**
- * The store of retrievals, which is opened when the first one is handed over, or at the start where there is one already.
- * Until then nothing of its engine is loaded, written or opened.
+ * The store of retrievals and campaigns, which is opened when the first one is handed over, or at the start where there is
+ * one already. Until then nothing of its engine is loaded, written or opened.
  */
-import { FileSystem, type HttpClient, type Path } from "@effect/platform"
+import { FileSystem, type HttpClient, type HttpServerRequest, type Path } from "@effect/platform"
 import type { BatchId } from "@org/batch-core/Batch"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
-import type { RetrievalError, Retrievals } from "@org/batch-durable"
+import { Account, type Campaigns, type RetrievalError, type Retrievals } from "@org/batch-durable"
 import * as Address from "@org/batch-node/Address"
 import {
   Clock,
@@ -17,29 +17,64 @@ import {
   Fiber,
   Layer,
   Option,
+  Redacted,
   Scope
 } from "effect"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { bearer } from "./Access.js"
 import { fromRetrievalError, Problem } from "./Problem.js"
 import type { StorePlace } from "./RetrievalSettings.js"
 import { isPassThrough, ServerSettings, SettingsError } from "./Settings.js"
 import { Shutdown } from "./Shutdown.js"
 
-/** The store of retrievals. */
+/** What is in an open store. */
+export interface Opened {
+  readonly retrievals: Retrievals.Service
+  readonly campaigns: Campaigns.Service
+}
+
+/** The store of retrievals and campaigns. */
 export class RetrievalStore extends Context.Tag("@org/batch-server/RetrievalStore")<
   RetrievalStore,
   {
-    /** The retrievals; opens the store, and makes it where there is none. Fails with 503 where that is refused. */
-    readonly open: Effect.Effect<Retrievals.Service, Problem>
-    /** The retrievals, if there is a store. */
-    readonly existing: Effect.Effect<Option.Option<Retrievals.Service>, Problem>
-    /** The retrievals, if the store is open. */
-    readonly opened: Effect.Effect<Option.Option<Retrievals.Service>>
+    /** Opens the store, and makes it where there is none. Fails with 503 where that is refused. */
+    readonly open: Effect.Effect<Opened, Problem>
+    /** What is in it, if there is a store. */
+    readonly existing: Effect.Effect<Option.Option<Opened>, Problem>
+    /** What is in it, if the store is open. */
+    readonly opened: Effect.Effect<Option.Option<Opened>>
     /** Follows a hint that a batch has changed, unless there are too many; an open store only. */
     readonly hint: (batchId: BatchId) => Effect.Effect<void>
   }
 >() {}
+
+/** Whose retrievals and campaigns a caller has: those of the service's key, or of its own. */
+export const accountOf = (
+  request: HttpServerRequest.HttpServerRequest
+): Effect.Effect<
+  { readonly id: string; readonly key: Redacted.Redacted<string> | undefined },
+  never,
+  BatchConfig
+> =>
+  Effect.map(BatchConfig, (config) => {
+    if (!isPassThrough(config)) return { id: Account.ofService, key: undefined }
+    const key = Redacted.make(bearer(request))
+    return { id: Account.ofKey(key), key }
+  })
+
+/** A call about one thing of a caller's in the store; fails where there is no store. */
+export const withOne = <A, R>(
+  request: HttpServerRequest.HttpServerRequest,
+  absent: Problem,
+  use: (opened: Opened, account: string) => Effect.Effect<A, Problem, R>
+): Effect.Effect<A, Problem, R | RetrievalStore | BatchConfig> =>
+  Effect.gen(function* () {
+    const found = yield* Effect.flatMap(RetrievalStore, ({ existing }) => existing)
+    if (Option.isNone(found)) return yield* absent
+    const { id } = yield* accountOf(request)
+    return yield* use(found.value, id)
+  })
 
 /** An empty database, beside the bundle; without it the first start takes longer. */
 const seed = fileURLToPath(new URL("database.tar.gz", import.meta.url))
@@ -65,7 +100,7 @@ export const layer: Layer.Layer<RetrievalStore, SettingsError | RetrievalError.S
       const scope = yield* Effect.scope
       const needs = yield* Effect.context<Needs>()
       const turn = yield* Effect.makeSemaphore(1)
-      let known: Option.Option<Retrievals.Service> = Option.none()
+      let known: Option.Option<Opened> = Option.none()
 
       const openOnce = Effect.gen(function* () {
         if (Option.isSome(known)) return known.value
@@ -104,7 +139,7 @@ export const layer: Layer.Layer<RetrievalStore, SettingsError | RetrievalError.S
           Effect.suspend(() =>
             Option.match(known, {
               onNone: () => Effect.void,
-              onSome: (store) => Effect.whenEffect(follow(store, batchId), isWithinRate)
+              onSome: ({ retrievals }) => Effect.whenEffect(follow(retrievals, batchId), isWithinRate)
             })
           )
       }
@@ -131,7 +166,7 @@ const checkInstalled = ({ kind }: StorePlace): Effect.Effect<void, SettingsError
         })
   })
 
-/** The retrievals over an open store, and a worker, as the role says; it hands over as soon as the shutdown starts. */
+/** What is in an open store, and a worker, as the role says; it hands over as soon as the shutdown starts. */
 const make = Effect.gen(function* () {
   const settings = (yield* ServerSettings).retrievals
   const { folder, role, store } = settings
@@ -146,7 +181,7 @@ const make = Effect.gen(function* () {
   }
   yield* checkInstalled(store)
   const config = yield* BatchConfig
-  const { Account, Embedded, Postgres, Reach, Retrievals, Settings, Worker } = yield* Effect.promise(
+  const { Campaigns, Embedded, Postgres, Reach, Retrievals, Settings, Worker } = yield* Effect.promise(
     () => import("@org/batch-durable")
   )
   const isPublic = yield* Address.isPublicHost(new URL(config.baseUrl).hostname)
@@ -161,7 +196,7 @@ const make = Effect.gen(function* () {
         : Option.getOrElse(settings.reach, () => Reach.publicOnly)
     })
   )
-  const context = yield* Layer.build(Layer.provideMerge(Retrievals.layer, base))
+  const context = yield* Layer.build(Layer.provideMerge(Layer.merge(Retrievals.layer, Campaigns.layer), base))
   if (role !== "api") {
     const { started } = yield* Shutdown
     const worker = Layer.launch(Layer.provide(Worker.layer, Account.layer))
@@ -171,5 +206,8 @@ const make = Effect.gen(function* () {
     store: store.kind === "folder" ? store.folder : "PostgreSQL",
     role
   })
-  return Context.get(context, Retrievals.Retrievals)
+  return {
+    retrievals: Context.get(context, Retrievals.Retrievals),
+    campaigns: Context.get(context, Campaigns.Campaigns)
+  }
 })

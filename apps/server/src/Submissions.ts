@@ -123,7 +123,8 @@ const respond = (batch: Batch): HttpServerResponse.HttpServerResponse => {
 const refused = (status: number, type: string, message: string): Problem =>
   new Problem({ status, type, message })
 
-const keyOf = ({
+/** The `Idempotency-Key` of a request; 400 for one that is no key. */
+export const keyOf = ({
   headers
 }: HttpServerRequest.HttpServerRequest): Effect.Effect<Option.Option<string>, Problem> => {
   const key = headers["idempotency-key"]

@@ -1,9 +1,11 @@
 /** Chromium, which may not be installed. */
-import { it } from "@effect/vitest"
+import { afterAll, expect, it } from "@effect/vitest"
+import axe from "axe-core"
 import { Effect, type Scope } from "effect"
 import { accessSync, constants } from "node:fs"
 import { delimiter, join } from "node:path"
-import { type BrowserContext, chromium, type Page } from "playwright-core"
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core"
+import { eventually } from "./Service.js"
 
 /** A page, and what goes on in it. */
 export interface Watched {
@@ -13,6 +15,10 @@ export interface Watched {
   /** Errors and warnings of the page, violations of its policy among them. */
   readonly said: ReadonlyArray<string>
 }
+
+/** The browser of a file's tests. */
+let launched: Promise<Browser> | undefined
+afterAll(async () => (await launched)?.close())
 
 /** A test in a browser with a profile of its own that can resolve no name; it is skipped where there is no Chromium. */
 export const inBrowser = (
@@ -25,11 +31,14 @@ export const inBrowser = (
       Effect.gen(function* () {
         const executablePath = installed()
         if (executablePath === undefined) return test.skip("there is no Chromium on the PATH")
-        const browser = yield* Effect.acquireRelease(
-          Effect.promise(() => chromium.launch({ executablePath, args: flags })),
-          (launched) => Effect.promise(() => launched.close())
+        const browser = yield* Effect.promise(
+          () => (launched ??= chromium.launch({ executablePath, args: flags }))
         )
-        return yield* body(yield* Effect.promise(() => browser.newContext()))
+        const context = yield* Effect.acquireRelease(
+          Effect.promise(() => browser.newContext()),
+          (opened) => Effect.promise(() => opened.close())
+        )
+        return yield* body(context)
       }),
     300_000
   )
@@ -55,7 +64,73 @@ export const open = (
     return { page, requests, said }
   })
 
+/** What an element reads. */
+export const text = (page: Page, selector: string): Effect.Effect<string> =>
+  Effect.promise(() => page.locator(selector).first().innerText())
+
+/** Whether an element is shown. */
+export const visible = (page: Page, selector: string): Effect.Effect<boolean> =>
+  Effect.promise(() => page.locator(selector).isVisible())
+
+/** Waits until an element reads so; each look costs the browser something. */
+export const sees = (page: Page, selector: string, pattern: RegExp): Effect.Effect<string> => {
+  const look = text(page, selector)
+  return Effect.flatMap(look, (seen) =>
+    pattern.test(seen)
+      ? Effect.succeed(seen)
+      : eventually(Effect.delay(look, "85 millis"), (later) => pattern.test(later))
+  )
+}
+
+/** Signs in. */
+export const types = (page: Page, credential: string): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    await page.locator("#credential").fill(credential)
+    await page.keyboard.press("Enter")
+  })
+
+/** No fault of access that axe finds, light or dark, and nothing wider than the screen. */
+export const isSound = (page: Page): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    for (const [colorScheme, options] of [
+      // The colours are all that differs.
+      ["dark", '{ runOnly: ["color-contrast"] }'],
+      ["light", "{}"]
+    ] as const) {
+      const violations = yield* Effect.promise(async () => {
+        await page.emulateMedia({ colorScheme })
+        if (!(await page.evaluate<boolean>("'axe' in window"))) await page.evaluate(axe.source)
+        const { violations } = await page.evaluate<axe.AxeResults>(`axe.run(${options})`)
+        return violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(({ html }) => html) }))
+      })
+      expect(violations).toEqual([])
+    }
+    expect(yield* Effect.promise(() => page.evaluate<ReadonlyArray<string>>(tooWide))).toEqual([])
+  })
+
+/** Presses keys, one after the other. */
+export const press = (page: Page, ...keys: ReadonlyArray<string>): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    for (const key of keys) await page.keyboard.press(key)
+  })
+
+/** The name of what has the focus. */
+export const focused = (page: Page): Effect.Effect<string> =>
+  Effect.promise(() =>
+    page.evaluate<string>("document.activeElement.ariaLabel ?? document.activeElement.textContent")
+  )
+
+/** Goes on by the Tab key until what has that name has the focus. */
+export const tabTo = (page: Page, name: string): Effect.Effect<string> =>
+  eventually(Effect.zipRight(press(page, "Tab"), focused(page)), (found) => found === name)
+
 // ----------------------------------------------------------------------------------------------------------------
+
+/** What reaches beyond the right edge of the screen, unless it is hidden in another way. */
+const tooWide = `[...document.querySelectorAll("body *")]
+  .filter((element) => element.checkVisibility() && getComputedStyle(element).clipPath === "none"
+    && element.getBoundingClientRect().right > document.documentElement.clientWidth)
+  .map((element) => element.outerHTML)`
 
 const flags = [
   "--disable-background-networking",

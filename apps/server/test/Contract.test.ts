@@ -91,6 +91,14 @@ layer(service(), { excludeTestServices: true })("the contract", (it) => {
         const where = place(route, answer, method.toLowerCase())
         expect([method, path, validate(where, json(answer))]).toEqual([method, path, []])
       }
+      for (const [route, status, method, path, list] of campaigns) {
+        const headers =
+          list === undefined ? {} : { "content-type": list === "{}" ? "image/png" : "text/plain" }
+        const answer = yield* ask(path, { method, headers, body: list })
+        expect([method, path, answer.status]).toEqual([method, path, status])
+        const where = place(route, answer, method.toLowerCase())
+        expect([method, path, validate(where, json(answer))]).toEqual([method, path, []])
+      }
     }).pipe(Effect.provide(withStore))
   )
 
@@ -162,6 +170,29 @@ const retrievals = (
     [`${id}/retry`, 404, "POST", `${nowhere}/retry`]
   ]
 }
+
+/** Calls of `/campaigns`, and how they end. */
+const campaigns = ((): ReadonlyArray<
+  readonly [route: string, status: number, method: string, path: string, list?: string]
+> => {
+  const id = "/campaigns/{campaign_id}"
+  const nowhere = `/campaigns/${nobody}`
+  const enrich = "/campaigns?kind=company/enrich&as=domains&yes=true"
+  return [
+    ["/campaigns", 400, "GET", "/campaigns?state=odd"],
+    ["/campaigns", 400, "POST", enrich.replace("&yes=true", ""), "acme.com"],
+    ["/campaigns", 415, "POST", enrich, "{}"],
+    ["/campaigns", 202, "POST", enrich, "acme.com"],
+    ["/campaigns", 200, "POST", enrich, "acme.com"],
+    ["/campaigns", 200, "GET", "/campaigns"],
+    [id, 404, "GET", nowhere],
+    [id, 404, "DELETE", nowhere],
+    ...["events", "results", "fates", "remainder"].map(
+      (name) => [`${id}/${name}`, 404, "GET", `${nowhere}/${name}`] as const
+    ),
+    [`${id}/retry`, 404, "POST", `${nowhere}/retry`]
+  ]
+})()
 
 type Get = (path: string) => Effect.Effect<Answer>
 

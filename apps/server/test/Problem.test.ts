@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Batch from "@org/batch-core/Batch"
 import * as BatchError from "@org/batch-core/BatchError"
+import { RetrievalError } from "@org/batch-durable"
 import { DateTime, Duration, Option, Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -166,11 +167,22 @@ describe("Problem", () => {
   })
 })
 
+const ofRetrievals = [
+  new RetrievalError.RetrievalInvalid({ field: "notify", detail }),
+  new RetrievalError.RetrievalNotFound({ retrievalId: batchId }),
+  new RetrievalError.RetrievalConflict({ retrievalId: batchId, state: "done", detail }),
+  new RetrievalError.StoreUnavailable({ detail, retryAfter: Duration.seconds(5) }),
+  new RetrievalError.StoreRefused({ reason: "InUse", place: "p", detail })
+]
+
 it("docs/errors.md gives every failure its statuses", () => {
   const text = readFileSync(fileURLToPath(new URL("../../../docs/errors.md", import.meta.url)), "utf8")
   const listed = [...text.matchAll(/^\| `(\w+)` .*\| ([\d, ]+?) *\|$/gmu)].flatMap(
     ([, tag = "", statuses = ""]) => statuses.split(", ").map((status) => `${tag} ${status}`)
   )
-  const given = failures.map(([, error]) => `${error._tag} ${Problem.fromError(error).status}`)
+  const given = [
+    ...failures.map(([, error]) => `${error._tag} ${Problem.fromError(error).status}`),
+    ...ofRetrievals.map((error) => `${error._tag} ${Problem.fromRetrievalError(error).status}`)
+  ]
   expect(listed.toSorted()).toEqual([...new Set(given)].toSorted())
 })

@@ -359,6 +359,30 @@ export class RetrievalConflict extends BatchError {
   }
 }
 
+/** The service has no such campaign of this account. */
+export class CampaignNotFound extends BatchError {
+  declare readonly _tag: "CampaignNotFound"
+  declare readonly campaignId: string
+
+  constructor(init: Init<CampaignNotFound>) {
+    super("CampaignNotFound", init)
+  }
+}
+
+/** The campaign is there, and in no state for this: ended already, under way, complete, or not done. */
+export class CampaignConflict extends BatchError {
+  declare readonly _tag: "CampaignConflict"
+  /** `undefined` where the service does not say it. */
+  declare readonly campaignId: string | undefined
+  /** Its state, where the service says it. */
+  declare readonly state: RetrievalState | undefined
+  declare readonly detail: string
+
+  constructor(init: Init<CampaignConflict>) {
+    super("CampaignConflict", init)
+  }
+}
+
 /** The service refuses a retrieval, or a list of them, as it was asked for. Nothing was stored. */
 export class RetrievalInvalid extends BatchError {
   declare readonly _tag: "RetrievalInvalid"
@@ -439,6 +463,8 @@ export type Failure =
   | RetrievalNotFound
   | RetrievalConflict
   | RetrievalInvalid
+  | CampaignNotFound
+  | CampaignConflict
   | StoreUnavailable
   | InvalidSetting
   | InvalidArgument

@@ -16,12 +16,12 @@
  *   for await (const { progress, state } of retrievals.watch(retrievalId)) console.log(state, progress.records)
  * }
  */
-import { BatchError, InvalidArgument } from "./BatchError.js"
 import type { CallOptions } from "./Client.js"
+import * as Answers from "./internal/Answers.js"
+import * as Following from "./internal/Following.js"
+import { checkId } from "./internal/ServiceArguments.js"
 import * as Retrievals from "./internal/Retrievals.js"
-import * as ServerSentEvents from "./internal/ServerSentEvents.js"
-import { Watchdog } from "./internal/Watchdog.js"
-import { isPassing, pause, Service } from "./internal/Service.js"
+import { Service } from "./internal/Service.js"
 import type { Format } from "./Receipt.js"
 import type { Retrieval, RetrievalDestination, RetrievalState } from "./Retrieval.js"
 import type { RetrievalsSettings } from "./Settings.js"
@@ -45,14 +45,6 @@ export interface ListRetrievalsOptions extends CallOptions {
   /** Retrievals at most. Default: all; pages are asked for as they are read. */
   readonly limit?: number | undefined
 }
-
-/** Milliseconds of silence after which a stream of events counts as broken; the service says something each 15 s. */
-const silence = 60_000
-
-/** Connections that may fail in a row, which with their pauses is about five minutes. */
-const patience = 12
-
-const longestPause = 30_000
 
 /** The retrievals of a service. There is nothing to close. */
 export class RetrievalsClient {
@@ -84,28 +76,13 @@ export class RetrievalsClient {
   }
 
   /** The account's retrievals. */
-  async *list({ batchId, limit = Infinity, signal, state }: ListRetrievalsOptions = {}): AsyncGenerator<
+  list({ batchId, limit = Infinity, signal, state }: ListRetrievalsOptions = {}): AsyncGenerator<
     Retrieval,
     void,
     undefined
   > {
-    if (limit !== Infinity && !(Number.isInteger(limit) && limit > 0)) {
-      throw refused("limit", `${String(limit)} is no whole number of at least 1`)
-    }
-    let left = limit
-    let cursor: string | undefined
-    do {
-      const query = { state, batch_id: batchId, limit: String(Math.min(left, 100)), cursor }
-      const { next, retrievals } = Retrievals.page(
-        await this.#service.json({ method: "GET", path: "retrievals", query, signal, repeatable: true })
-      )
-      for (const one of retrievals.slice(0, left)) {
-        signal?.throwIfAborted()
-        yield one
-      }
-      left -= retrievals.length
-      cursor = next
-    } while (cursor !== undefined && left > 0)
+    const query = { state, batch_id: batchId }
+    return Answers.list(this.#service, { path: "retrievals", query, limit, read: Retrievals.page, signal })
   }
 
   /**
@@ -114,47 +91,9 @@ export class RetrievalsClient {
    */
   async *watch(id: string, { signal }: CallOptions = {}): AsyncGenerator<Retrieval, void, undefined> {
     checkId("id", id)
-    let [seen, lastId, failures, wait]: [string, string | undefined, number, number] = [
-      "",
-      undefined,
-      0,
-      1000
-    ]
-    for (;;) {
-      const quiet = new Watchdog(silence)
-      try {
-        const response = await this.#service.open({
-          method: "GET",
-          path: `retrievals/${id}/events`,
-          headers: {
-            accept: "text/event-stream",
-            ...(lastId === undefined ? {} : { "last-event-id": lastId })
-          },
-          retrievalId: id,
-          signal: signal === undefined ? quiet.signal : AbortSignal.any([signal, quiet.signal]),
-          repeatable: seen === ""
-        })
-        if (response.status === 204 || response.body === null) return
-        const events = ServerSentEvents.read(response.body, {
-          onBytes: () => quiet.touch(),
-          onRetry: (milliseconds) => (wait = Math.min(milliseconds, longestPause))
-        })
-        for await (const event of events) {
-          failures = 0
-          lastId = event.id ?? lastId
-          if (event.data !== seen) yield Retrievals.parsed((seen = event.data))
-          if (event.name === "end") return
-          signal?.throwIfAborted()
-        }
-      } catch (error) {
-        signal?.throwIfAborted()
-        const failure = error instanceof BatchError ? error : this.#service.unreachable(error, failures + 1)
-        if (seen === "" || failures >= patience || !isPassing(failure)) throw failure
-      } finally {
-        quiet.end()
-      }
-      await pause(Math.min(longestPause, wait * 2 ** failures++), signal)
-    }
+    const path = `retrievals/${id}/events`
+    const subject = { kind: "retrieval", id } as const
+    yield* Following.follow(this.#service, { path, subject, read: Retrievals.parsed, signal })
   }
 
   /** Stops it, removes what is unfinished, and gives it `cancelled`; one that has ended is a `RetrievalConflict`. */
@@ -176,16 +115,13 @@ export class RetrievalsClient {
     checkId("id", id)
     const path = `retrievals/${id}${what}`
     return Retrievals.one(
-      await this.#service.json({ method, path, retrievalId: id, signal, repeatable: method === "GET" })
+      await this.#service.json({
+        method,
+        path,
+        subject: { kind: "retrieval", id },
+        signal,
+        repeatable: method === "GET"
+      })
     )
   }
-}
-
-const uuid = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/iu
-
-const refused = (argument: string, detail: string): InvalidArgument =>
-  new InvalidArgument({ argument, detail, message: `${argument}: ${detail}` })
-
-const checkId = (argument: string, id: string): void => {
-  if (!uuid.test(id)) throw refused(argument, `${JSON.stringify(id)} is no id: an id is a UUID`)
 }

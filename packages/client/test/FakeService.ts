@@ -1,4 +1,4 @@
-/** A service that speaks of retrievals as its contract says, with a script for what goes wrong. */
+/** A service that speaks of retrievals and campaigns as its contract says, with a script for what goes wrong. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 
@@ -26,6 +26,37 @@ export const wire = (id: string, fields: object = {}) => ({
   created_at: "2026-11-28T18:00:00.000Z",
   updated_at: "2026-11-28T18:00:01.000Z",
   next_look_at: "2026-11-28T18:00:06.000Z",
+  ...fields
+})
+
+/** A campaign as it is on the wire. */
+export const wireOfCampaign = (id: string, fields: object = {}) => ({
+  campaign_id: id,
+  state: "waiting",
+  name: "",
+  kind: "company/enrich",
+  as: "domains",
+  input: { name: "the body", format: "lines", column: null, bytes: 9, sha256: "ab" },
+  body: {},
+  format: "jsonl.gz",
+  join: false,
+  max_active: 4,
+  max_credits: null,
+  attempt: 1,
+  progress: {
+    rows: null,
+    unique: null,
+    rejected: null,
+    duplicates: null,
+    jobs: { total: 0, waiting: 0, running: 0, completed: 0, fetched: 0, failed: 0, undecided: 0 },
+    records: 0,
+    credits: { at_most: null, balance: null },
+    notice: null
+  },
+  report: null,
+  error: null,
+  created_at: "2026-11-28T18:00:00.000Z",
+  updated_at: "2026-11-28T18:00:01.000Z",
   ...fields
 })
 
@@ -72,7 +103,10 @@ export const start = async () => {
         method: request.method ?? "",
         url: request.url ?? "",
         headers: request.headers,
-        body: text === "" ? undefined : JSON.parse(text)
+        body:
+          request.headers["content-type"] === "application/json" && text !== ""
+            ? JSON.parse(text)
+            : text || undefined
       }
       asked.push(one)
       const answer = answers.shift() ?? error(500, "NoScript", "nothing is scripted")

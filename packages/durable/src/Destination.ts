@@ -11,6 +11,9 @@ import type { Service as Settings } from "./Settings.js"
 /** The folder below the root in which downloads lie until they are whole. */
 export const staging = ".retrievals"
 
+/** The folder below the root in which campaigns have theirs. */
+export const campaigns = ".campaigns"
+
 const invalid = (field: string, detail: string): RetrievalInvalid => new RetrievalInvalid({ field, detail })
 
 /** Fails with the field that is wrong, and why. */
@@ -56,7 +59,7 @@ const wrongPath = (path: string): Option.Option<string> => {
     return Option.some("it must be relative to the service's folder")
   }
   if (parts.includes("..")) return Option.some("it leaves the service's folder")
-  if (parts[0] === staging) return Option.some(`${staging} is the service's own`)
+  if (parts[0] === staging || parts[0] === campaigns) return Option.some(`${parts[0]} is the service's own`)
   if (parts.some((part) => Buffer.byteLength(part) > 200) || Buffer.byteLength(path) > 1024) {
     return Option.some("it is too long: a name may have 200 bytes, all together 1024")
   }

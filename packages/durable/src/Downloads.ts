@@ -4,16 +4,12 @@
  */
 import type { Receipt } from "@org/batch-core/Receipt"
 import { Effect, Option, Schema } from "effect"
-import type { JobWithMetadata } from "pg-boss"
 import * as Outbox from "./Outbox.js"
 import * as Queue from "./Queue.js"
 import { type Failure, type Retrieval } from "./Retrieval.js"
 import type { StoreUnavailable } from "./RetrievalError.js"
 import { figure, json, parsed, text, toRetrieval } from "./Rows.js"
 import { affected, downloads, type Row, type Service as Store, type Sql } from "./Store.js"
-
-/** A job as the engine handed it out. */
-export type Job = JobWithMetadata<Queue.Job>
 
 /** What was noted for whoever takes the download over. */
 export const Note = Schema.Struct({
@@ -28,7 +24,7 @@ export type Note = typeof Note.Type
 
 /** A download that this process holds. */
 export interface Held {
-  readonly job: Job
+  readonly job: Queue.Fetched
   readonly account: string
   readonly retrieval: Retrieval
   readonly fence: number
@@ -52,7 +48,7 @@ const fetched = `${json} AS retrieval, r.account, r.fence, r.tries, r.replace, r
 /** Claims the row behind a job; none if it has ended, or if all places of its account are taken: it waits a second then. */
 export const claim = (
   store: Store,
-  job: Job,
+  job: Queue.Fetched,
   perAccount: number
 ): Effect.Effect<Option.Option<Held>, StoreUnavailable> =>
   Effect.gen(function* () {
@@ -87,7 +83,7 @@ export const claim = (
     return row === undefined ? Option.none() : Option.some(yield* heldOf(job, row))
   })
 
-const heldOf = (job: Job, row: Row): Effect.Effect<Held> =>
+const heldOf = (job: Queue.Fetched, row: Row): Effect.Effect<Held> =>
   Effect.gen(function* () {
     return {
       job,

@@ -13,12 +13,12 @@ import * as Secrets from "./Secrets.js"
 import { Settings } from "./Settings.js"
 import { patiently, Store } from "./Store.js"
 
-/** A request that was paid for when its look was claimed. */
+/** A request that was paid for before its call. */
 const prepaid = FiberRef.unsafeMake<{ left: number }>({ left: 0 })
 
-/** Runs a look, whose first request the gate has let pass already. */
-export const withPrepaid = <A, E, R>(look: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.suspend(() => Effect.locally(look, prepaid, { left: 1 }))
+/** Runs a call, whose first request the gate has let pass already. */
+export const withPrepaid = <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => Effect.locally(call, prepaid, { left: 1 }))
 
 /** A little less than what is allowed: windows of others open at other moments than ours. */
 const margin = 1.05
@@ -76,7 +76,12 @@ export const sessions: Effect.Effect<Sessions, never, Store | Settings | Account
         const http = Context.get(session, BatchHttp)
         const gated = Context.add(session, BatchHttp, { ...http, api: gate(account)(http.api) })
         const client = yield* Effect.provide(BatchClient.make, gated)
-        return Context.add(gated, BatchClient.BatchClient, client)
+        return Context.add(gated, BatchClient.BatchClient, {
+          ...client,
+          // The turn is waited for before the job is noted as sent: a long pause is no answer that was lost.
+          submit: (request, options) =>
+            Effect.zipRight(enter(account), withPrepaid(client.submit(request, options)))
+        })
       })
     const keyOf = (account: string) =>
       Effect.map(

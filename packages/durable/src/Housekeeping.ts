@@ -1,13 +1,14 @@
 /**
  * Clearing up: what stopped and dead downloads have left on the disk and in buckets, and rows whose time is over.
  */
-import { Cause, Duration, Effect, Option, Schedule, Schema } from "effect"
-import { readdir } from "node:fs/promises"
+import { Cause, Clock, Duration, Effect, Option, Schedule, Schema } from "effect"
+import { readdir, rm, stat } from "node:fs/promises"
+import * as CampaignFolder from "./CampaignFolder.js"
 import { staging } from "./Destination.js"
 import { Note } from "./Downloads.js"
 import { Destination } from "./Retrieval.js"
 import type { StoreUnavailable } from "./RetrievalError.js"
-import { parsed, text } from "./Rows.js"
+import { isUuid, parsed, text } from "./Rows.js"
 import * as S3Delivery from "./S3Delivery.js"
 import { Settings } from "./Settings.js"
 import * as Step from "./Step.js"
@@ -17,7 +18,13 @@ import { type Row, type Service, Store } from "./Store.js"
 export const run: Effect.Effect<void, never, Store | Settings> = Effect.gen(function* () {
   const store = yield* Store
   const settings = yield* Settings
-  yield* Effect.all([stages(store, settings), uploads(store, settings), expire(store, settings)]).pipe(
+  const all = [
+    stages(store, settings),
+    folders(store, settings),
+    uploads(store, settings),
+    expire(store, settings)
+  ]
+  yield* Effect.all(all).pipe(
     Effect.catchAllDefect((defect) => Effect.logError("housekeeping", Cause.die(defect))),
     Effect.catchTag("StoreUnavailable", () => Effect.void),
     Effect.repeat(Schedule.spaced("1 minute")),
@@ -64,6 +71,33 @@ const stages = (store: Service, settings: Settings["Type"]): Effect.Effect<void,
     )
   })
 
+/** How long a list that is handed in may take to arrive. */
+const arrival = Duration.hours(24)
+
+/** Removes the folders of campaigns that are none of this store, and lists that never arrived. */
+const folders = (store: Service, settings: Settings["Type"]): Effect.Effect<void, StoreUnavailable> =>
+  Effect.gen(function* () {
+    const root = CampaignFolder.root(settings)
+    const names = yield* Effect.promise(() => readdir(root).catch((): Array<string> => []))
+    if (names.length === 0) return
+    const rows = yield* store.query("SELECT id FROM batch.campaign WHERE id = ANY($1::uuid[])", [
+      names.filter((name) => isUuid(name))
+    ])
+    const kept = new Set(rows.map(({ id }) => text(id)))
+    const before = (yield* Clock.currentTimeMillis) - Duration.toMillis(arrival)
+    const remove = async (name: string) => {
+      const path = `${root}/${name}`
+      const { mtimeMs } = await stat(path)
+      if (mtimeMs < before) await rm(path, { recursive: true, force: true })
+    }
+    yield* Effect.forEach(
+      names.filter((name) => !kept.has(name)),
+      // Another process may remove it just now.
+      (name) => Effect.promise(() => remove(name).catch(() => undefined)),
+      { discard: true }
+    )
+  })
+
 /** Aborts uploads of retrievals that have ended without them. */
 const uploads = (store: Service, settings: Settings["Type"]): Effect.Effect<void, StoreUnavailable> =>
   Effect.gen(function* () {
@@ -106,6 +140,12 @@ const expire = (store: Service, { retentionDays }: Settings["Type"]): Effect.Eff
       `DELETE FROM batch.retrieval WHERE id IN (SELECT id FROM batch.retrieval
         WHERE state IN ('done', 'failed', 'cancelled') AND updated_at < now() - $1::int * interval '1 day'
         LIMIT 1000)`,
+      [retentionDays]
+    )
+    yield* store.query(
+      `DELETE FROM batch.campaign WHERE id IN (SELECT id FROM batch.campaign
+        WHERE state IN ('done', 'failed', 'cancelled') AND updated_at < now() - $1::int * interval '1 day'
+        LIMIT 100)`,
       [retentionDays]
     )
     yield* store.query(

@@ -44,6 +44,35 @@ export class RetrievalConflict extends Schema.TaggedError<RetrievalConflict>()("
   }
 }
 
+/** This account has no such campaign: HTTP 404. */
+export class CampaignNotFound extends Schema.TaggedError<CampaignNotFound>()("CampaignNotFound", {
+  campaignId: Schema.String
+}) {
+  override get message(): string {
+    return `there is no campaign ${this.campaignId} of this account`
+  }
+}
+
+/** The campaign is there, and in no state for this: HTTP 409. */
+export class CampaignConflict extends Schema.TaggedError<CampaignConflict>()("CampaignConflict", {
+  campaignId: Schema.String,
+  state: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `campaign ${this.campaignId} is ${this.state}: ${this.detail}`
+  }
+}
+
+/** Another campaign came under the same key: HTTP 422. */
+export class IdempotencyKeyReused extends Schema.TaggedError<IdempotencyKeyReused>()("IdempotencyKeyReused", {
+  campaignId: Schema.String
+}) {
+  override get message(): string {
+    return `the idempotency key belongs to campaign ${this.campaignId}: another list, or other options, take a new key`
+  }
+}
+
 /** The database cannot be asked now, and nothing was changed that was not confirmed: HTTP 503. */
 export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
   detail: MaskedText,
@@ -51,7 +80,7 @@ export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("St
   retryAfter: Schema.DurationFromMillis
 }) {
   override get message(): string {
-    return `the store of the retrievals cannot be reached: ${this.detail}`
+    return `the store cannot be reached: ${this.detail}`
   }
 }
 

@@ -13,8 +13,10 @@
  *   )
  */
 import type { BatchId } from "@org/batch-core/Batch"
-import { Context, Effect, Layer, Option, type Redacted, Schedule, Stream } from "effect"
+import { Context, Effect, Layer, Option, type Redacted, Stream } from "effect"
+import * as AccountRow from "./AccountRow.js"
 import * as Destination from "./Destination.js"
+import * as Paging from "./Paging.js"
 import * as Reach from "./Reach.js"
 import { idOf, isEnded, type Request, resolve, type Retrieval, type State } from "./Retrieval.js"
 import {
@@ -23,8 +25,7 @@ import {
   RetrievalNotFound,
   type StoreUnavailable
 } from "./RetrievalError.js"
-import { figure, json, noRow, text, toRetrieval } from "./Rows.js"
-import * as Secrets from "./Secrets.js"
+import { changes, figure, isUuid, json, noRow, text, toRetrieval } from "./Rows.js"
 import { Settings } from "./Settings.js"
 import { type Row, type Sql, Store } from "./Store.js"
 
@@ -104,8 +105,6 @@ export interface Service {
 /** Retrievals of accounts. */
 export class Retrievals extends Context.Tag("@org/batch-durable/Retrievals")<Retrievals, Service>() {}
 
-const uuid = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/iu
-
 const inState = (id: string, row: Row, detail: string): RetrievalConflict =>
   new RetrievalConflict({ retrievalId: id, state: text(row["state"]), detail })
 
@@ -133,7 +132,7 @@ export const make: Effect.Effect<Service, never, Store | Settings> = Effect.gen(
 
   const row = (account: string, id: string): Effect.Effect<Row, RetrievalNotFound | StoreUnavailable> =>
     Effect.gen(function* () {
-      const rows = uuid.test(id) ? yield* store.query(selectOne, [id, account]) : []
+      const rows = isUuid(id) ? yield* store.query(selectOne, [id, account]) : []
       return rows[0] ?? (yield* new RetrievalNotFound({ retrievalId: id }))
     })
   const get: Service["get"] = (account, id) => Effect.flatMap(row(account, id), toRetrieval)
@@ -163,7 +162,7 @@ export const make: Effect.Effect<Service, never, Store | Settings> = Effect.gen(
       const notify = request.notify?.url
       yield* Destination.check(destination, settings)
       yield* checkNotify(settings, notify)
-      const sealed = yield* seal(settings, account, options.key)
+      const sealed = yield* AccountRow.seal(settings, account, options.key)
       const batchId = request.batchId.toLowerCase()
       const id = idOf(account, request.batchId, { destination, format })
       const created = yield* store.transaction(async (sql) => {
@@ -180,8 +179,8 @@ export const make: Effect.Effect<Service, never, Store | Settings> = Effect.gen(
             notify ?? null
           ]
         )
-        if (sealed !== undefined) await keep(sql, account, sealed)
-        await openGate(sql, account, settings.requestsAMinute)
+        if (sealed !== undefined) await AccountRow.keep(sql, account, sealed)
+        await AccountRow.openGate(sql, account, settings.requestsAMinute)
         if (inserted.length > 0) await wantLook(sql, account, batchId)
         return inserted.length > 0
       })
@@ -192,28 +191,15 @@ export const make: Effect.Effect<Service, never, Store | Settings> = Effect.gen(
       return { retrieval: yield* toRetrieval(found), created }
     }),
     list: Effect.fn("Retrievals.list")(function* (account, { batchId, cursor, limit = 20, state } = {}) {
-      const before = cursor === undefined ? null : placeOf(cursor)
-      if (before === undefined) {
-        return yield* new RetrievalInvalid({ field: "cursor", detail: "it is none of this service's" })
-      }
-      if (!Number.isInteger(limit) || limit < 1 || limit > 100) {
-        return yield* new RetrievalInvalid({
-          field: "limit",
-          detail: "it must be a whole number from 1 to 100"
-        })
-      }
+      const before = yield* Paging.before(cursor, limit)
       const rows = yield* store.query(
         `SELECT ${json} AS retrieval, r.place FROM batch.retrieval r WHERE r.account = $1
           AND ($2::text IS NULL OR r.state = $2) AND ($3::uuid IS NULL OR r.batch_id = $3)
           AND ($4::bigint IS NULL OR r.place < $4) ORDER BY r.place DESC LIMIT $5`,
         [account, state ?? null, batchId ?? null, before, limit + 1]
       )
-      const shown = rows.slice(0, limit)
-      const last = rows.length > limit ? shown.at(-1) : undefined
-      return {
-        retrievals: yield* Effect.forEach(shown, toRetrieval),
-        nextCursor: Option.map(Option.fromNullable(last), (one) => cursorOf(one["place"]))
-      }
+      const { nextCursor, shown } = Paging.pageOf(rows, limit)
+      return { retrievals: yield* Effect.forEach(shown, toRetrieval), nextCursor }
     }),
     cancel: Effect.fn("Retrievals.cancel")((account, id) =>
       change(
@@ -237,18 +223,7 @@ export const make: Effect.Effect<Service, never, Store | Settings> = Effect.gen(
       )
     ),
     watch: (account, id) =>
-      Stream.concat(
-        Stream.fromEffect(row(account, id)),
-        Stream.repeatEffectWithSchedule(
-          // It was there: the database may go away meanwhile, and the row ends with its retention.
-          Effect.retry(row(account, id), {
-            schedule: Schedule.spaced("1 second"),
-            while: (error) => error._tag === "StoreUnavailable"
-          }),
-          Schedule.spaced("300 millis")
-        )
-      ).pipe(
-        Stream.changesWith((a, b) => figure(a["seq"]) === figure(b["seq"])),
+      changes(row(account, id)).pipe(
         Stream.mapEffect(toRetrieval),
         Stream.takeUntil(({ state }) => isEnded(state))
       ),
@@ -310,40 +285,3 @@ const checkNotify = (
       return yield* new RetrievalInvalid({ field: "notify.url", detail: refusal.value })
     }
   })
-
-/** The key of an account, encrypted; none where all use the service's own. */
-const seal = (
-  { passThrough, secret }: Settings["Type"],
-  account: string,
-  key: Redacted.Redacted<string> | undefined
-): Effect.Effect<Uint8Array | undefined, RetrievalInvalid> => {
-  if (!passThrough || key === undefined) return Effect.succeed(undefined)
-  const refused = new RetrievalInvalid({
-    field: "authorization",
-    detail:
-      "this service has no key of its own, and may keep no caller's: it needs CRUSTDATA_API_KEY or BATCH_SERVER_SECRET"
-  })
-  return Option.match(secret, {
-    onNone: () => refused,
-    onSome: (known) => Effect.sync(() => Secrets.seal(known, account, key))
-  })
-}
-
-const keep = (sql: Sql, account: string, sealed: Uint8Array): Promise<ReadonlyArray<Row>> =>
-  sql.query(
-    `INSERT INTO batch.account (account, sealed_key) VALUES ($1, $2)
-      ON CONFLICT (account) DO UPDATE SET sealed_key = EXCLUDED.sealed_key, updated_at = clock_timestamp()`,
-    [account, sealed]
-  )
-
-/** An account without a gate is not looked at. */
-const openGate = (sql: Sql, account: string, requestsAMinute: number): Promise<ReadonlyArray<Row>> =>
-  sql.query(
-    `INSERT INTO batch.gate (account, interval_ms, burst_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-    [account, 60_000 / requestsAMinute, 0]
-  )
-
-const cursorOf = (place: unknown): string => Buffer.from(`r${String(place)}`).toString("base64url")
-
-const placeOf = (cursor: string): string | undefined =>
-  /^r(\d{1,18})$/u.exec(Buffer.from(cursor, "base64url").toString())?.[1]

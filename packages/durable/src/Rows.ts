@@ -1,12 +1,13 @@
 /**
  * Retrievals between the table and the model, in SQL that both stores understand.
  */
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option, Schedule, Schema, Stream } from "effect"
 import { Retrieval } from "./Retrieval.js"
 import { StoreUnavailable } from "./RetrievalError.js"
 import { pause, type Row } from "./Store.js"
 
-const instant = (column: string): string =>
+/** A moment of a column, as the interface promises it. */
+export const instant = (column: string): string =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
 /** The JSON of a row `r` of `batch.retrieval`, as the interface promises it. */
@@ -35,6 +36,25 @@ export const text = (value: unknown): string => (typeof value === "string" ? val
 /** A moment of a row. */
 export const moment = (value: unknown): Option.Option<number> =>
   value instanceof Date ? Option.some(value.getTime()) : Option.none()
+
+/** Whether a text can be the id of a row. */
+export const isUuid = (id: string): boolean => /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/iu.test(id)
+
+/** A row now, and whenever its `seq` has changed. A database that is away for a while ends it not. */
+export const changes = <E extends { readonly _tag: string }>(
+  row: Effect.Effect<Row, E>
+): Stream.Stream<Row, E> =>
+  Stream.concat(
+    Stream.fromEffect(row),
+    Stream.repeatEffectWithSchedule(
+      // It was there: the database may go away meanwhile, and the row ends with its retention.
+      Effect.retry(row, {
+        schedule: Schedule.spaced("1 second"),
+        while: (error) => error._tag === "StoreUnavailable"
+      }),
+      Schedule.spaced("300 millis")
+    )
+  ).pipe(Stream.changesWith((a, b) => figure(a["seq"]) === figure(b["seq"])))
 
 /** The failure of a statement that gave no row although it always does. */
 export const noRow: StoreUnavailable = new StoreUnavailable({

@@ -160,14 +160,17 @@ type Failures = Exclude<Effect.Effect.Error<ReturnType<typeof stage>>, Lost> | S
 /** Pauses between tries of what may heal, in seconds. */
 const pauses = [5, 30, 120, 600, 1800]
 
+/** The pause after so many tries of what may heal, in seconds. */
+export const pauseAfter = (tries: number): number => pauses[Math.min(tries, pauses.length - 1)] ?? 60
+
 /** How often bytes that do not come are fetched anew, on top of the core's own tries. */
-const mostTransfers = 8
+export const mostTransfers = 8
 
 /** How often a bucket may refuse. */
 const mostRefusals = 3
 
 const outcomeOf = (error: Failures, { tries }: Held, settings: Settings): Outcome => {
-  const seconds = pauses[Math.min(tries, pauses.length - 1)] ?? 60
+  const seconds = pauseAfter(tries)
   const again: Outcome = { _tag: "Again", seconds, counts: true }
   const failed = (failure: { readonly _tag: string; readonly message: string }): Outcome => {
     const message = maskText(failure.message).replaceAll(`${settings.folder}/`, "")

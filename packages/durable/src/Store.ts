@@ -46,6 +46,11 @@ export class Store extends Context.Tag("@org/batch-durable/Store")<Store, Servic
 /** The engine's queue of downloads. Looks are none of its jobs: it reads past all that wait to find one that is due. */
 export const downloads = "download"
 
+/** The engine's queue of campaigns. */
+export const campaigns = "campaign"
+
+const queues = [downloads, campaigns]
+
 /** How a queue behaves. A job whose worker is silent for `heartbeatSeconds`, the shortest there is, goes to another. */
 const queueOptions = {
   policy: "short",
@@ -77,9 +82,11 @@ export const boot = (boss: PgBoss): Effect.Effect<PgBoss, StoreUnavailable, Scop
       // The engine tells of a database that is away by an event, and without a listener the process ends.
       boss.on("error", () => undefined)
       await boss.start()
-      await boss.createQueue(downloads, queueOptions)
-      // Inside of a transaction the engine must find the queue in its memory: an embedded store has one connection only.
-      await boss.findJobs(downloads, { limit: 1 })
+      for (const queue of queues) {
+        await boss.createQueue(queue, queueOptions)
+        // Inside of a transaction the engine must find the queue in its memory: an embedded store has one connection only.
+        await boss.findJobs(queue, { limit: 1 })
+      }
       return boss
     }),
     () => Effect.promise(() => boss.stop({ graceful: false, close: true }).catch(() => undefined))

@@ -85,6 +85,47 @@ export const versions: ReadonlyArray<ReadonlyArray<string>> = [
     `CREATE INDEX notification_account ON batch.notification (account, created_at)`
   ],
   [
+    `CREATE TABLE batch.campaign (
+      id uuid PRIMARY KEY,
+      place bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+      account text NOT NULL,
+      name text NOT NULL,
+      begun jsonb NOT NULL,
+      bytes bigint NOT NULL,
+      max_active int NOT NULL,
+      max_credits double precision,
+      retry_failed boolean NOT NULL DEFAULT false,
+      state text NOT NULL DEFAULT 'waiting',
+      fence bigint NOT NULL DEFAULT 0,
+      seq bigint NOT NULL DEFAULT 0,
+      attempt int NOT NULL DEFAULT 1,
+      tries int NOT NULL DEFAULT 0,
+      progress jsonb NOT NULL,
+      report jsonb,
+      error jsonb,
+      created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+      updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    )`,
+    `CREATE INDEX campaign_account ON batch.campaign (account, place DESC)`,
+    `CREATE INDEX campaign_running ON batch.campaign (account) WHERE state = 'running'`,
+    `CREATE INDEX campaign_ended ON batch.campaign (updated_at) WHERE state IN ('done', 'failed', 'cancelled')`,
+    `CREATE TABLE batch.campaign_entry (
+      campaign_id uuid NOT NULL REFERENCES batch.campaign ON DELETE CASCADE,
+      place int NOT NULL,
+      fence bigint NOT NULL,
+      batch_id text,
+      entry text NOT NULL,
+      PRIMARY KEY (campaign_id, place)
+    )`,
+    `CREATE TABLE batch.campaign_key (
+      account text NOT NULL,
+      key text NOT NULL,
+      campaign_id uuid NOT NULL REFERENCES batch.campaign ON DELETE CASCADE,
+      PRIMARY KEY (account, key)
+    )`,
+    `CREATE INDEX campaign_key_campaign ON batch.campaign_key (campaign_id)`
+  ],
+  [
     // What the clearing up asks for every minute.
     `CREATE INDEX look_ended ON batch.look (next_at) WHERE NOT open`,
     `CREATE INDEX retrieval_upload ON batch.retrieval (id)

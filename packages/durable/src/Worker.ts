@@ -18,17 +18,20 @@ import { FileSystem, Path } from "@effect/platform"
 import type { Event } from "@org/batch-core/Event"
 import { LocalMachine } from "@org/batch-core/LocalMachine"
 import { localMachine } from "@org/batch-node/LocalMachine"
-import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option, Ref, Schedule, Scope } from "effect"
+import { Cause, Deferred, Effect, Layer, Option, Ref, Schedule, Scope } from "effect"
 import type { Accounts } from "./Account.js"
+import * as CampaignRun from "./CampaignRun.js"
 import * as Downloads from "./Downloads.js"
 import { type Sessions, sessions } from "./Gate.js"
 import * as Housekeeping from "./Housekeeping.js"
 import * as Looks from "./Looks.js"
 import * as Notification from "./Notification.js"
+import type * as Queue from "./Queue.js"
 import type { StoreUnavailable } from "./RetrievalError.js"
 import { Settings } from "./Settings.js"
+import * as Shift from "./Shift.js"
 import * as Step from "./Step.js"
-import { affected, downloads, patiently, type Service, Store } from "./Store.js"
+import { campaigns, downloads, patiently, type Service, Store } from "./Store.js"
 
 /** What a worker needs. */
 export type Needs = Store | Settings | Accounts | FileSystem.FileSystem | Path.Path
@@ -36,35 +39,24 @@ export type Needs = Store | Settings | Accounts | FileSystem.FileSystem | Path.P
 /** Looks taken at a time in one process. */
 const looksAtOnce = 16
 
-/** How often due work is looked for when there was none. */
-const pollEvery = "500 millis"
-
-/** How often the engine is told that a download is alive; it takes it away after ten seconds of silence. */
-const touchEvery = "3 seconds"
-
-/** How long the handing over of one download may take when the process ends. */
-const handOver = "4 seconds"
-
 /** A worker that runs until the scope is closed. */
 export const run: Effect.Effect<void, never, Needs | Scope.Scope> = Effect.gen(function* () {
   const store = yield* Store
   const settings = yield* Settings
   const open = yield* sessions
   const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
-  const held = new Map<string, Holding>()
-  const execute = (job: Downloads.Job, lost: Deferred.Deferred<void>) =>
-    download({ store, settings, sessions: open, job, lost }).pipe(
-      Effect.provide(context),
-      Effect.provideService(LocalMachine, localMachine)
-    )
-  yield* Effect.addFinalizer(() =>
-    Effect.forEach([...held.values()], ({ fiber }) => Fiber.interrupt(fiber), {
-      concurrency: "unbounded",
-      discard: true
-    })
-  )
-  yield* Effect.forkScoped(forever(Effect.as(heartbeat(store, held), 0), touchEvery))
-  yield* Effect.forkScoped(forever(fetch(store, settings, held, execute), pollEvery))
+  const needs = <A, E>(effect: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path>) =>
+    Effect.provideService(Effect.provide(effect, context), LocalMachine, localMachine)
+  yield* Shift.run(store, {
+    ...settings,
+    queue: downloads,
+    execute: (job, lost) => needs(download({ store, settings, sessions: open, job, lost }))
+  })
+  yield* Shift.run(store, {
+    ...settings,
+    queue: campaigns,
+    execute: (job, lost) => needs(CampaignRun.run({ store, settings, sessions: open, job, lost }))
+  })
   yield* lookForever(store, open)
   yield* Effect.forkScoped(Notification.deliver)
   yield* Effect.forkScoped(Housekeeping.run)
@@ -73,86 +65,11 @@ export const run: Effect.Effect<void, never, Needs | Scope.Scope> = Effect.gen(f
 /** A worker that runs as long as the layer. */
 export const layer: Layer.Layer<never, never, Needs> = Layer.scopedDiscard(run)
 
-/** Repeats a round of work; without a pause while there is more. A database that is away, or a bug, ends it not. */
-const forever = (
-  round: Effect.Effect<number, StoreUnavailable>,
-  every: typeof pollEvery | typeof touchEvery
-): Effect.Effect<void> =>
-  round.pipe(
-    Effect.catchAllDefect((defect) => Effect.as(Effect.logError("a worker's round", Cause.die(defect)), 0)),
-    Effect.catchTag("StoreUnavailable", () => Effect.succeed(0)),
-    Effect.flatMap((done) => (done > 0 ? Effect.void : Effect.sleep(every))),
-    Effect.repeat(Schedule.forever),
-    Effect.asVoid
-  )
-
-/** A download under way: `lost` interrupts it without a word to the engine. */
-interface Holding {
-  readonly job: Downloads.Job
-  readonly fiber: Fiber.RuntimeFiber<void>
-  readonly lost: Deferred.Deferred<void>
-}
-
-type Execute = (job: Downloads.Job, lost: Deferred.Deferred<void>) => Effect.Effect<void>
-
-const fetch = (
-  store: Service,
-  { slots, slotsPerAccount }: Settings["Type"],
-  held: Map<string, Holding>,
-  execute: Execute
-): Effect.Effect<number, StoreUnavailable> =>
-  Effect.gen(function* () {
-    const free = slots - held.size
-    if (free <= 0) return 0
-    const jobs = yield* store.engine((boss) =>
-      boss.fetch<{ id: string }>(downloads, {
-        batchSize: free,
-        includeMetadata: true,
-        groupConcurrency: slotsPerAccount
-      })
-    )
-    for (const job of jobs) {
-      const lost = yield* Deferred.make<void>()
-      const fiber = yield* execute(job, lost).pipe(
-        Effect.ensuring(Effect.sync(() => held.delete(job.id))),
-        // What is claimed is always noted, but what is noted can be interrupted.
-        Effect.interruptible,
-        Effect.forkDaemon
-      )
-      held.set(job.id, { job, fiber, lost })
-    }
-    return jobs.length
-  }).pipe(Effect.uninterruptible)
-
-/** Tells the engine that all are alive; what it no longer counts as ours is another worker's. */
-const heartbeat = (
-  store: Service,
-  held: ReadonlyMap<string, Holding>
-): Effect.Effect<void, StoreUnavailable> =>
-  Effect.gen(function* () {
-    const all = [...held.values()]
-    if (all.length === 0) return
-    const touch = (some: ReadonlyArray<Holding>) =>
-      Effect.map(
-        store.engine((boss) =>
-          boss.touch(
-            downloads,
-            some.map(({ job }) => job)
-          )
-        ),
-        affected
-      )
-    if ((yield* touch(all)) === all.length) return
-    for (const one of all) {
-      if ((yield* touch([one])) === 0) yield* Deferred.succeed(one.lost, undefined)
-    }
-  })
-
 interface Run {
   readonly store: Service
   readonly settings: Settings["Type"]
   readonly sessions: Sessions
-  readonly job: Downloads.Job
+  readonly job: Queue.Fetched
   readonly lost: Deferred.Deferred<void>
 }
 
@@ -178,8 +95,7 @@ const download = (run: Run): Effect.Effect<void, never, FileSystem.FileSystem | 
   }).pipe(
     Effect.scoped,
     Effect.catchTag("Lost", () => afterLoss(run)),
-    Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : giveBack(run, exit.cause))),
-    Effect.catchAllCause(() => Effect.void)
+    Shift.orGiveBack(run.store, downloads, run.job)
   )
 
 /** A download that was stopped leaves nothing; one that another worker goes on with leaves it what has arrived. */
@@ -191,16 +107,6 @@ const afterLoss = ({ job, settings, store }: Run): Effect.Effect<void> =>
     // The engine may still count it as ours when the row was lost by a cancellation.
     yield* Effect.ignore(store.engine((boss) => boss.complete(downloads, job)))
   })
-
-const giveBack = ({ job, store }: Run, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
-  Effect.zipRight(
-    Effect.logDebug("a download is handed over", cause),
-    patiently(store.engine((boss) => boss.fail(downloads, job, { message: "handed over" }))).pipe(
-      Effect.interruptible,
-      Effect.timeout(handOver),
-      Effect.ignore
-    )
-  )
 
 interface Progress {
   readonly bytes: number
@@ -283,9 +189,9 @@ const lookForever = (store: Service, open: Sessions): Effect.Effect<void, never,
       return claimed.length
     })
     const scope = yield* Effect.scope
-    yield* Effect.forkScoped(forever(Effect.provideService(round, Scope.Scope, scope), pollEvery))
+    yield* Effect.forkScoped(Shift.forever(Effect.provideService(round, Scope.Scope, scope), Shift.pollEvery))
     const extend = Effect.suspend(() =>
       underWay.size === 0 ? Effect.succeed(0) : Effect.as(Looks.extend(store, [...underWay]), 0)
     )
-    yield* Effect.forkScoped(forever(extend, touchEvery))
+    yield* Effect.forkScoped(Shift.forever(extend, Shift.touchEvery))
   })

@@ -4,6 +4,8 @@
  * @packageDocumentation
  */
 export * as Account from "./Account.js"
+export * as Campaign from "./Campaign.js"
+export * as Campaigns from "./Campaigns.js"
 export * as Embedded from "./Embedded.js"
 export * as Notification from "./Notification.js"
 export * as Postgres from "./Postgres.js"

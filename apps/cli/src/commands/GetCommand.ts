@@ -1,7 +1,8 @@
 /**
  * `batchctl get`: waits for jobs, then downloads their results. The main job.
  */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
+import { UsageError } from "../failure/CliError.js"
 import * as BatchIds from "../options/BatchIds.js"
 import * as OutputOptions from "../options/OutputOptions.js"
 import * as Timeout from "../options/Timeout.js"
@@ -21,7 +22,9 @@ export interface Request extends OutputOptions.OutputRequest {
   readonly list?: ListFlags | undefined
 }
 
-const listOf = (values: Values<typeof Commands.get.flags>["values"]): ListFlags | undefined =>
+type Typed = Values<typeof Commands.get.flags>["values"]
+
+const listOf = (values: Typed): ListFlags | undefined =>
   values.input === undefined ? undefined : { ...values, input: values.input }
 
 /** An account runs at most 5 jobs at a time, so with 8 places those that have ended are never kept waiting. */
@@ -44,20 +47,29 @@ export const deliver = Effect.fn("GetCommand.deliver")(function* (request: Reque
   yield* fates.tell(job, request.quiet)
 })
 
-const handOver = Effect.fn("GetCommand.handOver")(function* (
-  words: ReadonlyArray<string>,
-  request: OutputOptions.OutputRequest
-) {
+const handOver = Effect.fn("GetCommand.handOver")(function* (words: ReadonlyArray<string>, values: Typed) {
   const ids = yield* BatchIds.parse(words)
   const { run } = yield* Effect.promise(() => import("../run/HandOver.js"))
-  yield* run(ids, request)
+  yield* run(ids, {
+    ...OutputOptions.of(values),
+    notify: Option.fromNullable(values.notify),
+    waits: values.timeout !== undefined,
+    lists: values.input !== undefined
+  })
+})
+
+const unattended = new UsageError({
+  detail: "--notify is for --detach: without it batchctl itself waits, and nobody needs to be called",
+  hint: Option.none(),
+  batchId: Option.none()
 })
 
 /** `batchctl get <batch-id>...` */
-export const command = Command.make(Commands.get, ({ positionals: ids, values }) =>
-  values.detach === true
-    ? handOver(ids, OutputOptions.of(values))
+export const command = Command.make(Commands.get, ({ positionals: ids, values }) => {
+  if (values.detach === true) return handOver(ids, values)
+  return values.notify !== undefined
+    ? unattended
     : deliver({ ids, timeout: Timeout.of(values), list: listOf(values), ...OutputOptions.of(values) }).pipe(
         Effect.provide(CoreLayer.layer)
       )
-)
+})

@@ -13,8 +13,18 @@ import * as RetrievalService from "./RetrievalService.js"
 
 const refuse = (detail: string) => new UsageError({ detail, hint: Option.none(), batchId: Option.none() })
 
+/** What is asked of the service. */
+export interface Request extends OutputRequest {
+  /** Who is called when it is done or has failed. */
+  readonly notify: Option.Option<string>
+  /** Whether a time to wait was given. */
+  readonly waits: boolean
+  /** Whether the inputs of the job were given. */
+  readonly lists: boolean
+}
+
 /** What only makes sense where the results come to. */
-const local = (request: OutputRequest): string | undefined => {
+const local = (request: Request): string | undefined => {
   const given: ReadonlyArray<readonly [string, boolean]> = [
     ["--parts", request.parts],
     ["--columns", Option.isSome(request.columns)],
@@ -22,15 +32,19 @@ const local = (request: OutputRequest): string | undefined => {
     ["--concurrency", Option.isSome(request.concurrency)],
     ["--skip-existing", request.skipExisting],
     ["--allow-incomplete", request.allowIncomplete],
-    ["--receipt", request.receipt]
+    ["--receipt", request.receipt],
+    ["--timeout", request.waits],
+    ["--input", request.lists]
   ]
   return given.find(([, isGiven]) => isGiven)?.[0]
 }
 
 const bucket = /^s3:\/\/([^/]*)(?:\/(.*))?$/su
 
+const isAddress = (text: string): boolean => URL.canParse(text) && /^https?:$/u.test(new URL(text).protocol)
+
 /** The bodies of the requests, one for each batch. */
-const bodies = (ids: Ids, request: OutputRequest): Effect.Effect<ReadonlyArray<object>, UsageError> =>
+const bodies = (ids: Ids, request: Request): Effect.Effect<ReadonlyArray<object>, UsageError> =>
   Effect.gen(function* () {
     const flag = local(request)
     if (flag !== undefined)
@@ -38,6 +52,9 @@ const bodies = (ids: Ids, request: OutputRequest): Effect.Effect<ReadonlyArray<o
     const typed = Option.getOrUndefined(request.output)
     if (typed === "-")
       return yield* refuse("--detach delivers into the service's folder or a bucket, not to -o -")
+    const notify = Option.getOrUndefined(request.notify)
+    if (notify !== undefined && !isAddress(notify))
+      return yield* refuse("--notify is no address: write it as https://host/path")
     const [, name, key] = bucket.exec(typed ?? "") ?? []
     if (name === "") return yield* refuse(`-o ${typed} names no bucket: it is s3://bucket/key`)
     const path = name === undefined ? typed : key || undefined
@@ -53,12 +70,13 @@ const bodies = (ids: Ids, request: OutputRequest): Effect.Effect<ReadonlyArray<o
           ? { type: "folder", path }
           : { type: "s3", bucket: name, key: path ?? `${id.toLowerCase()}.${format}` },
       format,
+      notify: notify === undefined ? undefined : { url: notify },
       replace: request.force ? true : undefined
     }))
   })
 
 /** Hands the batches over; one that is refused does not keep the others. */
-export const run = Effect.fn("HandOver.run")(function* (ids: Ids, request: OutputRequest) {
+export const run = Effect.fn("HandOver.run")(function* (ids: Ids, request: Request) {
   const all = yield* bodies(ids, request)
   const stdout = yield* Stdout
   const codes = yield* RetrievalService.withService(({ ask }) =>

@@ -70,6 +70,11 @@ export const get = {
       type: "boolean",
       about:
         "Hand it to the service at BATCH_SERVER_URL and print the retrieval's id; -o is below the service's folder, or s3://bucket/key."
+    },
+    notify: {
+      type: "string",
+      value: "URL",
+      about: "With --detach: what the service calls, signed, when it is done or has failed."
     }
   },
   examples: [

@@ -36,6 +36,7 @@ it.scopedLive("get --detach hands batches over, and prints the id of each alone 
     expect(objects(json.stdout)).toEqual([wire(id)])
     yield* run("get", "--detach", batchId)
     yield* run("get", "--detach", batchId, "-o", "s3://bucket")
+    yield* run("get", "--detach", batchId, "--notify", "https://app.example/told?of=it")
     expect(asked.map(({ body }) => body)).toEqual([
       { batch_id: batchId, destination: { type: "folder", path: "out/" }, format: "csv", replace: true },
       { batch_id: other, destination: { type: "folder", path: "out/" }, format: "csv", replace: true },
@@ -45,6 +46,12 @@ it.scopedLive("get --detach hands batches over, and prints the id of each alone 
         batch_id: batchId,
         destination: { type: "s3", bucket: "bucket", key: `${batchId}.jsonl.gz` },
         format: "jsonl.gz"
+      },
+      {
+        batch_id: batchId,
+        destination: { type: "folder" },
+        format: "jsonl.gz",
+        notify: { url: "https://app.example/told?of=it" }
       }
     ])
     expect(
@@ -61,6 +68,10 @@ it.scopedLive("get --detach refuses before it asks what the service cannot do: 2
       [["-o", "-"], "not to -o -"],
       [["-o", "rows.parquet"], "no format for .parquet"],
       [["-o", "s3:///key"], "names no bucket"],
+      [["--notify", "app.example"], "--notify is no address"],
+      [["--notify", "ftp://app.example"], "--notify is no address"],
+      [["--timeout", "1h"], "--timeout is not for --detach"],
+      [["--input", "leads.csv"], "--input is not for --detach"],
       [["-o", "rows.csv", other], "is one file, but there are 2 batches"]
     ] as const
     for (const [args, detail] of refused) {
@@ -68,6 +79,12 @@ it.scopedLive("get --detach refuses before it asks what the service cannot do: 2
       expect({ code, stdout }).toEqual({ code: 2, stdout: "" })
       expect(stderr).toContain(detail)
     }
+    const attended = yield* run("get", batchId, "--notify", "https://app.example")
+    expect(attended).toMatchObject({
+      code: 2,
+      stdout: "",
+      stderr: expect.stringContaining("--notify is for --detach")
+    })
     expect(asked).toEqual([])
   })
 )

@@ -5,7 +5,6 @@ import * as Collection from "@org/batch-core/Collection"
 import * as CoreFormat from "@org/batch-core/Format"
 import * as InputRows from "@org/batch-core/InputRows"
 import * as JobKind from "@org/batch-core/JobKind"
-import type { Report } from "@org/batch-core/Report"
 import type { Retrieval } from "@org/batch-core"
 import { DateTime, Effect, Option, Stream } from "effect"
 import { join } from "node:path"
@@ -54,7 +53,7 @@ export const run = (
       retryFailed,
       onEvent: progressOf(options.onProgress)
     })
-    return plain(report)
+    return Plain.report(report)
   })
 
 /** The folder of `batchctl`. */
@@ -100,26 +99,6 @@ const progressOf = (tell: CampaignOptions["onProgress"]) => {
       return answer === undefined ? Effect.void : Effect.promise(() => answer)
     })
 }
-
-const plain = ({ credits, jobs, ...report }: Report): CampaignReport => ({
-  campaign: report.campaign,
-  kind: report.kind,
-  output: report.output,
-  rows: report.rows,
-  unique: report.unique,
-  fates: { ...report.fates },
-  records: report.records,
-  jobs: jobs.map((job) => ({
-    batchId: job.batch_id,
-    status: job.status,
-    requested: job.requested,
-    fulfilled: job.fulfilled,
-    records: job.records,
-    errorMessage: job.error_message
-  })),
-  credits: { atMost: credits.at_most ?? undefined, spent: credits.spent ?? undefined },
-  complete: report.complete
-})
 
 /** All completed jobs in one folder. */
 export const collect = ({

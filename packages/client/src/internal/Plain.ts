@@ -2,9 +2,11 @@
 import type * as Core from "@org/batch-core/Batch"
 import { maskText } from "@org/batch-core/Masking"
 import type * as CoreReceipt from "@org/batch-core/Receipt"
+import type { Report } from "@org/batch-core/Report"
 import type * as CoreVerification from "@org/batch-core/Verification"
 import { DateTime, Option } from "effect"
 import type { Batch } from "../Batch.js"
+import type { CampaignReport } from "../Campaign.js"
 import type { Receipt, Verification } from "../Receipt.js"
 
 /** A job without its links. */
@@ -60,4 +62,25 @@ export const verification = ({
 }: CoreVerification.Verification): Verification => ({
   ...verification,
   receipt: found === undefined ? undefined : receipt(found)
+})
+
+/** What came of a campaign. */
+export const report = ({ credits, jobs, ...rest }: Report): CampaignReport => ({
+  campaign: rest.campaign,
+  kind: rest.kind,
+  output: rest.output,
+  rows: rest.rows,
+  unique: rest.unique,
+  fates: { ...rest.fates },
+  records: rest.records,
+  jobs: jobs.map((job) => ({
+    batchId: job.batch_id,
+    status: job.status,
+    requested: job.requested,
+    fulfilled: job.fulfilled,
+    records: job.records,
+    errorMessage: job.error_message
+  })),
+  credits: { atMost: credits.at_most ?? undefined, spent: credits.spent ?? undefined },
+  complete: rest.complete
 })

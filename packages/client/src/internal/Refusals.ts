@@ -3,6 +3,13 @@ import { maskText } from "@org/batch-core/Masking"
 import { Option, Schema } from "effect"
 import * as Client from "../BatchError.js"
 
+/** What a request is about. */
+export interface Subject {
+  readonly kind: "retrieval" | "campaign"
+  /** None of one that is to come. */
+  readonly id: string | undefined
+}
+
 /** An answer of HTTP that is no success. */
 export interface Refusal {
   readonly status: number
@@ -10,8 +17,8 @@ export interface Refusal {
   /** The `Retry-After` header. */
   readonly retryAfter: string | null
   readonly attempts: number
-  /** The retrieval that was asked for, if it was one. */
-  readonly retrievalId: string | undefined
+  /** The retrieval or the campaign that was asked for, if it was one. */
+  readonly subject: Subject | undefined
   /** Removes the token. */
   readonly redact: (text: string) => string
 }
@@ -34,7 +41,7 @@ export const secondsOf = (header: string | null): number | undefined => {
 }
 
 /** The failure that a refusal is. */
-export const of = ({ attempts, body, redact, retrievalId, retryAfter, status }: Refusal): Client.Failure => {
+export const of = ({ attempts, body, redact, retryAfter, status, subject }: Refusal): Client.Failure => {
   const told = Option.map(Schema.decodeUnknownOption(Wire)(body), ({ error }) => error)
   if (Option.isNone(told) && status < 500 && status !== 429) return foreign(status)
   const {
@@ -55,6 +62,13 @@ export const of = ({ attempts, body, redact, retrievalId, retryAfter, status }: 
   const retryAfterSeconds = secondsOf(retryAfter)
   switch (status) {
     case 400:
+      if (type === "InputInvalid") {
+        return new Client.InputInvalid({ message, detail, path: textOf("path") ?? "" })
+      }
+      if (type === "RequestInvalid") {
+        const [kind, property] = [textOf("kind") ?? "", textOf("property")]
+        return new Client.RequestInvalid({ message, detail, kind, property })
+      }
       return new Client.RetrievalInvalid({ message, detail, field: textOf("field") })
     case 401:
     case 403:
@@ -65,14 +79,21 @@ export const of = ({ attempts, body, redact, retrievalId, retryAfter, status }: 
         reason: status === 401 ? "InvalidKey" : "NotOnPlan"
       })
     case 404:
-      return type === "RetrievalNotFound" && retrievalId !== undefined
-        ? new Client.RetrievalNotFound({ message, retrievalId })
+      if (type === "CampaignNotFound" && subject?.id !== undefined) {
+        return new Client.CampaignNotFound({ message, campaignId: subject.id })
+      }
+      return type === "RetrievalNotFound" && subject?.id !== undefined
+        ? new Client.RetrievalNotFound({ message, retrievalId: subject.id })
         : foreign(status)
     case 409:
+      if (type === "CampaignConflict") {
+        const campaignId = subject?.id ?? textOf("campaign_id")
+        return new Client.CampaignConflict({ message, detail, campaignId, state: textOf("state") })
+      }
       return new Client.RetrievalConflict({
         message,
         detail,
-        retrievalId: retrievalId ?? textOf("retrieval_id"),
+        retrievalId: subject?.id ?? textOf("retrieval_id"),
         state: textOf("state")
       })
     case 429:

@@ -1,9 +1,10 @@
 /** What the service says of retrievals, in values that need no Effect. */
 import { Receipt } from "@org/batch-core/Receipt"
-import { Either, ParseResult, Schema } from "effect"
-import { MalformedResponse } from "../BatchError.js"
+import { Schema } from "effect"
 import * as CoreFormat from "@org/batch-core/Format"
 import type { Retrieval, RetrievalDestination } from "../Retrieval.js"
+import type * as Answers from "./Answers.js"
+import { decoded, nextOf, pageFields } from "./Answers.js"
 import * as Plain from "./Plain.js"
 
 const Destination = Schema.Union(
@@ -59,33 +60,16 @@ const plain = (one: typeof Wire.Type): Retrieval => ({
   nextLookAt: one.next_look_at ?? undefined
 })
 
-const Page = Schema.Struct({
-  retrievals: Schema.Array(Wire),
-  next_cursor: Schema.NullOr(Schema.String),
-  has_more: Schema.Boolean
-})
+const Page = Schema.Struct({ retrievals: Schema.Array(Wire), ...pageFields })
 
 /** A retrieval; throws `MalformedResponse` of what is none. */
-export const one = (value: unknown): Retrieval => plain(decoded(Wire, value))
+export const one = (value: unknown): Retrieval => plain(decoded(Wire, value, "retrieval"))
 
 /** A retrieval as text. */
-export const parsed = (text: string): Retrieval => plain(decoded(Schema.parseJson(Wire), text))
+export const parsed = (text: string): Retrieval => plain(decoded(Schema.parseJson(Wire), text, "retrieval"))
 
-/** A page of a list, and where the next one begins, if there is one. */
-export const page = (
-  value: unknown
-): { readonly retrievals: ReadonlyArray<Retrieval>; readonly next: string | undefined } => {
-  const { has_more: hasMore, next_cursor: cursor, retrievals } = decoded(Page, value)
-  return { retrievals: retrievals.map(plain), next: hasMore ? (cursor ?? undefined) : undefined }
+/** A page of a list. */
+export const page = (value: unknown): Answers.Page<Retrieval> => {
+  const found = decoded(Page, value, "retrieval")
+  return { items: found.retrievals.map(plain), next: nextOf(found) }
 }
-
-const decoded = <A, I>(schema: Schema.Schema<A, I>, value: unknown): A =>
-  Either.getOrThrowWith(Schema.decodeUnknownEither(schema)(value), (error) => {
-    const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
-    const detail = `${issue?.path.join(".") ?? ""} is not as it must be`.trim()
-    return new MalformedResponse({
-      status: 200,
-      detail,
-      message: `the service's answer is no retrieval: ${detail}`
-    })
-  })

@@ -20,8 +20,13 @@ export interface Request {
   readonly query?: Readonly<Record<string, string | undefined>>
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
-  /** The retrieval that it is about. */
-  readonly retrievalId?: string | undefined
+  /** In place of a JSON body: its bytes, by this media type. */
+  readonly content?: {
+    readonly type: string
+    readonly body: string | Uint8Array | ReadableStream<Uint8Array>
+  }
+  /** What it is about. */
+  readonly subject?: Refusals.Subject | undefined
   /** Whether twice is as good as once. */
   readonly repeatable: boolean
   readonly signal?: AbortSignal | undefined
@@ -63,8 +68,9 @@ export class Service {
   /** The JSON of an answer. */
   async json(request: Request): Promise<unknown> {
     const text = await this.#retried(request, async (attempts) => {
-      const time = AbortSignal.timeout(patience)
-      const signal = request.signal === undefined ? time : AbortSignal.any([request.signal, time])
+      // How long a list takes to be sent is its sender's to say.
+      const time = request.content === undefined ? [AbortSignal.timeout(patience)] : []
+      const signal = AbortSignal.any([...time, ...(request.signal === undefined ? [] : [request.signal])])
       const response = await this.#fetch({ ...request, signal }, attempts)
       return response.text().catch((cause: unknown) => Promise.reject(this.unreachable(cause, attempts)))
     })
@@ -112,7 +118,7 @@ export class Service {
     }
   }
 
-  async #fetch({ body, headers, method, path, query, retrievalId, signal }: Request, attempts: number) {
+  async #fetch({ body, content, headers, method, path, query, signal, subject }: Request, attempts: number) {
     const url = this.#root()
     url.pathname = `${url.pathname.replace(/\/+$/u, "")}/${path}`
     for (const [name, value] of Object.entries(query ?? {})) {
@@ -126,10 +132,13 @@ export class Service {
         accept: "application/json",
         ...headers,
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        ...(body === undefined ? {} : { "content-type": "application/json" })
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(content === undefined ? {} : { "content-type": content.type })
       },
       ...(signal === undefined ? {} : { signal }),
-      ...(body === undefined ? {} : { body: JSON.stringify(body) })
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      // A body that is read as it is sent has no answer before its end.
+      ...(content === undefined ? {} : { body: content.body, duplex: "half" })
     }
     const { fetch = globalThis.fetch } = this.#settings
     let response
@@ -142,7 +151,7 @@ export class Service {
         retryAfter: response.headers.get("retry-after"),
         redact: (text) => this.#redact(text),
         attempts,
-        retrievalId
+        subject
       })
     } catch (error) {
       throw error instanceof BatchError ? error : this.unreachable(error, attempts)

@@ -46,6 +46,8 @@ import * as Planning from "./Planning.js"
 import type { Report } from "./Report.js"
 import * as Spending from "./Spending.js"
 
+export { pathsOf } from "./Outputs.js"
+
 /** The list. */
 export interface Input {
   /** The file, or the name of what `bytes` gives in messages. */
@@ -57,10 +59,8 @@ export interface Input {
   readonly column?: string | undefined
 }
 
-/** How a campaign goes on. */
-export interface GoOnOptions {
-  /** Where campaigns have their folders. */
-  readonly folder: string
+/** How far a campaign may go. */
+export interface Limits {
   /** Jobs active at a time, at most; default 4 of the 5 that an account may have. */
   readonly maxActive?: number | undefined
   /** Credits that it may cost all in all, at most. A hard bound: what might cost more is refused before it is sent. */
@@ -75,8 +75,14 @@ export interface GoOnOptions {
   readonly onEvent?: ((event: Event) => Effect.Effect<void>) | undefined
 }
 
+/** How a campaign goes on. */
+export interface GoOnOptions extends Limits {
+  /** Where campaigns have their folders. */
+  readonly folder: string
+}
+
 /** What a campaign is. */
-export interface Options extends GoOnOptions {
+export interface Definition {
   /** `company/enrich`, … */
   readonly kind: string
   readonly input: Input
@@ -91,6 +97,9 @@ export interface Options extends GoOnOptions {
   /** Write one line per input row, with its record, instead of the records as they came. */
   readonly join?: boolean | undefined
 }
+
+/** What a campaign is, and how it goes on. */
+export interface Options extends Definition, GoOnOptions {}
 
 /** What is known before anything is submitted. */
 export interface Outlook {
@@ -140,13 +149,37 @@ export const run = Effect.fn("Campaign.run")(function* (
   options: Options
 ): Effect.fn.Return<Done, CampaignError, Needs | Scope.Scope> {
   const paths = yield* Path.Path
-  const kind = yield* kindOf(options.kind)
-  const property = yield* propertyOf(kind, options)
-  const output = paths.resolve(options.output)
-  const incoming = yield* received(options)
-  const { as: _as, body = {}, format = "jsonl.gz", input, join = false } = options
+  const incoming = yield* receive(options.folder, options.input)
+  const begun = yield* begin({ ...options, output: paths.resolve(options.output) }, incoming.sha256)
+  const folder = paths.join(options.folder, begun.campaign)
+  const ledger = yield* Ledger.file(paths.join(folder, ledgerName)).pipe(
+    // Another process that was refused may remove the folder just now.
+    Effect.retry({ times: 3, while: ({ reason }) => reason === "Unwritable" })
+  )
+  if (Option.isNone(Ledger.stateOf(yield* ledger.read).begun)) {
+    const checked = Outputs.check(begun.output).pipe(
+      Effect.zipRight(Storage.checkFolder(paths.dirname(begun.output))),
+      Effect.tapError(() => removed(folder))
+    )
+    yield* checked
+    yield* Storage.rename(incoming.path, paths.join(folder, inputName))
+    yield* ledger.append(begun)
+  }
+  return yield* goOn(ledger, folder, options)
+}, Effect.scoped)
+
+/**
+ * The first entry of the ledger of a campaign, given the digest of its input. Its name is the same wherever input, kind,
+ * body and output are. Fails where there is no such kind, or its identifiers may be several properties and none is named.
+ */
+export const begin = Effect.fn("Campaign.begin")(function* (
+  { as, body = {}, format = "jsonl.gz", input, join = false, kind: name, output }: Definition,
+  sha256: string
+): Effect.fn.Return<typeof Ledger.Begun.Type, RequestInvalid> {
+  const kind = yield* kindOf(name)
+  const property = yield* propertyOf(kind, { as, input })
   const identity = [
-    incoming.sha256,
+    sha256,
     kind.name,
     property.name,
     input.format,
@@ -156,22 +189,16 @@ export const run = Effect.fn("Campaign.run")(function* (
     format,
     join
   ]
-  const campaign = Digest.sha256Of(new TextEncoder().encode(JSON.stringify(identity))).slice(0, 16)
-  const folder = paths.join(options.folder, campaign)
-  const ledger = yield* Ledger.file(paths.join(folder, ledgerName)).pipe(
-    // Another process that was refused may remove the folder just now.
-    Effect.retry({ times: 3, while: ({ reason }) => reason === "Unwritable" })
-  )
-  const begun = Ledger.Begun.make({
+  return Ledger.Begun.make({
     at: yield* DateTime.now,
     version: Ledger.version,
-    campaign,
+    campaign: Digest.sha256Of(new TextEncoder().encode(JSON.stringify(identity))).slice(0, 16),
     kind: kind.name,
     property: property.name,
     body,
     input: {
       path: input.path,
-      sha256: incoming.sha256,
+      sha256,
       format: input.format,
       ...(input.column === undefined ? {} : { column: input.column })
     },
@@ -179,17 +206,7 @@ export const run = Effect.fn("Campaign.run")(function* (
     format,
     join
   })
-  if (Option.isNone(Ledger.stateOf(yield* ledger.read).begun)) {
-    const checked = Outputs.check(output).pipe(
-      Effect.zipRight(Storage.checkFolder(paths.dirname(output))),
-      Effect.tapError(() => removed(folder))
-    )
-    yield* checked
-    yield* Storage.rename(incoming.path, paths.join(folder, inputName))
-    yield* ledger.append(begun)
-  }
-  return yield* goOn(ledger, folder, options)
-}, Effect.scoped)
+})
 
 /** Goes on with a campaign that is known by its name, or the beginning of it. */
 export const resume = Effect.fn("Campaign.resume")(function* (
@@ -239,7 +256,7 @@ export const ofJob = Effect.fn("Campaign.ofJob")(function* (
     storageErrorAt("TMPDIR")
   )
   const { input, output } = options
-  const { path, sha256 } = yield* received({ folder, input })
+  const { path, sha256 } = yield* receive(folder, input)
   const plan = yield* Planning.make({
     ...input,
     name: input.path,
@@ -302,7 +319,9 @@ export const ofJob = Effect.fn("Campaign.ofJob")(function* (
 type OfJobNeeds = BatchConfig | FileSystem.FileSystem | Path.Path
 
 const ledgerName = "ledger.jsonl"
-const inputName = "input"
+
+/** The name of the copy of the input in the folder of a campaign. */
+export const inputName = "input"
 const resultsName = "results"
 
 const kindOf = (name: string): Effect.Effect<JobKind.JobKind, RequestInvalid> => {
@@ -313,14 +332,14 @@ const kindOf = (name: string): Effect.Effect<JobKind.JobKind, RequestInvalid> =>
   const detail =
     kind === undefined
       ? `there is no such kind of job; ${near === undefined ? `there are ${names.join(", ")}` : `did you mean ${near}?`}`
-      : `it takes a query, not a list of inputs; submit it: batchctl submit ${kind.entity} ${kind.action}`
+      : "it takes a query, not a list of inputs: submit it as one job"
   return new RequestInvalid({ kind: name, property: Option.none(), detail })
 }
 
 /** The property that the identifiers are: the only one, the one that is named, or the one that the column is called by. */
 const propertyOf = (
   kind: JobKind.JobKind,
-  { as, input }: Pick<Options, "as" | "input">
+  { as, input }: Pick<Definition, "as" | "input">
 ): Effect.Effect<JobKind.IdentifierProperty, RequestInvalid> => {
   const names = kind.identifiers.map(({ name }) => name)
   const wanted = as?.replaceAll("-", "_")
@@ -335,13 +354,24 @@ const propertyOf = (
   if (found !== undefined) return Effect.succeed(found)
   const detail =
     wanted === undefined
-      ? `say what the identifiers are: --as ${names.join(" or --as ")}`
+      ? `say what the identifiers are, as ${names.join(" or as ")}`
       : `${wanted} is none of its identifiers: ${names.join(", ")}`
   return new RequestInvalid({ kind: kind.name, property: Option.fromNullable(wanted), detail })
 }
 
-/** A copy of the input, and its digest: the file may change, or be gone, before the campaign ends. */
-const received = ({ folder, input }: Pick<Options, "folder" | "input">) =>
+/** A copy of an input. */
+export interface Received {
+  /** Where it lies; it goes with the scope, unless it gets another name. */
+  readonly path: string
+  readonly sha256: string
+  readonly bytes: number
+}
+
+/** Copies an input to a folder, synced: the file may change, or be gone, before the campaign ends. */
+export const receive = <E = never>(
+  folder: string,
+  input: { readonly path: string; readonly bytes?: Stream.Stream<Uint8Array, E> | undefined }
+): Effect.Effect<Received, E | StorageError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const paths = yield* Path.Path
@@ -349,7 +379,7 @@ const received = ({ folder, input }: Pick<Options, "folder" | "input">) =>
     const unique = yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)
     const path = paths.join(folder, `.incoming-${unique.toString(36)}`)
     yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(path, { force: true })))
-    const bytes =
+    const bytes: Stream.Stream<Uint8Array, E | StorageError> =
       input.bytes ?? Stream.mapError(fs.stream(input.path, { chunkSize: 262_144 }), unreadable(input.path))
     const file = yield* Storage.open(path, "w")
     const hash = Digest.sha256()
@@ -361,7 +391,7 @@ const received = ({ folder, input }: Pick<Options, "folder" | "input">) =>
       )
     })
     yield* Storage.sync(file, path)
-    return { path, sha256: hash.hex() }
+    return { path, sha256: hash.hex(), bytes: position }
   })
 
 const unreadable = (path: string) => (error: Parameters<ReturnType<typeof storageErrorAt>>[0]) =>
@@ -372,23 +402,51 @@ const removed = (folder: string): Effect.Effect<void, never, FileSystem.FileSyst
     Effect.ignore(fs.remove(folder, { recursive: true, force: true }))
   )
 
-/** From wherever it stands to its end. */
+/** Goes on with a campaign whose ledger is in its folder. */
 const goOn = (
   ledger: Ledger.Ledger,
   folder: string,
   options: GoOnOptions
 ): Effect.Effect<Done, CampaignError, Needs | Scope.Scope> =>
+  Effect.gen(function* () {
+    const paths = yield* Path.Path
+    const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+    return yield* carry(ledger, {
+      ...options,
+      folder,
+      claimed: Effect.provide(claims(options.folder, paths.basename(folder)), context),
+      onRefused: Effect.provide(removed(folder), context)
+    })
+  })
+
+/** How a campaign is carried, wherever its ledger is. */
+export interface CarryOptions extends Limits {
+  /** The folder of this campaign, with its input under `inputName`. */
+  readonly folder: string
+  /** The jobs that other ledgers claim. */
+  readonly claimed: Effect.Effect<ReadonlySet<string>>
+  /** Done where it ends before anything was sent. */
+  readonly onRefused?: Effect.Effect<void> | undefined
+}
+
+/** Carries a campaign whose ledger has its first entry, from wherever it stands to its end. */
+export const carry = (
+  ledger: Ledger.Ledger,
+  options: CarryOptions
+): Effect.Effect<Done, CampaignError, Needs | Scope.Scope> =>
   ledger.holding(
     Effect.gen(function* () {
-      const before = yield* began(ledger, folder)
+      const before = yield* began(ledger, options)
       const { begun, state } = before
       const isDone = state.isFinished && (yield* Outputs.areHere(begun.output))
-      const mayRetry = options.retryFailed === true && state.chunks.some(({ _tag }) => _tag === "Failed")
-      if (isDone && !mayRetry) {
+      const isOpen = state.chunks.some(
+        ({ _tag }) => _tag === "Lost" || (_tag === "Failed" && options.retryFailed === true)
+      )
+      if (isDone && !isOpen) {
         const report = yield* Outputs.reportOf(begun.output)
         if (Option.isSome(report)) return { report: report.value, wasFinished: true }
       }
-      return { report: yield* carried(ledger, folder, options, before), wasFinished: false }
+      return { report: yield* carried(ledger, options, before), wasFinished: false }
     })
   )
 
@@ -401,7 +459,10 @@ interface Before {
 }
 
 /** What the ledger knows; the plan is made if there is none yet. */
-const began = (ledger: Ledger.Ledger, folder: string): Effect.Effect<Before, CampaignError, Needs> =>
+const began = (
+  ledger: Ledger.Ledger,
+  { folder, onRefused = Effect.void }: CarryOptions
+): Effect.Effect<Before, CampaignError, Needs> =>
   Effect.gen(function* () {
     const paths = yield* Path.Path
     const state = Ledger.stateOf(yield* ledger.read)
@@ -432,7 +493,7 @@ const began = (ledger: Ledger.Ledger, folder: string): Effect.Effect<Before, Cam
         ({ rows }) => rows > 0,
         () => new InputInvalid({ path: begun.input.path, detail: "there is no row in it" })
       ),
-      Effect.tapError(() => removed(folder))
+      Effect.tapError(() => onRefused)
     )
     yield* ledger.append(plan)
     return { begun, kind, plan, property, state: { ...state, chunks: Ledger.stateOf([plan]).chunks } }
@@ -441,26 +502,26 @@ const began = (ledger: Ledger.Ledger, folder: string): Effect.Effect<Before, Cam
 /** Submits, waits and fetches, and writes what came of it. */
 const carried = (
   ledger: Ledger.Ledger,
-  folder: string,
-  options: GoOnOptions,
+  options: CarryOptions,
   { begun, kind, plan, property, state }: Before
 ): Effect.Effect<Report, CampaignError, Needs> =>
   Effect.gen(function* () {
     const paths = yield* Path.Path
-    const { deadline = Infinity, maxActive = 4, onEvent = () => Effect.void, retryFailed = false } = options
+    const {
+      deadline = Infinity,
+      folder,
+      maxActive = 4,
+      onRefused = Effect.void,
+      retryFailed = false
+    } = options
+    const { onEvent = () => Effect.void } = options
     if (!state.isPublished) yield* Outputs.check(begun.output)
     const entries = yield* ledger.read
     yield* weighed(options, { begun, kind, plan, property, state }, entries).pipe(
-      Effect.tapError(() => (entries.some(({ _tag }) => _tag === "sending") ? Effect.void : removed(folder)))
+      Effect.tapError(() => (entries.some(({ _tag }) => _tag === "sending") ? Effect.void : onRefused))
     )
     // One look for a lost job asks it of many, and a ledger is not read for each of them.
-    const claimed = yield* Effect.cachedWithTTL(
-      Effect.provide(
-        claims(options.folder, begun.campaign),
-        yield* Effect.context<FileSystem.FileSystem | Path.Path>()
-      ),
-      "1 second"
-    )
+    const claimed = yield* Effect.cachedWithTTL(options.claimed, "1 second")
     const results = paths.join(folder, resultsName)
     yield* Storage.makeFolder(results)
     const resultOf = (batchId: string) => paths.join(results, `${batchId}.jsonl.gz`)
@@ -529,7 +590,7 @@ const sentInputs = (entries: ReadonlyArray<Ledger.Entry>, plan: typeof Ledger.Pl
 
 /** Fails where what is left may cost more than it may, or more than there is, or is not wanted. */
 const weighed = (
-  options: GoOnOptions,
+  options: Limits,
   { begun, kind, plan, state }: Before,
   entries: ReadonlyArray<Ledger.Entry>
 ): Effect.Effect<void, CampaignRefused | NotAuthorized, BatchClient> =>

@@ -11,7 +11,8 @@ import type { FileSystem, Path } from "@effect/platform"
 import { Chunk, Effect, Either, Stream } from "effect"
 import * as GrowingFile from "../disk/GrowingFile.js"
 import { BatchConfig } from "../model/BatchConfig.js"
-import type { InputInvalid, ResultsCorrupt, StorageError } from "../model/BatchError.js"
+import { type InputInvalid, type ResultsCorrupt, StorageError } from "../model/BatchError.js"
+import { count, plural } from "../model/CountText.js"
 import type { IdentifierProperty, JobKind } from "../model/JobKind.js"
 import * as Proof from "../proof/Proof.js"
 import * as RecordLines from "../records/RecordLines.js"
@@ -184,13 +185,15 @@ export interface RowsOptions extends InputRows.Options {
   readonly folder: string
   readonly property: IdentifierProperty
   readonly roll: Roll
+  /** Rows of the plan: as many must come. */
+  readonly count: number
   /** Whether the identifiers of duplicates are looked up, which takes 4 bytes a row. */
   readonly withFirsts: boolean
   /** Why the identifiers of a chunk have the fate they have. */
   readonly reasonOf: (index: number) => string
 }
 
-/** The rows of the input with what became of them, in its order. */
+/** The rows of the input with what became of them, in its order: as many as were planned, or it fails. */
 export const rows = (
   options: RowsOptions
 ): Stream.Stream<RowFate, InputInvalid | StorageError, BatchConfig | FileSystem.FileSystem | Path.Path> => {
@@ -238,8 +241,24 @@ export const rows = (
       }
     }
   }
+  let seen = 0
+  const complete = Stream.suspend(() =>
+    seen === options.count
+      ? Stream.empty
+      : Stream.fail(
+          new StorageError({
+            reason: "Unreadable",
+            path: options.folder,
+            detail: `of ${plural(options.count, "row")} of ${options.name ?? options.input} there are only ${count(seen)} left: its copy or its plan was changed`
+          })
+        )
+  )
   return Stream.zip(InputRows.read(options.input, options), Planning.codesOf(options.folder)).pipe(
-    Stream.mapChunks(Chunk.map(fateOf))
+    Stream.mapChunks((pairs) => {
+      seen += pairs.length
+      return Chunk.map(pairs, fateOf)
+    }),
+    Stream.concat(complete)
   )
 }
 

@@ -115,7 +115,7 @@ export interface Ledger {
 const lockPatience = Duration.seconds(5)
 
 const Line = Schema.parseJson(Entry)
-const encode = Schema.encode(Line)
+const encodeLine = Schema.encode(Line)
 const decode = Schema.decode(Line)
 
 /**
@@ -143,7 +143,7 @@ export const file = (
       Effect.gen(function* () {
         if (broken !== undefined) return yield* broken
         yield* lock.check
-        const text = yield* Effect.orDie(encode(entry))
+        const text = yield* format(entry)
         yield* handle.writeAll(new TextEncoder().encode(`${text}\n`)).pipe(
           Effect.mapError(storageErrorAt(path)),
           Effect.zipRight(Storage.sync(handle, path)),
@@ -156,6 +156,9 @@ export const file = (
       holding: (effect) => alongside(effect, lock.heart)
     }
   })
+
+/** The line of an entry, without its end. */
+export const format = (entry: Entry): Effect.Effect<string> => Effect.orDie(encodeLine(entry))
 
 /** Who has the lock has the ledger. */
 const inUse =
@@ -185,11 +188,15 @@ export const entries = (
     const fs = yield* FileSystem.FileSystem
     if (!(yield* Effect.mapError(fs.exists(path), storageErrorAt(path)))) return []
     const text = yield* Effect.mapError(fs.readFileString(path), storageErrorAt(path))
-    const lines = text.split("\n").slice(0, -1)
-    return yield* Effect.forEach(lines, (line, at) =>
-      Effect.mapError(decode(line), () => unreadable(path, line, at + 1))
-    )
+    return yield* parse(path, text.split("\n").slice(0, -1))
   })
+
+/** The entries of these lines, from the first one on. Fails as `Unreadable` at what is no entry of this version. */
+export const parse = (
+  path: string,
+  lines: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<Entry>, StorageError> =>
+  Effect.forEach(lines, (line, at) => Effect.mapError(decode(line), () => unreadable(path, line, at + 1)))
 
 const Foreign = Schema.parseJson(Schema.Struct({ _tag: Schema.Literal("campaign"), version: Schema.Int }))
 const versionOf = Schema.decodeOption(Foreign)

@@ -232,6 +232,7 @@ const writeRows = (
       folder,
       property,
       roll,
+      count: plan.rows,
       withFirsts: begun.join,
       reasonOf: (index) => reasons[chunkAt(plan, index)] ?? ""
     })

@@ -256,6 +256,7 @@ describe("Planning and Fates", () => {
                       ...options,
                       property,
                       roll,
+                      count: list.length,
                       withFirsts: true,
                       reasonOf: () => "its job failed"
                     })
@@ -289,6 +290,40 @@ describe("Planning and Fates", () => {
           { numRuns: 60 }
         )
       )
+    )
+  )
+
+  it.effect("fail where rows are missing from the copy or from the plan, and lose none in silence", () =>
+    inFolder((folder) =>
+      Effect.gen(function* () {
+        const input = `${folder}/lines`
+        const options = { input, folder, format: "lines" } as const
+        yield* write(input, "a.com\nb.com\nc.com\n")
+        const plan = yield* Planning.make({ ...options, property, cap: 10 })
+        const fates = Stream.suspend(() =>
+          Fates.rows({
+            ...options,
+            property,
+            roll: Fates.roll(plan.unique, { places: false }),
+            count: plan.rows,
+            withFirsts: false,
+            reasonOf: () => ""
+          })
+        )
+        expect(yield* Stream.runCount(fates)).toBe(3)
+        const missing = {
+          _tag: "StorageError",
+          reason: "Unreadable",
+          detail: expect.stringContaining("only 2")
+        }
+        const rowsFile = `${folder}/${Planning.files.rows}`
+        const codes = yield* (yield* FileSystem.FileSystem).readFile(rowsFile)
+        yield* (yield* FileSystem.FileSystem).writeFile(rowsFile, codes.subarray(0, 8))
+        expect(yield* Effect.flip(Stream.runDrain(fates))).toMatchObject(missing)
+        yield* (yield* FileSystem.FileSystem).writeFile(rowsFile, codes)
+        yield* write(input, "a.com\nb.com\n")
+        expect(yield* Effect.flip(Stream.runDrain(fates))).toMatchObject(missing)
+      })
     )
   )
 

@@ -1,0 +1,135 @@
+/**
+ * The jobs of one queue of the engine that this process holds: taken as there are places, kept alive, and handed over when
+ * the scope is closed.
+ */
+import { Cause, Deferred, Effect, Exit, Fiber, Schedule, type Scope } from "effect"
+import type * as Queue from "./Queue.js"
+import type { StoreUnavailable } from "./RetrievalError.js"
+import { affected, patiently, type Service } from "./Store.js"
+
+/** How often due work is looked for when there was none. */
+export const pollEvery = "500 millis"
+
+/** How often the engine is told that a job is alive; it takes it away after ten seconds of silence. */
+export const touchEvery = "3 seconds"
+
+/** How long the handing over of one job may take when the process ends. */
+const handOver = "4 seconds"
+
+/** What is done with the jobs of a queue. */
+export interface Options {
+  readonly queue: string
+  /** Jobs at a time in this process. */
+  readonly slots: number
+  /** Jobs at a time of one account, in all processes together. */
+  readonly slotsPerAccount: number
+  /** Carries a job out and settles it. `lost` completes when it is another worker's. */
+  readonly execute: (job: Queue.Fetched, lost: Deferred.Deferred<void>) => Effect.Effect<void>
+}
+
+/** A job under way: `lost` interrupts it without a word to the engine. */
+interface Holding {
+  readonly job: Queue.Fetched
+  readonly fiber: Fiber.RuntimeFiber<void>
+  readonly lost: Deferred.Deferred<void>
+}
+
+/** Takes jobs and carries them out until the scope is closed, which hands over what is under way. */
+export const run = (store: Service, options: Options): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const held = new Map<string, Holding>()
+    yield* Effect.addFinalizer(() =>
+      Effect.forEach([...held.values()], ({ fiber }) => Fiber.interrupt(fiber), {
+        concurrency: "unbounded",
+        discard: true
+      })
+    )
+    yield* Effect.forkScoped(forever(Effect.as(heartbeat(store, options.queue, held), 0), touchEvery))
+    yield* Effect.forkScoped(forever(fetch(store, options, held), pollEvery))
+  })
+
+/** Repeats a round of work; without a pause while there is more. A database that is away, or a bug, ends it not. */
+export const forever = (
+  round: Effect.Effect<number, StoreUnavailable>,
+  every: typeof pollEvery | typeof touchEvery
+): Effect.Effect<void> =>
+  round.pipe(
+    Effect.catchAllDefect((defect) => Effect.as(Effect.logError("a worker's round", Cause.die(defect)), 0)),
+    Effect.catchTag("StoreUnavailable", () => Effect.succeed(0)),
+    Effect.flatMap((done) => (done > 0 ? Effect.void : Effect.sleep(every))),
+    Effect.repeat(Schedule.forever),
+    Effect.asVoid
+  )
+
+const fetch = (
+  store: Service,
+  { execute, queue, slots, slotsPerAccount }: Options,
+  held: Map<string, Holding>
+): Effect.Effect<number, StoreUnavailable> =>
+  Effect.gen(function* () {
+    const free = slots - held.size
+    if (free <= 0) return 0
+    const jobs = yield* store.engine((boss) =>
+      boss.fetch<Queue.Job>(queue, {
+        batchSize: free,
+        includeMetadata: true,
+        groupConcurrency: slotsPerAccount
+      })
+    )
+    for (const job of jobs) {
+      const lost = yield* Deferred.make<void>()
+      const fiber = yield* execute(job, lost).pipe(
+        Effect.ensuring(Effect.sync(() => held.delete(job.id))),
+        // What is claimed is always noted, but what is noted can be interrupted.
+        Effect.interruptible,
+        Effect.forkDaemon
+      )
+      held.set(job.id, { job, fiber, lost })
+    }
+    return jobs.length
+  }).pipe(Effect.uninterruptible)
+
+/** Tells the engine that all are alive; what it no longer counts as ours is another worker's. */
+const heartbeat = (
+  store: Service,
+  queue: string,
+  held: ReadonlyMap<string, Holding>
+): Effect.Effect<void, StoreUnavailable> =>
+  Effect.gen(function* () {
+    const all = [...held.values()]
+    if (all.length === 0) return
+    const touch = (some: ReadonlyArray<Holding>) =>
+      Effect.map(
+        store.engine((boss) =>
+          boss.touch(
+            queue,
+            some.map(({ job }) => job)
+          )
+        ),
+        affected
+      )
+    if ((yield* touch(all)) === all.length) return
+    for (const one of all) {
+      if ((yield* touch([one])) === 0) yield* Deferred.succeed(one.lost, undefined)
+    }
+  })
+
+/** Every end of a job but that of being settled gives it back to the engine, which hands it out again. */
+export const orGiveBack =
+  (store: Service, queue: string, job: Queue.Fetched) =>
+  <E, R>(execution: Effect.Effect<void, E, R>): Effect.Effect<void, never, R> =>
+    execution.pipe(
+      Effect.onExit((exit) =>
+        Exit.isSuccess(exit)
+          ? Effect.void
+          : Effect.zipRight(
+              Effect.logDebug(`a job of the queue ${queue} is handed over`, exit.cause),
+              patiently(store.engine((boss) => boss.fail(queue, job, { message: "handed over" }))).pipe(
+                Effect.interruptible,
+                Effect.timeout(handOver),
+                Effect.ignore
+              )
+            )
+      ),
+      Effect.catchAllCause(() => Effect.void)
+    )
