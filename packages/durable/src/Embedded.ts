@@ -10,12 +10,13 @@
  */
 import { Effect, Layer, type Scope } from "effect"
 import type { PGlite } from "@electric-sql/pglite"
-import { access, mkdir, readFile, rename, rm } from "node:fs/promises"
+import { access, mkdir, rename, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as FolderLock from "./FolderLock.js"
 import * as Migrations from "./Migrations.js"
 import { StoreRefused, StoreUnavailable } from "./RetrievalError.js"
+import { unpack } from "./Seed.js"
 import * as Store from "./Store.js"
 
 /** PostgreSQL's own parameters: every commit synced to the disk, and little memory. */
@@ -106,25 +107,33 @@ const openDatabase = (folder: string, packed: string): Effect.Effect<PGlite, Sto
     if (isNew) {
       const unfinished = `${place}.tmp`
       yield* Effect.promise(() => rm(unfinished, { recursive: true, force: true }))
-      const made = yield* start(folder, unfinished, packed)
-      yield* Effect.promise(() => made.close())
+      const isPacked = yield* Effect.promise(() =>
+        access(packed).then(
+          () => true,
+          () => false
+        )
+      )
+      if (isPacked) {
+        yield* Effect.tryPromise({ try: () => unpack(packed, unfinished), catch: unusable(folder) })
+      } else {
+        const made = yield* start(folder, unfinished)
+        yield* Effect.promise(() => made.close())
+      }
       yield* Effect.tryPromise({ try: () => rename(unfinished, place), catch: unusable(folder) })
     }
     return yield* Effect.acquireRelease(start(folder, place), (db) => Effect.promise(() => db.close()))
   })
 
-const start = (folder: string, place: string, packed?: string): Effect.Effect<PGlite, StoreRefused> =>
+const start = (folder: string, place: string): Effect.Effect<PGlite, StoreRefused> =>
   Effect.tryPromise({
     try: async () => {
       const [{ PGlite }, { FsyncFolder }] = await Promise.all([
         import("@electric-sql/pglite"),
         import("./FsyncFolder.js")
       ])
-      const bytes = packed === undefined ? undefined : await readFile(packed).catch(() => undefined)
       return await PGlite.create({
         fs: new FsyncFolder(place),
-        startParams: [...PGlite.defaultStartParams.filter((parameter) => parameter !== "-F"), ...parameters],
-        ...(bytes === undefined ? {} : { loadDataDir: new Blob([Uint8Array.from(bytes)]) })
+        startParams: [...PGlite.defaultStartParams.filter((parameter) => parameter !== "-F"), ...parameters]
       })
     },
     catch: unusable(folder)

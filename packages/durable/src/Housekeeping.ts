@@ -60,7 +60,7 @@ const stages = (store: Service, settings: Settings["Type"]): Effect.Effect<void,
     if (ids.length === 0) return
     const rows = yield* store.query(
       `SELECT id FROM batch.retrieval WHERE id = ANY($1::uuid[]) AND (state IN ('waiting', 'running')
-        OR (state = 'failed' AND updated_at > clock_timestamp() - $2::float8 * interval '1 ms'))`,
+        OR (state = 'failed' AND updated_at > now() - $2::float8 * interval '1 ms'))`,
       [ids, Duration.toMillis(keptFor)]
     )
     const kept = new Set(rows.map(({ id }) => text(id)))
@@ -138,22 +138,20 @@ const expire = (store: Service, { retentionDays }: Settings["Type"]): Effect.Eff
   Effect.gen(function* () {
     yield* store.query(
       `DELETE FROM batch.retrieval WHERE id IN (SELECT id FROM batch.retrieval
-        WHERE state IN ('done', 'failed', 'cancelled') AND updated_at < clock_timestamp() - $1::int * interval '1 day'
+        WHERE state IN ('done', 'failed', 'cancelled') AND updated_at < now() - $1::int * interval '1 day'
         LIMIT 1000)`,
       [retentionDays]
     )
     yield* store.query(
       `DELETE FROM batch.campaign WHERE id IN (SELECT id FROM batch.campaign
-        WHERE state IN ('done', 'failed', 'cancelled') AND updated_at < clock_timestamp() - $1::int * interval '1 day'
+        WHERE state IN ('done', 'failed', 'cancelled') AND updated_at < now() - $1::int * interval '1 day'
         LIMIT 100)`,
       [retentionDays]
     )
     yield* store.query(
-      `DELETE FROM batch.notification WHERE state = 'delivered' AND created_at < clock_timestamp() - interval '7 days'
-        OR created_at < clock_timestamp() - $1::int * interval '1 day'`,
+      `DELETE FROM batch.notification WHERE created_at < now() - least(7, $1::int) * interval '1 day'
+        AND (state = 'delivered' OR created_at < now() - $1::int * interval '1 day')`,
       [retentionDays]
     )
-    yield* store.query(
-      `DELETE FROM batch.look WHERE NOT open AND next_at < clock_timestamp() - interval '1 day'`
-    )
+    yield* store.query(`DELETE FROM batch.look WHERE NOT open AND next_at < now() - interval '1 day'`)
   })

@@ -37,10 +37,11 @@ export const lease = "12 seconds"
 /** Accounts served in one claim, in no order that favours one of them. */
 const accountsAtOnce = 32
 
+// What is due is asked of `now()`, which stands still in a statement: no index answers for a clock that goes on.
 const due = (urgent: string) => `UPDATE batch.look l SET fence = l.fence + 1, leased = true, urgent = false,
     next_at = clock_timestamp() + interval '${lease}'
   FROM (SELECT account, batch_id FROM batch.look WHERE account = $1 AND open ${urgent}
-    AND next_at <= clock_timestamp() ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) d
+    AND next_at <= now() ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) d
   WHERE l.account = d.account AND l.batch_id = d.batch_id
   RETURNING l.account, l.batch_id, l.fence, l.requests, l.status, l.suspicion, l.suspected,
     extract(epoch FROM clock_timestamp() - l.began_at)::float8 AS elapsed`
@@ -52,8 +53,8 @@ export const claim = (store: Store, most: number): Effect.Effect<ReadonlyArray<L
       const gates = await query(
         `SELECT g.account, 1 + floor(extract(epoch FROM clock_timestamp()
             - greatest(g.tat, clock_timestamp() - g.burst_ms * interval '1 ms')) * 1000 / g.interval_ms)::int AS places
-          FROM batch.gate g WHERE g.tat <= clock_timestamp() AND EXISTS (SELECT 1 FROM batch.look l
-            WHERE l.account = g.account AND l.open AND l.next_at <= clock_timestamp())
+          FROM batch.gate g WHERE g.tat <= now() AND EXISTS (SELECT 1 FROM batch.look l
+            WHERE l.account = g.account AND l.open AND l.next_at <= now())
           ORDER BY random() LIMIT ${accountsAtOnce} FOR UPDATE OF g SKIP LOCKED`
       )
       const claimed = []

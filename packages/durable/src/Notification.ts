@@ -125,7 +125,7 @@ const claim = (store: Service): Effect.Effect<ReadonlyArray<Call>, StoreUnavaila
   Effect.map(
     store.query(
       `UPDATE batch.notification SET attempts = attempts + 1, next_at = clock_timestamp() + interval '${lease}'
-        WHERE id IN (SELECT id FROM batch.notification WHERE state = 'pending' AND next_at <= clock_timestamp()
+        WHERE id IN (SELECT id FROM batch.notification WHERE state = 'pending' AND next_at <= now()
           ORDER BY next_at LIMIT ${atOnce} FOR UPDATE SKIP LOCKED) RETURNING id, url, body, attempts`
     ),
     (rows) =>

@@ -243,8 +243,9 @@ export const make: Effect.Effect<Service, never, Store | Settings> = Effect.gen(
       )
       const count = (state: string) => figure(counted.find((one) => one["state"] === state)?.["count"])
       const [late] = yield* store.query(
-        `SELECT greatest(0, extract(epoch FROM clock_timestamp() - min(next_at)))::float8 AS seconds
-          FROM batch.look WHERE open`
+        `SELECT greatest(0, extract(epoch FROM now() - min(l.next_at)))::float8 AS seconds
+          FROM batch.gate g CROSS JOIN LATERAL (SELECT next_at FROM batch.look
+            WHERE account = g.account AND open ORDER BY next_at LIMIT 1) l`
       )
       const [calls] = yield* store.query(
         `SELECT count(*) FILTER (WHERE state = 'pending')::int AS pending,

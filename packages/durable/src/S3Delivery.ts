@@ -62,6 +62,10 @@ const problem =
     const name = cause instanceof Error ? cause.name : ""
     const detail = cause instanceof Error && cause.message !== "" ? `${name}: ${cause.message}` : name
     if (status === 412) return new StorageError({ reason: "Exists", path, detail: "it was left untouched" })
+    if (status === 501) {
+      const way = 'it may not know If-None-Match: ask for "replace": true, which needs none'
+      return new StorageError({ reason: "Unwritable", path, detail: `${detail}; ${way}` })
+    }
     const isDenied = status === 401 || status === 403 || name === "CredentialsProviderError"
     return new StorageError({ reason: isDenied ? "Denied" : "Unwritable", path, detail })
   }

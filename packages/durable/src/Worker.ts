@@ -134,31 +134,39 @@ const handleOf = (store: Service, held: Downloads.Held, progress: Ref.Ref<Progre
   }
 }
 
-/** Writes the progress once a second, and so sees that the download was stopped or is another worker's. */
+/** How often a download looks whether it is still this process's: one that is stopped ends within a second. */
+const watchEvery = "400 millis"
+
+/** Writes the progress every other time, and so sees that the download was stopped or is another worker's. */
 const watchRow = (
   store: Service,
   held: Downloads.Held,
   progress: Ref.Ref<Progress>
 ): Effect.Effect<never, Step.Lost> =>
   Effect.gen(function* () {
-    const { bytes, records, totalBytes, written } = yield* Ref.getAndUpdate(progress, (known) => ({
-      ...known,
-      written: true
-    }))
-    const mine = yield* written
-      ? Downloads.isMine(store, held)
-      : Downloads.write(
-          store,
-          held,
-          "bytes = $3, total_bytes = $4, records = $5, seq = seq + 1, updated_at = clock_timestamp()",
-          [bytes, totalBytes, records]
-        )
-    if (!mine) return yield* new Step.Lost()
-  }).pipe(
-    Effect.catchTag("StoreUnavailable", () => Effect.void),
-    Effect.repeat(Schedule.spaced("700 millis")),
-    Effect.zipRight(Effect.never)
-  )
+    const rounds = yield* Ref.make(0)
+    const look = Effect.gen(function* () {
+      const isTurn = (yield* Ref.getAndUpdate(rounds, (round) => round + 1)) % 2 === 0
+      const { bytes, records, totalBytes, written } = yield* Ref.getAndUpdate(progress, (known) => ({
+        ...known,
+        written: known.written || isTurn
+      }))
+      const mine = yield* written || !isTurn
+        ? Downloads.isMine(store, held)
+        : Downloads.write(
+            store,
+            held,
+            "bytes = $3, total_bytes = $4, records = $5, seq = seq + 1, updated_at = clock_timestamp()",
+            [bytes, totalBytes, records]
+          )
+      if (!mine) return yield* new Step.Lost()
+    })
+    return yield* look.pipe(
+      Effect.catchTag("StoreUnavailable", () => Effect.void),
+      Effect.repeat(Schedule.spaced(watchEvery)),
+      Effect.zipRight(Effect.never)
+    )
+  })
 
 /** Takes looks that are due, and keeps those under way from being taken by others. */
 const lookForever = (store: Service, open: Sessions): Effect.Effect<void, never, Scope.Scope> =>

@@ -14,18 +14,25 @@ export interface Fleet {
   readonly sandbox: Sandboxes.Service
   readonly server: LocalPostgres.Server
   readonly out: string
+  /** A process that may not be up yet. */
+  readonly start: (
+    variables?: Readonly<Record<string, string>>,
+    program?: string
+  ) => Effect.Effect<Process.Running, never, Scope.Scope>
   readonly worker: (
-    variables?: Readonly<Record<string, string>>
+    variables?: Readonly<Record<string, string>>,
+    program?: string
   ) => Effect.Effect<Process.Running, never, Scope.Scope>
   readonly query: (
     text: string,
     values?: ReadonlyArray<unknown>
   ) => Effect.Effect<ReadonlyArray<Record<string, unknown>>>
-  /** Hands so many retrievals over, of jobs of one account, and gives the names of their files. */
+  /** Hands so many retrievals over, ten of each batch if not said otherwise, and gives the names of their files. */
   readonly handOver: (
     program: Process.Running,
     count: number,
-    prefix: string
+    prefix: string,
+    ofEach?: number
   ) => Effect.Effect<ReadonlyArray<string>>
   readonly counts: Effect.Effect<Readonly<Record<string, number>>>
 }
@@ -51,26 +58,29 @@ export const make: Effect.Effect<Fleet, never, Sandboxes.Sandbox | Scope.Scope> 
         await client.end()
       }
     })
+  const start: Fleet["start"] = (variables = {}, program) =>
+    Process.start(
+      {
+        CRUSTDATA_BASE_URL: sandbox.baseUrl,
+        CRUSTDATA_API_KEY: sandbox.apiKey,
+        BATCH_TEST_STORE: server.url,
+        BATCH_TEST_FOLDER: out,
+        ...variables
+      },
+      program
+    )
   return {
     sandbox,
     server,
     out,
     query,
-    worker: (variables = {}) =>
-      Effect.tap(
-        Process.start({
-          CRUSTDATA_BASE_URL: sandbox.baseUrl,
-          CRUSTDATA_API_KEY: sandbox.apiKey,
-          BATCH_TEST_STORE: server.url,
-          BATCH_TEST_FOLDER: out,
-          ...variables
-        }),
-        (program) => program.until(({ ready }) => ready === true)
-      ),
-    handOver: (program, count, prefix) =>
+    start,
+    worker: (variables, program) =>
+      Effect.tap(start(variables, program), (running) => running.until(({ ready }) => ready === true)),
+    handOver: (program, count, prefix, ofEach = 10) =>
       Effect.gen(function* () {
         const names: Array<string> = []
-        const batches = yield* Effect.forEach(Array.from({ length: Math.ceil(count / 10) }), () =>
+        const batches = yield* Effect.forEach(Array.from({ length: Math.ceil(count / ofEach) }), () =>
           Effect.orDie(sandbox.createJob({ records }))
         )
         const before = program.lines.length
@@ -78,7 +88,7 @@ export const make: Effect.Effect<Fleet, never, Sandboxes.Sandbox | Scope.Scope> 
           const name = `${prefix}-${index}.jsonl.gz`
           names.push(name)
           yield* program.send({
-            batch_id: batches[Math.floor(index / 10)],
+            batch_id: batches[Math.floor(index / ofEach)],
             destination: { type: "folder", path: name }
           })
         }
@@ -108,3 +118,11 @@ export const allDone = (fleet: Fleet, names: ReadonlyArray<string>): Effect.Effe
 
 /** Seconds since a moment of `process.hrtime.bigint`. */
 export const since = (begun: bigint): number => Number(process.hrtime.bigint() - begun) / 1e9
+
+/** Seconds of CPU that a process has used; none can be told where there is no `/proc`. */
+export const cpuSeconds = (pid: number): Effect.Effect<number> =>
+  Effect.promise(async () => {
+    const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ")
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  })

@@ -15,15 +15,19 @@ describe.skipIf(!LocalPostgres.isAvailable)("retrievals a second on PostgreSQL",
   it.scopedLive.each([1, 2, 3])("with %d workers", (workers) =>
     Effect.gen(function* () {
       const fleet = yield* Fleet.make
-      const [one] = yield* Effect.all(
+      const all = yield* Effect.all(
         Array.from({ length: workers }, () => fleet.worker()),
         { concurrency: workers }
       )
+      const [one] = all
       if (one === undefined) return
       const begun = process.hrtime.bigint()
       const names = yield* fleet.handOver(one, count, "s")
       yield* Fleet.allDone(fleet, names)
       yield* figure(`retrievals a second, ${workers} workers`, names.length / Fleet.since(begun))
+      const spent = yield* Effect.forEach(all, ({ child }) => Fleet.cpuSeconds(child.pid ?? 0))
+      const each = spent.reduce((sum, seconds) => sum + seconds, 0) / names.length
+      yield* figure(`milliseconds of CPU of all workers a retrieval, ${workers} workers`, each * 1000)
     }).pipe(Effect.provide(Sandboxes.layer({ rateLimit: { limit: 1_000_000, windowSeconds: 60 } })))
   )
 

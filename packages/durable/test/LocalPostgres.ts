@@ -95,7 +95,7 @@ export const make: Effect.Effect<Server, never, Scope.Scope> = Effect.gen(functi
       })
   )
   const stop = Effect.asVoid(command("-D", data, "-m", "immediate", "-w", "stop"))
-  yield* Effect.acquireRelease(start, () => Effect.ignore(Effect.timeout(stop, "30 seconds")))
+  yield* Effect.acquireRelease(start, () => Effect.exit(Effect.timeout(stop, "30 seconds")))
   return { url: `postgres://batch@127.0.0.1:${port}/postgres`, stop, start }
 })
 

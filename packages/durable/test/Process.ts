@@ -5,24 +5,37 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { createInterface } from "node:readline"
 
-const bundled = fileURLToPath(new URL("../.test-results/Program.mjs", import.meta.url))
+const results = fileURLToPath(new URL("../.test-results/", import.meta.url))
 
 /** Bundles the program once for a test run. */
-export const bundle = Effect.promise(() =>
-  build({
-    entryPoints: [fileURLToPath(new URL("Program.ts", import.meta.url))],
-    outfile: bundled,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node20.19",
-    logLevel: "error",
-    external: ["pg", "pg-boss", "@electric-sql/pglite", "@electric-sql/pglite/nodefs", "@aws-sdk/*"],
-    banner: {
-      js: `import { createRequire as createRequire_ } from "node:module"; const require = createRequire_(import.meta.url);`
-    }
+export const bundle: Effect.Effect<string> = Effect.suspend(() => bundleAs("Program", {}))
+
+/** Bundles the program with modules of a test in place of some of the package's, and gives the bundle's file. */
+export const bundleAs = (name: string, inPlaceOf: Readonly<Record<string, URL>>): Effect.Effect<string> =>
+  Effect.promise(async () => {
+    const outfile = `${results}${name}.mjs`
+    await build({
+      entryPoints: [fileURLToPath(new URL("Program.ts", import.meta.url))],
+      outfile,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      target: "node20.19",
+      logLevel: "error",
+      external: ["pg", "pg-boss", "@electric-sql/pglite", "@electric-sql/pglite/nodefs", "@aws-sdk/*"],
+      banner: {
+        js: `import { createRequire as createRequire_ } from "node:module"; const require = createRequire_(import.meta.url);`
+      },
+      plugins: Object.entries(inPlaceOf).map(([module, other]) => ({
+        name: module,
+        setup: ({ onResolve }) =>
+          onResolve({ filter: new RegExp(`^\\./${module}\\.js$`) }, () => ({
+            path: fileURLToPath(other)
+          }))
+      }))
+    })
+    return outfile
   })
-)
 
 /** What the program has said. */
 export interface Line {
@@ -30,6 +43,11 @@ export interface Line {
   readonly id?: string
   readonly created?: boolean
   readonly error?: string
+  /** Of the service's log. */
+  readonly message?: string
+  /** What a download did that had been taken over, and how many rows that changed. */
+  readonly late?: string
+  readonly rows?: number
 }
 
 /** A running program. */
@@ -47,12 +65,13 @@ export interface Running {
 
 /** Starts the program; it is killed with the scope. */
 export const start = (
-  variables: Readonly<Record<string, string>>
+  variables: Readonly<Record<string, string>>,
+  program = `${results}Program.mjs`
 ): Effect.Effect<Running, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync((): Running => {
       const env = { ...process.env, ...variables, NO_COLOR: "1" }
-      const child = spawn(process.execPath, [bundled], { env, stdio: ["pipe", "pipe", "pipe"] })
+      const child = spawn(process.execPath, [program], { env, stdio: ["pipe", "pipe", "pipe"] })
       const lines: Array<Line> = []
       const waiting = new Set<() => void>()
       const wake = () => waiting.forEach((one) => one())
