@@ -45,7 +45,10 @@ const lines = Effect.gen(function* () {
       Effect.catchAll((error) => say({ error: error._tag, message: error.message }))
     )
   yield* Effect.async<never>(() => {
-    createInterface({ input: process.stdin }).on("line", (line) => Effect.runFork(take(line)))
+    createInterface({ input: process.stdin })
+      .on("line", (line) => Effect.runFork(take(line)))
+      // Whoever started it is gone.
+      .on("close", () => process.exit(1))
   })
 })
 

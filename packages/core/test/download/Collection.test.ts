@@ -17,10 +17,14 @@ it.scopedLive(
     bench(({ folder, fs, sandbox }) =>
       Effect.gen(function* () {
         const over = { pendingMs: 0, processingMs: 0 }
-        const young = yield* sandbox.createJob({ ...over, processingMs: 300, records: 3 })
-        const old = yield* sandbox.createJob({ ...over, records: 4 })
-        const dead = yield* sandbox.createJob({ ...over, records: 5 })
-        const people = yield* sandbox.createJob({ ...over, records: 0, entity: "person", action: "enrich" })
+        const young = yield* sandbox.createJob({ ...over, processingMs: 1000, records: 3 })
+        // Times are told in milliseconds.
+        const old = yield* Effect.delay(sandbox.createJob({ ...over, records: 4 }), "5 millis")
+        const dead = yield* Effect.delay(sandbox.createJob({ ...over, records: 5 }), "5 millis")
+        const people = yield* Effect.delay(
+          sandbox.createJob({ ...over, records: 0, entity: "person", action: "enrich" }),
+          "5 millis"
+        )
         yield* sandbox.createJob({ ...over, outcome: "failed" })
         yield* sandbox.createJob({ stuck: true })
         yield* sandbox.job(dead).deleteObject()
