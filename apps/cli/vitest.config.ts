@@ -9,7 +9,7 @@ export default defineConfig({
     reporters: ["default", ["json", { outputFile: ".test-results/results.json" }]],
     typecheck: { enabled: false },
     // Most of their time tests wait for processes.
-    maxWorkers: 3,
+    maxWorkers: 2,
     minWorkers: 1,
     // Ends a test that hangs. A loaded machine takes long.
     testTimeout: 120_000,
