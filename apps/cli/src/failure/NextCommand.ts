@@ -3,6 +3,7 @@
  */
 import type { StorageError } from "@org/batch-core/BatchError"
 import * as Format from "@org/batch-core/Format"
+import * as JobKind from "@org/batch-core/JobKind"
 import * as Receipt from "@org/batch-core/Receipt"
 import { Duration, Option } from "effect"
 import * as Commands from "../syntax/Commands.js"
@@ -34,6 +35,11 @@ export const of = (failure: Failure, circumstances: Circumstances): string => {
       if (verb === "submit") return `correct the request; ${same(["--dry-run"])} shows it`
       return openValue(commandLine) ?? command("doctor")
     case "RequestInvalid":
+      if (verb === "run" && Option.isNone(failure.property)) {
+        const [first, ...others] = JobKind.named(failure.kind)?.identifiers ?? []
+        const more = others.map(({ name }) => ` or --as ${name}`).join("")
+        if (first !== undefined && more !== "") return `${same(["--as", first.name])}${more}`
+      }
       return command(...commandLine.argv.slice(0, 1), "--help")
     case "SubmitUnknown":
       return `${command("list")} shows whether there is such a job; only if there is none: ${same()}`
