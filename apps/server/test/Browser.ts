@@ -18,13 +18,20 @@ export interface Watched {
 
 /** The browser of a file's tests. */
 let launched: Promise<Browser> | undefined
-afterAll(async () => (await launched)?.close())
+
+const close = async () => {
+  const browser = await launched
+  launched = undefined
+  await browser?.close()
+}
 
 /** A test in a browser with a profile of its own that can resolve no name; it is skipped where there is no Chromium. */
 export const inBrowser = (
   name: string,
   body: (context: BrowserContext) => Effect.Effect<void, unknown, Scope.Scope>
-) =>
+) => {
+  // Here, since files share this module: each closes what it opened.
+  afterAll(close)
   it.scopedLive(
     name,
     (test) =>
@@ -42,6 +49,7 @@ export const inBrowser = (
       }),
     300_000
   )
+}
 
 /** Opens a page of a service, in a tab of its own. */
 export const open = (
