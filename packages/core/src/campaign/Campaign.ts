@@ -30,7 +30,15 @@ import { plural } from "../model/CountText.js"
 import { nearest } from "../model/Suggestion.js"
 import * as BatchPoll from "../status/BatchPoll.js"
 import { all, claims } from "./Campaigns.js"
-import { type Definition, inputName, kindOf, ledgerName, propertyOf, receive } from "./Definition.js"
+import {
+  type Definition,
+  described,
+  inputName,
+  kindOf,
+  ledgerName,
+  propertyOf,
+  receive
+} from "./Definition.js"
 import * as Jobs from "./Jobs.js"
 import * as Ledger from "./Ledger.js"
 import * as Outputs from "./Outputs.js"
@@ -81,11 +89,10 @@ export const run = Effect.fn("Campaign.run")(function* (
     Effect.retry({ times: 3, while: ({ reason }) => reason === "Unwritable" })
   )
   if (Option.isNone(Ledger.stateOf(yield* ledger.read).begun)) {
-    const checked = Outputs.check(begun.output).pipe(
+    yield* Outputs.check(begun.output).pipe(
       Effect.zipRight(Storage.checkFolder(paths.dirname(begun.output))),
       Effect.tapError(() => removed(folder))
     )
-    yield* checked
     yield* Storage.rename(incoming.path, paths.join(folder, inputName))
     yield* ledger.append(begun)
   }
@@ -120,12 +127,7 @@ export const begin = Effect.fn("Campaign.begin")(function* (
     kind: kind.name,
     property: property.name,
     body,
-    input: {
-      path: input.path,
-      sha256,
-      format: input.format,
-      ...(input.column === undefined ? {} : { column: input.column })
-    },
+    input: described(input, sha256),
     output,
     format,
     join
@@ -258,14 +260,8 @@ const carried = (
 ): Effect.Effect<Report, CampaignError, Needs> =>
   Effect.gen(function* () {
     const paths = yield* Path.Path
-    const {
-      deadline = Infinity,
-      folder,
-      maxActive = 4,
-      onRefused = Effect.void,
-      retryFailed = false
-    } = options
-    const { onEvent = () => Effect.void } = options
+    const { deadline = Infinity, folder, maxActive = 4, retryFailed = false } = options
+    const { onEvent = () => Effect.void, onRefused = Effect.void } = options
     if (!state.isPublished) yield* Outputs.check(begun.output)
     const entries = yield* ledger.read
     yield* weighed(options, { begun, kind, plan, property, state }, entries).pipe(

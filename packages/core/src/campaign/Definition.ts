@@ -20,6 +20,7 @@ import * as JobKind from "../model/JobKind.js"
 import type { JsonObject } from "../model/Masking.js"
 import { nearest } from "../model/Suggestion.js"
 import type * as InputRows from "./InputRows.js"
+import type * as Ledger from "./Ledger.js"
 
 /** The list. */
 export interface Input {
@@ -48,6 +49,17 @@ export interface Definition {
   /** Write one line per input row, with its record, instead of the records as they came. */
   readonly join?: boolean | undefined
 }
+
+/** What a ledger says of an input. */
+export const described = (
+  { column, format, path }: Input,
+  sha256: string
+): (typeof Ledger.Begun.Type)["input"] => ({
+  path,
+  sha256,
+  format,
+  ...(column === undefined ? {} : { column })
+})
 
 /** The name of the ledger in the folder of a campaign. */
 export const ledgerName = "ledger.jsonl"

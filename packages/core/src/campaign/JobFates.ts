@@ -18,7 +18,7 @@ import type { Batch } from "../model/Batch.js"
 import type { BatchConfig } from "../model/BatchConfig.js"
 import { type InputInvalid, type RequestInvalid, storageErrorAt } from "../model/BatchError.js"
 import * as JobKind from "../model/JobKind.js"
-import { type Input, kindOf, propertyOf, receive } from "./Definition.js"
+import { described, type Input, kindOf, propertyOf, receive } from "./Definition.js"
 import * as Ledger from "./Ledger.js"
 import * as Outputs from "./Outputs.js"
 import * as Planning from "./Planning.js"
@@ -87,12 +87,7 @@ export const ofJob = Effect.fn("Campaign.ofJob")(function* (
       kind: kind.name,
       property: property.name,
       body: {},
-      input: {
-        path: input.path,
-        sha256,
-        format: input.format,
-        ...(input.column === undefined ? {} : { column: input.column })
-      },
+      input: described(input, sha256),
       output,
       format: "jsonl.gz",
       join: false
