@@ -29,7 +29,7 @@ export const unpack = async (archive: string, folder: string): Promise<void> => 
     const path = join(folder, field("prefix"), name)
     if (field("kind") === "5") await mkdir(path, { recursive: true, mode: 0o700 })
     else if (name !== "")
-      await writeFile(path, bytes.subarray(place + block, place + block + size), { mode: 0o600 })
+      await writeFile(path, bytes.subarray(place + block, place + block + size), { mode: 0o600, flush: true })
     place += block + Math.ceil(size / block) * block
   }
 }
