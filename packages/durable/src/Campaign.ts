@@ -12,8 +12,8 @@
 import * as Format from "@org/batch-core/Format"
 import * as Ledger from "@org/batch-core/Ledger"
 import { Report } from "@org/batch-core/Report"
-import { Option, Schema } from "effect"
-import { createHash } from "node:crypto"
+import { Effect, Option, Schema } from "effect"
+import * as DerivedId from "./DerivedId.js"
 import { Failure, State } from "./Retrieval.js"
 
 export { isEnded, State, states } from "./Retrieval.js"
@@ -110,15 +110,17 @@ export interface Told {
 /** Nothing of it. */
 export const untold: Told = { atMost: Option.none(), balance: Option.none(), notice: Option.none() }
 
-/** How far a campaign is, by its ledger. */
-export const progressOf = (entries: ReadonlyArray<Ledger.Entry>, told: Told): Progress => {
+const encodeProgress = Schema.encode(Schema.parseJson(Progress))
+
+/** How far a campaign is, by its ledger, as the JSON that its row keeps. */
+export const progressOf = (entries: ReadonlyArray<Ledger.Entry>, told: Told): Effect.Effect<string> => {
   const { chunks, plan } = Ledger.stateOf(entries)
   const planned = Option.getOrUndefined(plan)
   const having = (...tags: ReadonlyArray<Ledger.Standing["_tag"]>) =>
     chunks.filter(({ _tag }) => tags.includes(_tag)).length
   // What was sent just now has no answer yet; it is undecided once it was looked for.
   const undecided = chunks.filter((one) => one._tag === "Lost" && one.detail !== undefined).length
-  return {
+  const progress: Progress = {
     rows: planned?.rows ?? null,
     unique: planned?.unique ?? null,
     rejected: planned?.rejected ?? null,
@@ -136,10 +138,9 @@ export const progressOf = (entries: ReadonlyArray<Ledger.Entry>, told: Told): Pr
     credits: { atMost: Option.getOrNull(told.atMost), balance: Option.getOrNull(told.balance) },
     notice: Option.getOrNull(told.notice)
   }
+  return Effect.orDie(encodeProgress(progress))
 }
 
 /** The id of what is the same: account, input, kind, options and name. */
-export const idOf = (account: string, { campaign }: typeof Ledger.Begun.Type, name: string): string => {
-  const digest = createHash("sha256").update(JSON.stringify([account, campaign, name]))
-  return digest.digest("hex").replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/u, "$1-$2-8$3-8$4-$5")
-}
+export const idOf = (account: string, { campaign }: typeof Ledger.Begun.Type, name: string): string =>
+  DerivedId.of(account, campaign, name)

@@ -7,8 +7,8 @@ import * as Core from "@org/batch-core/Campaign"
 import * as Ledger from "@org/batch-core/Ledger"
 import { maskText } from "@org/batch-core/Masking"
 import { Report } from "@org/batch-core/Report"
-import { DateTime, Deferred, Duration, Effect, Option, Ref, Schedule, Schema } from "effect"
-import { Progress, progressOf, type Told, untold } from "./Campaign.js"
+import { DateTime, Deferred, Effect, Option, Ref, Schedule, Schema } from "effect"
+import { progressOf, type Told, untold } from "./Campaign.js"
 import * as CampaignFolder from "./CampaignFolder.js"
 import * as CampaignLedger from "./CampaignLedger.js"
 import type { Sessions } from "./Gate.js"
@@ -18,8 +18,9 @@ import type { StoreUnavailable } from "./RetrievalError.js"
 import { figure, text } from "./Rows.js"
 import type { Service as Settings } from "./Settings.js"
 import * as Shift from "./Shift.js"
-import { Lost, mostTransfers, pauseAfter } from "./Step.js"
+import { Lost } from "./Step.js"
 import { campaigns, patiently, type Row, type Service as Store } from "./Store.js"
+import * as Tries from "./Tries.js"
 
 /** What carries a campaign out. */
 export interface Run {
@@ -44,8 +45,7 @@ interface Held extends CampaignLedger.Claim {
 type Outcome =
   | { readonly _tag: "Done"; readonly report: string }
   | { readonly _tag: "Failed"; readonly error: Failure }
-  /** It goes on in so many seconds. */
-  | { readonly _tag: "Again"; readonly seconds: number; readonly counts: boolean }
+  | Tries.Again
 
 /** One job. Every end but that of being settled gives it back to the engine, which hands it out again. */
 export const run = (run: Run): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
@@ -198,8 +198,6 @@ const after =
     }
   }
 
-const encodeProgress = Schema.encode(Schema.parseJson(Progress))
-
 /** Writes how far it is where that has changed, and so sees that it was stopped or is another worker's. */
 const noting = (
   store: Store,
@@ -209,7 +207,7 @@ const noting = (
 ): Effect.Effect<Effect.Effect<void, Lost | StoreUnavailable>> =>
   Effect.map(Ref.make(""), (written) =>
     Effect.gen(function* () {
-      const progress = yield* Effect.orDie(encodeProgress(progressOf(ledger.known(), yield* Ref.get(told))))
+      const progress = yield* progressOf(ledger.known(), yield* Ref.get(told))
       const set = "progress = $3::jsonb, seq = seq + 1, updated_at = clock_timestamp()"
       const mine = yield* progress === (yield* Ref.get(written))
         ? store.query(`SELECT 1 FROM batch.campaign WHERE ${isMine}`, [campaignId, fence])
@@ -234,23 +232,14 @@ const watching = (note: Effect.Effect<void, Lost | StoreUnavailable>): Effect.Ef
 const isMine = "id = $1 AND fence = $2 AND state = 'running'"
 
 const outcomeOf = (error: Core.CampaignError, { tries }: Held, settings: Settings): Outcome => {
-  const again: Outcome = { _tag: "Again", seconds: pauseAfter(tries), counts: true }
-  const message = maskText(error.message).replaceAll(`${CampaignFolder.root(settings)}/`, "")
-  const failed: Outcome = { _tag: "Failed", error: { type: error._tag, message } }
-  switch (error._tag) {
-    case "RateLimited":
-      return { _tag: "Again", seconds: Math.max(1, Duration.toSeconds(error.retryAfter)), counts: false }
-    case "ApiUnavailable":
-      return again
-    case "MalformedResponse":
-    case "TransferFailed":
-      return tries + 1 < mostTransfers ? again : failed
-    case "StorageError":
-      // The lock of a process that has lost this campaign, and does not know it yet.
-      return error.reason === "Exists" && tries + 1 < mostTransfers ? { ...again, seconds: 3 } : failed
-    default:
-      return failed
+  // The lock of a process that has lost this campaign, and does not know it yet.
+  if (error._tag === "StorageError" && error.reason === "Exists" && tries + 1 < Tries.most) {
+    return { _tag: "Again", seconds: 3, counts: true }
   }
+  return Option.getOrElse(Tries.of(error, tries), () => {
+    const message = maskText(error.message).replaceAll(`${CampaignFolder.root(settings)}/`, "")
+    return { _tag: "Failed", error: { type: error._tag, message } }
+  })
 }
 
 /** Ends a run: the row and the engine's job, both or none; nothing where it was lost or stopped meanwhile. */

@@ -10,6 +10,7 @@ import { type Failure, type Retrieval } from "./Retrieval.js"
 import type { StoreUnavailable } from "./RetrievalError.js"
 import { figure, json, parsed, text, toRetrieval } from "./Rows.js"
 import { affected, downloads, type Row, type Service as Store, type Sql } from "./Store.js"
+import type { Again } from "./Tries.js"
 
 /** What was noted for whoever takes the download over. */
 export const Note = Schema.Struct({
@@ -38,8 +39,7 @@ export interface Held {
 export type Outcome =
   | { readonly _tag: "Done"; readonly receipt: Receipt; readonly output: string }
   | { readonly _tag: "Failed"; readonly error: Failure }
-  /** It is tried again in so many seconds. */
-  | { readonly _tag: "Again"; readonly seconds: number; readonly counts: boolean }
+  | Again
   /** The batch is not completed after all: it is looked at again. */
   | { readonly _tag: "Look" }
 

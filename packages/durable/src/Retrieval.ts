@@ -13,7 +13,7 @@ import { BatchId, BatchStatus } from "@org/batch-core/Batch"
 import * as Format from "@org/batch-core/Format"
 import { Receipt } from "@org/batch-core/Receipt"
 import { Option, Schema } from "effect"
-import { createHash } from "node:crypto"
+import * as DerivedId from "./DerivedId.js"
 
 /** The id of a retrieval, a UUID made from its account, batch, destination and format. */
 export const RetrievalId = Schema.UUID.pipe(Schema.brand("RetrievalId"))
@@ -142,6 +142,5 @@ export const idOf = (
     destination.type === "folder"
       ? ["folder", destination.path]
       : ["s3", destination.bucket, destination.key, destination.endpoint ?? null, destination.region ?? null]
-  const digest = createHash("sha256").update(JSON.stringify([account, batchId.toLowerCase(), place, format]))
-  return digest.digest("hex").replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/u, "$1-$2-8$3-8$4-$5")
+  return DerivedId.of(account, batchId.toLowerCase(), place, format)
 }

@@ -13,7 +13,7 @@ import * as Format from "@org/batch-core/Format"
 import { maskText } from "@org/batch-core/Masking"
 import * as Receipt from "@org/batch-core/Receipt"
 import * as CoreRetrieval from "@org/batch-core/Retrieval"
-import { Data, Duration, Effect, Option, Schema } from "effect"
+import { Data, Effect, Option, Schema } from "effect"
 import { mkdir, rm } from "node:fs/promises"
 import { staging } from "./Destination.js"
 import type { Held, Note, Outcome } from "./Downloads.js"
@@ -21,6 +21,7 @@ import * as FolderDelivery from "./FolderDelivery.js"
 import type { Destination } from "./Retrieval.js"
 import * as S3Delivery from "./S3Delivery.js"
 import type { Service as Settings } from "./Settings.js"
+import * as Tries from "./Tries.js"
 
 /** The download is another process's, or was stopped. */
 export class Lost extends Data.TaggedError("Lost") {}
@@ -157,21 +158,10 @@ const deliveryOf = (held: Held, handle: Handle, settings: Settings): Delivery =>
 
 type Failures = Exclude<Effect.Effect.Error<ReturnType<typeof stage>>, Lost> | StorageError | Refused
 
-/** Pauses between tries of what may heal, in seconds. */
-const pauses = [5, 30, 120, 600, 1800]
-
-/** The pause after so many tries of what may heal, in seconds. */
-export const pauseAfter = (tries: number): number => pauses[Math.min(tries, pauses.length - 1)] ?? 60
-
-/** How often bytes that do not come are fetched anew, on top of the core's own tries. */
-export const mostTransfers = 8
-
 /** How often a bucket may refuse. */
 const mostRefusals = 3
 
 const outcomeOf = (error: Failures, { tries }: Held, settings: Settings): Outcome => {
-  const seconds = pauseAfter(tries)
-  const again: Outcome = { _tag: "Again", seconds, counts: true }
   const failed = (failure: { readonly _tag: string; readonly message: string }): Outcome => {
     const message = maskText(failure.message).replaceAll(`${settings.folder}/`, "")
     return { _tag: "Failed", error: { type: failure._tag, message } }
@@ -179,13 +169,6 @@ const outcomeOf = (error: Failures, { tries }: Held, settings: Settings): Outcom
   switch (error._tag) {
     case "BatchNotCompleted":
       return { _tag: "Look" }
-    case "RateLimited":
-      return { _tag: "Again", seconds: Math.max(1, Duration.toSeconds(error.retryAfter)), counts: false }
-    case "ApiUnavailable":
-      return again
-    case "MalformedResponse":
-    case "TransferFailed":
-      return tries + 1 < mostTransfers ? again : failed(error)
     case "Staging":
       // The lock of a process that has lost this download, and does not know it yet.
       return error.error.reason === "Exists"
@@ -196,6 +179,6 @@ const outcomeOf = (error: Failures, { tries }: Held, settings: Settings): Outcom
         ? { _tag: "Again", seconds: tries === 0 ? 30 : 300, counts: true }
         : failed(error.error)
     default:
-      return failed(error)
+      return Option.getOrElse(Tries.of(error, tries), () => failed(error))
   }
 }
