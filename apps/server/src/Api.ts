@@ -54,6 +54,34 @@ const path = Schema.Struct({
 /** The path of a job's status. */
 export const statusPath = "/batch/:batch_id"
 
+const cursor = Schema.optional(
+  parameter({ description: "Where to go on: the `next_cursor` of the page before." })
+)
+
+/** The parameters of a page of what is in the store. */
+const pageOf = (what: string) => ({
+  limit: Schema.optional(
+    parameter({ description: `${what} a page.`, type: "integer", minimum: 1, maximum: 100, default: 20 })
+  ),
+  cursor
+})
+
+/** What is said of following one thing in the store. */
+const followed = (what: "retrieval" | "campaign", id: string) =>
+  OpenApi.annotations({
+    summary: `Follow a ${what}`,
+    description: "Server-Sent Events; goes on after a lost connection by `Last-Event-ID`.",
+    transform: ({ parameters, responses, ...operation }) => ({
+      ...operation,
+      parameters: [...parameters, ApiDocument.lastEventId],
+      responses: ApiDocument.events(responses, {
+        event: what,
+        what: `the ${what}`,
+        data: `{"${what}_id":"${id}","state":"done"}`
+      })
+    })
+  })
+
 const batches = HttpApiGroup.make("batches", { topLevel: true })
   .add(
     HttpApiEndpoint.get("list", "/batch")
@@ -71,9 +99,7 @@ const batches = HttpApiGroup.make("batches", { topLevel: true })
           status: Schema.optional(
             parameter({ description: "Only jobs in this state, such as `processing`." })
           ),
-          cursor: Schema.optional(
-            parameter({ description: "Where to go on: the `next_cursor` of the page before." })
-          )
+          cursor
         })
       )
       .addSuccess(ResponseSchemas.Page)
@@ -319,18 +345,7 @@ const retrievals = HttpApiGroup.make("retrievals", { topLevel: true })
           batch_id: Schema.optional(
             parameter({ description: "Only retrievals of this batch.", format: "uuid" })
           ),
-          limit: Schema.optional(
-            parameter({
-              description: "Retrievals a page.",
-              type: "integer",
-              minimum: 1,
-              maximum: 100,
-              default: 20
-            })
-          ),
-          cursor: Schema.optional(
-            parameter({ description: "Where to go on: the `next_cursor` of the page before." })
-          )
+          ...pageOf("Retrievals")
         })
       )
       .addSuccess(ResponseSchemas.RetrievalPage)
@@ -355,21 +370,7 @@ const retrievals = HttpApiGroup.make("retrievals", { topLevel: true })
       .setPath(retrievalPath)
       .addSuccess(Schema.String)
       .addError(ResponseSchemas.noRetrieval)
-      .annotateContext(
-        OpenApi.annotations({
-          summary: "Follow a retrieval",
-          description: "Server-Sent Events; goes on after a lost connection by `Last-Event-ID`.",
-          transform: ({ parameters, responses, ...operation }) => ({
-            ...operation,
-            parameters: [...parameters, ApiDocument.lastEventId],
-            responses: ApiDocument.events(responses, {
-              event: "retrieval",
-              what: "the retrieval",
-              data: '{"retrieval_id":"3f0d7a3e-…","state":"done"}'
-            })
-          })
-        })
-      )
+      .annotateContext(followed("retrieval", "3f0d7a3e-…"))
   )
   .add(
     HttpApiEndpoint.del("stop", "/retrievals/:retrieval_id")
@@ -548,18 +549,7 @@ const campaigns = HttpApiGroup.make("campaigns", { topLevel: true })
           state: Schema.optional(
             parameter({ description: "Only campaigns in this state.", enum: [...Campaign.states] })
           ),
-          limit: Schema.optional(
-            parameter({
-              description: "Campaigns a page.",
-              type: "integer",
-              minimum: 1,
-              maximum: 100,
-              default: 20
-            })
-          ),
-          cursor: Schema.optional(
-            parameter({ description: "Where to go on: the `next_cursor` of the page before." })
-          )
+          ...pageOf("Campaigns")
         })
       )
       .addSuccess(ResponseSchemas.CampaignPage)
@@ -584,21 +574,7 @@ const campaigns = HttpApiGroup.make("campaigns", { topLevel: true })
       .setPath(campaignPath)
       .addSuccess(Schema.String)
       .addError(ResponseSchemas.noCampaign)
-      .annotateContext(
-        OpenApi.annotations({
-          summary: "Follow a campaign",
-          description: "Server-Sent Events; goes on after a lost connection by `Last-Event-ID`.",
-          transform: ({ parameters, responses, ...operation }) => ({
-            ...operation,
-            parameters: [...parameters, ApiDocument.lastEventId],
-            responses: ApiDocument.events(responses, {
-              event: "campaign",
-              what: "the campaign",
-              data: '{"campaign_id":"c0c5d6a1-…","state":"done"}'
-            })
-          })
-        })
-      )
+      .annotateContext(followed("campaign", "c0c5d6a1-…"))
   )
   .add(
     campaignFile(

@@ -5,17 +5,17 @@ import { type HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import type { BatchError } from "@org/batch-core/BatchError"
 import { Campaign, type Campaigns, RetrievalError } from "@org/batch-durable"
-import { Effect, Either, Option, Schema, type Scope, Stream } from "effect"
+import { Effect, Option, Schema, type Scope } from "effect"
 import * as CampaignFiles from "./CampaignFiles.js"
 import * as CampaignForm from "./CampaignForm.js"
 import * as Cors from "./Cors.js"
-import * as Events from "./Events.js"
+import type * as Events from "./Events.js"
 import * as JobBody from "./JobBody.js"
 import { fromError, fromRetrievalError, invalid, Problem } from "./Problem.js"
 import * as Stored from "./RetrievalStore.js"
 import { accountOf, RetrievalStore } from "./RetrievalStore.js"
 import { ServerSettings } from "./Settings.js"
-import { Shutdown } from "./Shutdown.js"
+import type { Shutdown } from "./Shutdown.js"
 import * as StoredList from "./StoredList.js"
 import { keyOf } from "./Submissions.js"
 
@@ -162,15 +162,7 @@ const ofCampaign: Events.Subject<Campaign.Campaign> = {
 /** Whatever happens to it, until its end. */
 export const events = (request: ById): Answer<Scope.Scope | Shutdown> =>
   withOne(request, (campaigns, account, id) =>
-    Effect.gen(function* () {
-      const { started } = yield* Shutdown
-      const news = campaigns.watch(account, id).pipe(
-        Stream.map(Either.right),
-        Stream.mapError((error) => fromRetrievalError(error))
-      )
-      const lastId = request.request.headers["last-event-id"]
-      return yield* Events.respond(ofCampaign, news, { lastId, cut: started })
-    })
+    Stored.events(request.request, ofCampaign, campaigns.watch(account, id))
   )
 
 /** Files of what came of a campaign. */

@@ -9,6 +9,7 @@ import { JsonObject } from "@org/batch-core/Masking"
 import type { Campaigns } from "@org/batch-durable"
 import { Effect, Option, Ref, Schema, type Scope, Stream } from "effect"
 import { invalid, Problem } from "./Problem.js"
+import * as QueryNumber from "./QueryNumber.js"
 import * as RequestBody from "./RequestBody.js"
 
 /** A list that was handed in, and what is to become of it. */
@@ -21,18 +22,13 @@ const Flag = Schema.transformLiterals(["true", true], ["false", false]).annotati
   message: () => "it must be true or false"
 })
 
-const maxActive = Schema.NumberFromString.pipe(
-  Schema.int(),
-  Schema.between(1, 100, { message: () => "it must be a whole number from 1 to 100" })
-)
-
 const maxCredits = Schema.NumberFromString.pipe(
   Schema.nonNegative({ message: () => "it must be a number of credits" })
 )
 
 /** The parameters of a retry. */
 export const Limits = Schema.Struct({
-  max_active: Schema.optional(maxActive),
+  max_active: Schema.optional(QueryNumber.upTo100),
   max_credits: Schema.optional(maxCredits)
 })
 

@@ -59,18 +59,14 @@ export const results = Metric.counter("batch_server_results_total", {
   incremental: true
 })
 
-const open = { results: 0, events: 0 }
+const openOf = {
+  results: Metric.tagged(openStreams, "kind", "results"),
+  events: Metric.tagged(openStreams, "kind", "events")
+}
 
 /** How many streams of a kind are open. */
-export const openNow = (kind: keyof typeof open): number => open[kind]
+export const openNow = (kind: keyof typeof openOf): number => openOf[kind].unsafeValue([]).value
 
 /** Counts a stream in `openStreams` until the scope is closed. */
-export const whileOpen = (kind: keyof typeof open) => {
-  const gauge = Metric.tagged(openStreams, "kind", kind)
-  const by = (more: number) =>
-    Effect.suspend(() => {
-      open[kind] += more
-      return Metric.set(gauge, open[kind])
-    })
-  return Effect.acquireRelease(by(1), () => by(-1))
-}
+export const whileOpen = (kind: keyof typeof openOf) =>
+  Effect.acquireRelease(Metric.modify(openOf[kind], 1), () => Metric.modify(openOf[kind], -1))

@@ -250,11 +250,16 @@ export const Retrieval = Schema.Struct({
   examples: [retrievalExample]
 })
 
+/** Where the next page begins, of a list of what is in the store. */
+const pageFields = {
+  next_cursor: Schema.NullOr(Schema.String).annotations(shown({ type: ["string", "null"] })),
+  has_more: Schema.Boolean
+}
+
 /** A page of retrievals. */
 export const RetrievalPage = Schema.Struct({
   retrievals: Schema.Array(Retrieval),
-  next_cursor: Schema.NullOr(Schema.String).annotations(shown({ type: ["string", "null"] })),
-  has_more: Schema.Boolean
+  ...pageFields
 }).annotations({ identifier: "RetrievalPage", description: "A page of retrievals, newest first." })
 
 const zero = { type: "integer", minimum: 0 }
@@ -387,8 +392,7 @@ export const Campaign = Schema.Struct({
 /** A page of campaigns. */
 export const CampaignPage = Schema.Struct({
   campaigns: Schema.Array(Campaign),
-  next_cursor: Schema.NullOr(Schema.String).annotations(shown({ type: ["string", "null"] })),
-  has_more: Schema.Boolean
+  ...pageFields
 }).annotations({ identifier: "CampaignPage", description: "A page of campaigns, newest first." })
 
 /** What the API sends to the `webhook_url` of a job. */

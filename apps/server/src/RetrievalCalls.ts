@@ -6,14 +6,14 @@ import { type HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { BatchId } from "@org/batch-core/Batch"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import { Retrieval, RetrievalError, type Retrievals } from "@org/batch-durable"
-import { Effect, Either, Option, Schema, type Scope, Stream } from "effect"
-import * as Events from "./Events.js"
+import { Effect, Option, Schema, type Scope } from "effect"
+import type * as Events from "./Events.js"
 import * as JobBody from "./JobBody.js"
 import { fromRetrievalError, invalid, type Problem } from "./Problem.js"
 import * as RequestBody from "./RequestBody.js"
 import * as Stored from "./RetrievalStore.js"
 import { accountOf, RetrievalStore } from "./RetrievalStore.js"
-import { Shutdown } from "./Shutdown.js"
+import type { Shutdown } from "./Shutdown.js"
 import * as StoredList from "./StoredList.js"
 
 /** The answer to a call. */
@@ -117,15 +117,7 @@ const ofRetrieval: Events.Subject<Retrieval.Retrieval> = {
 /** Whatever happens to it, until its end. */
 export const events = (request: ById): Answer<Scope.Scope | Shutdown> =>
   withOne(request, (store, account, id) =>
-    Effect.gen(function* () {
-      const { started } = yield* Shutdown
-      const news = store.watch(account, id).pipe(
-        Stream.map(Either.right),
-        Stream.mapError((error) => fromRetrievalError(error))
-      )
-      const lastId = request.request.headers["last-event-id"]
-      return yield* Events.respond(ofRetrieval, news, { lastId, cut: started })
-    })
+    Stored.events(request.request, ofRetrieval, store.watch(account, id))
   )
 
 const Hint = Schema.parseJson(Schema.Struct({ batch_id: BatchId }))

@@ -2,7 +2,13 @@
  * The store of retrievals and campaigns, which is opened when the first one is handed over, or at the start where there is
  * one already. Until then nothing of its engine is loaded, written or opened.
  */
-import { FileSystem, type HttpClient, type HttpServerRequest, type Path } from "@effect/platform"
+import {
+  FileSystem,
+  type HttpClient,
+  type HttpServerRequest,
+  type HttpServerResponse,
+  type Path
+} from "@effect/platform"
 import type { BatchId } from "@org/batch-core/Batch"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import { Account, type Campaigns, type RetrievalError, type Retrievals } from "@org/batch-durable"
@@ -12,17 +18,20 @@ import {
   Context,
   Duration,
   Effect,
+  Either,
   ExecutionStrategy,
   Exit,
   Fiber,
   Layer,
   Option,
   Redacted,
-  Scope
+  Scope,
+  Stream
 } from "effect"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { bearer } from "./Access.js"
+import * as Events from "./Events.js"
 import { fromRetrievalError, Problem } from "./Problem.js"
 import type { StorePlace } from "./RetrievalSettings.js"
 import { isPassThrough, ServerSettings, SettingsError } from "./Settings.js"
@@ -74,6 +83,20 @@ export const withOne = <A, R>(
     if (Option.isNone(found)) return yield* absent
     const { id } = yield* accountOf(request)
     return yield* use(found.value, id)
+  })
+
+/** The events of one thing in the store, given its changes: whatever happens to it, until its end. */
+export const events = <A>(
+  { headers }: HttpServerRequest.HttpServerRequest,
+  subject: Events.Subject<A>,
+  changes: Stream.Stream<A, Parameters<typeof fromRetrievalError>[0]>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, Problem, Scope.Scope | Shutdown> =>
+  Effect.flatMap(Shutdown, ({ started }) => {
+    const news = changes.pipe(
+      Stream.map(Either.right),
+      Stream.mapError((error) => fromRetrievalError(error))
+    )
+    return Events.respond(subject, news, { lastId: headers["last-event-id"], cut: started })
   })
 
 /** An empty database, beside the bundle; without it the first start takes longer. */

@@ -4,15 +4,11 @@
 import type { HttpServerResponse } from "@effect/platform"
 import { Option, Schema } from "effect"
 import * as JobBody from "./JobBody.js"
+import * as QueryNumber from "./QueryNumber.js"
 
 /** The parameters of every such list. */
 export const query = {
-  limit: Schema.optional(
-    Schema.NumberFromString.pipe(
-      Schema.int(),
-      Schema.between(1, 100, { message: () => "it must be a whole number from 1 to 100" })
-    )
-  ),
+  limit: Schema.optional(QueryNumber.upTo100),
   cursor: Schema.optional(Schema.NonEmptyString)
 }
 
