@@ -17,18 +17,21 @@ it.scopedLive(
     bench(({ folder, fs, sandbox }) =>
       Effect.gen(function* () {
         const over = { pendingMs: 0, processingMs: 0 }
-        const young = yield* sandbox.createJob({ ...over, processingMs: 1000, records: 3 })
-        // Times are told in milliseconds.
-        const old = yield* Effect.delay(sandbox.createJob({ ...over, records: 4 }), "5 millis")
-        const dead = yield* Effect.delay(sandbox.createJob({ ...over, records: 5 }), "5 millis")
-        const people = yield* Effect.delay(
-          sandbox.createJob({ ...over, records: 0, entity: "person", action: "enrich" }),
-          "5 millis"
-        )
+        // Far enough from each other for a clock that is set back by some milliseconds meanwhile.
+        const young = yield* sandbox.createJob({ ...over, processingMs: 1500, records: 3 })
+        const old = yield* sandbox.createJob({ ...over, records: 4 })
+        const dead = yield* sandbox.createJob({ ...over, processingMs: 100, records: 5 })
+        const people = yield* sandbox.createJob({
+          ...over,
+          processingMs: 200,
+          records: 0,
+          entity: "person",
+          action: "enrich"
+        })
         yield* sandbox.createJob({ ...over, outcome: "failed" })
         yield* sandbox.createJob({ stuck: true })
         yield* sandbox.job(dead).deleteObject()
-        yield* Effect.repeat(BatchClient.status(Batch.BatchId.make(young)), {
+        yield* Effect.repeat(Effect.delay(BatchClient.status(Batch.BatchId.make(young)), "20 millis"), {
           until: ({ status }) => status === "completed"
         })
         const due = yield* outcomes({ folder, dryRun: true })
