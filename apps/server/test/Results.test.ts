@@ -486,8 +486,11 @@ layer(service(), { excludeTestServices: true })("a large result", (it) => {
       expect(yield* abandoned).toBe(abandonedBefore + 1)
       const left = yield* settled(sent(transfers(id)))
       expect(left).toBeLessThan(yield* sizeOf(yield* get(`/batch/${id}`)))
-      const [line] = (yield* logs).filter(({ path }) => path === `/batch/${id}/results`)
-      expect(line).toMatchObject({ error: "the caller went away" })
+      const lines = yield* eventually(
+        Effect.map(logs, (all) => all.filter(({ path }) => path === `/batch/${id}/results`)),
+        ({ length }) => length > 0
+      )
+      expect(lines[0]).toMatchObject({ error: "the caller went away" })
     })
   )
 

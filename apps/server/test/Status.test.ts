@@ -151,7 +151,10 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}", (it) =>
       const again = yield* get(`/batch/${id}`)
       expect([again.status, Number(again.headers["retry-after"]) > 400]).toEqual([429, true])
       expect(yield* calls(id)).toHaveLength(1)
-      const line = (yield* logs).find(({ path }) => path === `/batch/${id}`)
+      const line = yield* eventually(
+        Effect.map(logs, (lines) => lines.find(({ path }) => path === `/batch/${id}`)),
+        (found) => found !== undefined
+      )
       expect(line).toMatchObject({ status: 429, error: expect.stringMatching(/^RateLimited: /u) })
     }).pipe(Effect.provide(service()))
   )
