@@ -58,7 +58,8 @@ export type Outcome =
 export type CollectError = Retrieval.DownloadError | TableError | StorageError
 
 /**
- * Every completed job that is asked for, as it comes to its end; begun in the order of `list`. Fails only where there is no
+ * Every completed job that is asked for, as it comes to its end, or in their order with `dryRun`; those that were completed
+ * first are begun first. Fails only where there is no
  * list, or the folder cannot be written.
  */
 export const run = (options: Options): Stream.Stream<Outcome, ApiError | StorageError, Retrieval.Needs> =>
@@ -68,7 +69,7 @@ export const run = (options: Options): Stream.Stream<Outcome, ApiError | Storage
       return Stream.fromIterable(yield* completed(options)).pipe(
         Stream.mapEffect((batch) => collect(batch, options), {
           concurrency: options.atOnce ?? 4,
-          unordered: true
+          unordered: options.dryRun !== true
         })
       )
     })
