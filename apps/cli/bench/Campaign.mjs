@@ -2,7 +2,7 @@
  * A campaign of many inputs through the built `batchctl`, against the sandbox: every row accounted for, no job twice, and
  * the memory that it takes over an empty Node. With `BENCH_KILLS` it is killed so often at random instants first.
  *
- * BENCH_ROWS (200000) · BENCH_KILLS (0) · BENCH_FAULTS (none | lost | storm | failing) · BENCH_KIND (company/enrich)
+ * BENCH_ROWS (200000) · BENCH_KILLS (0) · BENCH_FAULTS (none | lost | storm | failing)
  */
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
@@ -59,11 +59,14 @@ const rss = (args, env) =>
       env: { ...process.env, ...env },
       stdio: ["ignore", "inherit", "inherit"]
     })
-    let peak = 0
+    let [peak, cpu] = [0, 0]
     const look = setInterval(() => {
       try {
         const [, kb = "0"] = /VmHWM:\s+(\d+)/u.exec(readFileSync(`/proc/${child.pid}/status`, "utf8")) ?? []
         peak = Math.max(peak, Number(kb) / 1024)
+        // User and system time, in hundredths of a second.
+        const [, ...fields] = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1].split(" ")
+        cpu = (Number(fields[10]) + Number(fields[11])) / 100
       } catch {}
     }, 50)
     const after = env?.KILL_AFTER
@@ -71,7 +74,7 @@ const rss = (args, env) =>
     child.on("exit", (code, signal) => {
       clearInterval(look)
       clearTimeout(timer)
-      resume({ code, signal, peak })
+      resume({ code, signal, peak, cpu })
     })
   })
 
@@ -93,15 +96,15 @@ const program = Effect.gen(function* () {
   const submit = { on: { server: "api", method: "POST" } }
   if (faults === "lost") {
     yield* sandbox.script(
-      { ...submit, times: 1, effects: { drop: { by: "reset" } } },
-      { ...submit, times: 1, effects: { unprocessed: true, drop: { by: "reset" } } }
+      { ...submit, times: 1, do: { drop: { by: "reset" } } },
+      { ...submit, times: 1, do: { unprocessed: true, drop: { by: "reset" } } }
     )
   }
   if (faults === "storm")
     yield* sandbox.script({
       ...submit,
       times: 30,
-      effects: { respond: { status: 429, headers: { "retry-after": "1" }, body: "{}" } }
+      do: { respond: { status: 429, headers: { "retry-after": "1" }, body: "{}" } }
     })
   yield* Effect.promise(write)
   const env = {
@@ -139,7 +142,8 @@ const program = Effect.gen(function* () {
   const seconds = (performance.now() - started) / 1000
   const empty = yield* Effect.promise(() => rss(["-e", "setTimeout(() => 0, 300)"], {}))
   const jobs = (yield* Effect.promise(() => list(sandbox))).filter(({ action }) => action === "enrich")
-  return { last, seconds, empty, jobs }
+  const posts = (yield* sandbox.requests).filter(({ method }) => method === "POST")
+  return { last, seconds, empty, jobs, posts, script: yield* sandbox.faults }
 })
 
 const list = async ({ apiKey, baseUrl }) => {
@@ -155,7 +159,7 @@ const list = async ({ apiKey, baseUrl }) => {
   }
 }
 
-const { empty, jobs, last, seconds } = await Effect.runPromise(Effect.scoped(program))
+const { empty, jobs, last, posts, script, seconds } = await Effect.runPromise(Effect.scoped(program))
 const report = JSON.parse(readFileSync(join(folder, "out.report.json"), "utf8"))
 const seen = { rows: 0, order: true }
 for await (const line of createInterface({ input: createReadStream(join(folder, "out.fates.csv")) })) {
@@ -170,10 +174,15 @@ console.log(
   `${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}, load ${loadavg()[0].toFixed(1)}`
 )
 console.log(
-  `exit ${last.code}, ${seconds.toFixed(1)} s with ${kills} kills, peak ${last.peak.toFixed(0)} MiB, ${(last.peak - empty.peak).toFixed(0)} over an empty Node`
+  `exit ${last.code}, ${seconds.toFixed(1)} s and ${last.cpu} s of CPU with ${kills} kills, peak ${last.peak.toFixed(0)} MiB, ${(last.peak - empty.peak).toFixed(0)} over an empty Node`
 )
 console.log(
   `jobs at the API ${jobs.length} with ${inputs} inputs, unique ${report.unique}; fates ${JSON.stringify(report.fates)}; lines of fates ${seen.rows}, in order ${seen.order}; records ${records}; credits ${JSON.stringify(report.credits)}`
+)
+const statuses = new Map()
+for (const { status = "no answer" } of posts) statuses.set(status, (statuses.get(status) ?? 0) + 1)
+console.log(
+  `submits ${posts.length}: ${[...statuses].map(([status, times]) => `${times} × ${status}`).join(", ")}; faults ${JSON.stringify(script)}`
 )
 const sum = Object.values(report.fates).reduce((a, b) => a + b, 0)
 const isSound =

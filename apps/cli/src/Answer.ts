@@ -6,6 +6,7 @@ import * as ExitCode from "./failure/ExitCode.js"
 import * as MisuseText from "./failure/MisuseText.js"
 import * as Completions from "./manual/Completions.js"
 import * as HelpPage from "./manual/HelpPage.js"
+import type { Name } from "./syntax/Commands.js"
 import { read, words } from "./syntax/Reading.js"
 import { wantsJson } from "./terminal/CommandLine.js"
 import * as Message from "./terminal/Message.js"
@@ -13,27 +14,27 @@ import * as Message from "./terminal/Message.js"
 /** The version of this package, which the bundler puts in. */
 declare const BATCHCTL_VERSION: string
 
-/** Answers if there is no need for the program, and returns whether that is so. */
-export const answer = async (typed: ReadonlyArray<string>): Promise<boolean> => {
+/** Answers if there is no need for the program; else returns the command that it is needed for. */
+export const answer = async (typed: ReadonlyArray<string>): Promise<Name | undefined> => {
   const argv = words(typed)
   const reading = read(argv)
   switch (reading._tag) {
     case "Version":
       await print(BATCHCTL_VERSION)
-      return true
+      return undefined
     case "Help":
       await print(HelpPage.render(reading.command, { version: BATCHCTL_VERSION, look: look() }))
-      return true
+      return undefined
     case "Completions":
       await print(Completions.render(reading.shell))
-      return true
+      return undefined
     case "Misuse":
       process.exitCode = ExitCode.usage
       complain(MisuseText.lines(reading, argv))
       if (wantsJson({ argv })) await print(JSON.stringify(MisuseText.json(reading, argv)))
-      return true
+      return undefined
     case "Run":
-      return false
+      return reading.command
   }
 }
 

@@ -4,13 +4,21 @@
  */
 import { answer } from "./Answer.js"
 import { loader } from "./CodeCache.js"
+import type { Name } from "./syntax/Commands.js"
 
 /** The file of the program, which the bundler puts in. */
 declare const BATCHCTL_PROGRAM: string
 
+/**
+ * A list of any length passes through a campaign. What is left of it lives just long enough to be taken for long-lived, so V8 is
+ * to clear up before that has become as much as it would let it.
+ */
+const flagsOf = (command: Name): string => (command === "run" ? "--heap-growing-percent=40" : "")
+
 const run = async (): Promise<void> => {
-  if (!(await answer(process.argv.slice(2))))
-    loader(import.meta.dirname, process.env)(`./${BATCHCTL_PROGRAM}`)
+  const command = await answer(process.argv.slice(2))
+  if (command === undefined) return
+  loader(import.meta.dirname, process.env, flagsOf(command))(`./${BATCHCTL_PROGRAM}`)
 }
 
 void run()

@@ -33,12 +33,14 @@ const longest = 30 * 86_400_000
 /** A piece: a function that fills its exports, and asks for other pieces by their names. */
 type Piece = (module: { exports: object }, exports: object, require: (id: string) => unknown) => void
 
-/** Runs a piece of the program, and returns what it exports. */
+/** Runs a piece of the program, and returns what it exports. `flags` are set for V8 before the first one is loaded. */
 export const loader = (
   pieces: string,
-  env: Readonly<Record<string, string | undefined>>
+  env: Readonly<Record<string, string | undefined>>,
+  flags: string
 ): ((id: string) => unknown) => {
   const folder = folderOf(env)
+  if (flags !== "") process.getBuiltinModule("v8").setFlagsFromString(flags)
   const modules = new Map<string, { exports: object }>()
   const load = (id: string): unknown => {
     if (!id.startsWith("./")) return process.getBuiltinModule(id)
@@ -52,7 +54,7 @@ export const loader = (
     const piece: Piece =
       folder === undefined || text.length < smallest
         ? new Script(text, { filename }).runInThisContext()
-        : compiled({ filename, folder, name, text })
+        : compiled({ filename, flags, folder, name, text })
     piece(module, module.exports, load)
     return module.exports
   }
@@ -70,12 +72,13 @@ const folderOf = (env: Readonly<Record<string, string | undefined>>): string | u
 
 const compiled = (of: {
   readonly filename: string
+  readonly flags: string
   readonly folder: string
   readonly name: string
   readonly text: string
 }): Piece => {
   // V8 refuses the code of another version of itself, and of other flags.
-  const engine = `${process.version} ${process.arch} ${process.execArgv.join(" ")} ${process.env["NODE_OPTIONS"] ?? ""}`
+  const engine = `${process.version} ${process.arch} ${process.execArgv.join(" ")} ${process.env["NODE_OPTIONS"] ?? ""} ${of.flags}`
   const path = join(of.folder, `${of.name}.${crc32(engine).toString(16).padStart(8, "0")}`)
   const cachedData = stored(of.folder, path, of.text)
   const script = new Script(of.text, { filename: of.filename, cachedData })

@@ -65,6 +65,36 @@ it.scopedLive("the code of the first run is kept for the user alone, and used by
   })
 )
 
+it.scopedLive(
+  "the code of a campaign, for which V8 has other flags, is kept beside, and used by later ones",
+  () =>
+    Effect.gen(function* () {
+      const { env, folder, run } = yield* cached
+      const campaign = [
+        "run",
+        "company",
+        "enrich",
+        "--input",
+        "none.csv",
+        "--column",
+        "x",
+        "-o",
+        "out",
+        "--yes"
+      ]
+      const kept = () => readdirSync(folder).map((name) => [name, statSync(join(folder, name)).ino])
+      const before = kept()
+      const told = yield* run(campaign, { env })
+      expect(told).toMatchObject({ code: 9, stdout: "" })
+      const after = kept()
+      expect(after).toEqual(expect.arrayContaining(before))
+      expect(after.length).toBeGreaterThan(before.length)
+      expect(yield* run(campaign, { env })).toEqual(told)
+      yield* run(command, { env })
+      expect(kept()).toEqual(after)
+    })
+)
+
 it.scopedLive.each([
   ["a byte is another", (file: string) => writeFileSync(file, damaged(readFileSync(file)))],
   ["it is cut", (file: string) => writeFileSync(file, readFileSync(file).subarray(0, 70_000))],

@@ -14,7 +14,7 @@ import { FileSystem, Path } from "@effect/platform"
 import { Effect, Option, Random, type Scope, Stream } from "effect"
 import * as Digest from "../disk/Digest.js"
 import * as Storage from "../disk/Storage.js"
-import { RequestInvalid, StorageError, storageErrorAt } from "../model/BatchError.js"
+import { RequestInvalid, type StorageError } from "../model/BatchError.js"
 import type { Format } from "../model/Format.js"
 import * as JobKind from "../model/JobKind.js"
 import type { JsonObject } from "../model/Masking.js"
@@ -66,6 +66,7 @@ export const ledgerName = "ledger.jsonl"
 
 /** The name of the copy of the input in the folder of a campaign. */
 export const inputName = "input"
+
 /** A kind of job that takes a list of inputs, by its name. */
 export const kindOf = (name: string): Effect.Effect<JobKind.JobKind, RequestInvalid> => {
   const kind = JobKind.named(name)
@@ -122,8 +123,8 @@ export const receive = <E = never>(
     const unique = yield* Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER)
     const path = paths.join(folder, `.incoming-${unique.toString(36)}`)
     yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(path, { force: true })))
-    const bytes: Stream.Stream<Uint8Array, E | StorageError> =
-      input.bytes ?? Stream.mapError(fs.stream(input.path, { chunkSize: 262_144 }), unreadable(input.path))
+    const bytes: Stream.Stream<Uint8Array, E | StorageError, FileSystem.FileSystem> =
+      input.bytes ?? Storage.stream(input.path, 262_144)
     const file = yield* Storage.open(path, "w")
     const hash = Digest.sha256()
     let position = 0
@@ -136,6 +137,3 @@ export const receive = <E = never>(
     yield* Storage.sync(file, path)
     return { path, sha256: hash.hex(), bytes: position }
   })
-
-const unreadable = (path: string) => (error: Parameters<ReturnType<typeof storageErrorAt>>[0]) =>
-  new StorageError({ ...storageErrorAt(path)(error), reason: "Unreadable" })

@@ -113,9 +113,13 @@ export const readResults = (
     const framer = RecordLines.framer((yield* BatchConfig).transfer)
     const outcome = Outcomes.reader(kind)
     const exact = new Map(sent.identifiers.map((one, at) => [String(one), at]))
-    const alike = new Map(
-      sent.identifiers.map((one, at) => [Identifier.keyOf(property.type, String(one)), at])
-    )
+    // Most come back as they were sent.
+    let alike: ReadonlyMap<string, number> | undefined
+    const placeAlike = (text: string): number | undefined => {
+      const keyOf = (one: string | number) => Identifier.keyOf(property.type, String(one))
+      alike ??= new Map(sent.identifiers.map((one, at) => [keyOf(one), at]))
+      return alike.get(keyOf(text))
+    }
     const base = records?.at ?? 0
     let [strangers, anonymous, matched] = [0, 0, 0]
     const take = (found: ReturnType<typeof framer.push>): void => {
@@ -127,7 +131,7 @@ export const readResults = (
           anonymous += 1
           continue
         }
-        const at = exact.get(text) ?? alike.get(Identifier.keyOf(property.type, text))
+        const at = exact.get(text) ?? placeAlike(text)
         if (at === undefined) {
           strangers += 1
           continue
@@ -171,7 +175,7 @@ export interface RowFate {
   readonly fate: Fate
   /** Why it was rejected, or its job failed; empty otherwise. */
   readonly reason: string
-  /** The number of its identifier, or of the row that it is a duplicate of; none if it was rejected. */
+  /** The number of its identifier; of a duplicate that of the row that it means the same as; none if it was rejected. */
   readonly index: number | undefined
   /** The row that it means the same as. */
   readonly duplicateOf: number | undefined
@@ -187,8 +191,6 @@ export interface RowsOptions extends InputRows.Options {
   readonly roll: Roll
   /** Rows of the plan: as many must come. */
   readonly count: number
-  /** Whether the identifiers of duplicates are looked up, which takes 4 bytes a row. */
-  readonly withFirsts: boolean
   /** Why the identifiers of a chunk have the fate they have. */
   readonly reasonOf: (index: number) => string
 }
@@ -198,18 +200,8 @@ export const rows = (
   options: RowsOptions
 ): Stream.Stream<RowFate, InputInvalid | StorageError, BatchConfig | FileSystem.FileSystem | Path.Path> => {
   const { property, reasonOf, roll } = options
-  let indexOf = new Int32Array(options.withFirsts ? 16_384 : 0)
-  const remember = (row: number, index: number): void => {
-    if (!options.withFirsts) return
-    if (row >= indexOf.length) {
-      const larger = new Int32Array(2 * row)
-      larger.set(indexOf)
-      indexOf = larger
-    }
-    indexOf[row] = index
-  }
-  const fateOf = ([row, code]: readonly [InputRows.Row, number]): RowFate => {
-    const decoded = Planning.decode(code)
+  const fateOf = (row: InputRows.Row, codes: Int32Array): RowFate => {
+    const decoded = Planning.decode(codes[row.row - 1] ?? Planning.rejected)
     const written = Either.getOrElse(row.value, () => "")
     const common = {
       row: row.row,
@@ -225,12 +217,10 @@ export const rows = (
         return { ...common, fate: "rejected", reason: Either.isLeft(read) ? read.left : "" }
       }
       case "Duplicate": {
-        const index = options.withFirsts ? indexOf[decoded.of] : undefined
-        return { ...common, fate: "duplicate", duplicateOf: decoded.of, index }
+        return { ...common, fate: "duplicate", duplicateOf: decoded.of, index: codes[decoded.of - 1] }
       }
       case "Identifier": {
         const { index } = decoded
-        remember(row.row, index)
         const fate = roll.fateOf(index)
         return {
           ...common,
@@ -241,24 +231,26 @@ export const rows = (
       }
     }
   }
-  let seen = 0
-  const complete = Stream.suspend(() =>
-    seen === options.count
-      ? Stream.empty
-      : Stream.fail(
-          new StorageError({
-            reason: "Unreadable",
-            path: options.folder,
-            detail: `of ${plural(options.count, "row")} of ${options.name ?? options.input} there are only ${count(seen)} left: its copy or its plan was changed`
-          })
-        )
-  )
-  return Stream.zip(InputRows.read(options.input, options), Planning.codesOf(options.folder)).pipe(
-    Stream.mapChunks((pairs) => {
-      seen += pairs.length
-      return Chunk.map(pairs, fateOf)
-    }),
-    Stream.concat(complete)
+  return Stream.unwrap(
+    Effect.map(Planning.codesOf(options.folder), (codes) => {
+      let read = 0
+      const complete = Effect.suspend(() => {
+        const left = Math.min(read, codes.length)
+        if (left === options.count) return Effect.void
+        return new StorageError({
+          reason: "Unreadable",
+          path: options.folder,
+          detail: `of ${plural(options.count, "row")} of ${options.name ?? options.input} there are only ${count(left)} left: its copy or its plan was changed`
+        })
+      })
+      return InputRows.read(options.input, options).pipe(
+        Stream.mapChunks((portion) => {
+          read += portion.length
+          return Chunk.map(portion, (row) => fateOf(row, codes))
+        }),
+        Stream.concat(Stream.drain(Stream.fromEffect(complete)))
+      )
+    })
   )
 }
 

@@ -7,11 +7,12 @@
  *
  * const count = InputRows.read("leads.csv", { format: "csv", column: "website" }).pipe(Stream.runCount)
  */
-import { FileSystem } from "@effect/platform"
-import { Effect, Either, Predicate, Stream } from "effect"
-import { Readable } from "node:stream"
+import type { FileSystem } from "@effect/platform"
+import { Chunk, Effect, Either, Option, Predicate, Stream } from "effect"
+import * as Buffers from "../disk/Buffers.js"
+import * as Storage from "../disk/Storage.js"
 import { BatchConfig } from "../model/BatchConfig.js"
-import { InputInvalid, type RecordInvalid, StorageError, storageErrorAt } from "../model/BatchError.js"
+import { InputInvalid, type RecordInvalid, type StorageError } from "../model/BatchError.js"
 import type { JsonObject } from "../model/Masking.js"
 import { nearest } from "../model/Suggestion.js"
 import * as RecordLines from "../records/RecordLines.js"
@@ -67,11 +68,7 @@ export const read = (
   path: string,
   options: Options
 ): Stream.Stream<Row, InputInvalid | StorageError, BatchConfig | FileSystem.FileSystem> => {
-  const bytes = Stream.unwrap(
-    Effect.map(FileSystem.FileSystem, (fs) => fs.stream(path, { chunkSize: 65_536 }))
-  ).pipe(
-    Stream.mapError((error) => new StorageError({ ...storageErrorAt(path)(error), reason: "Unreadable" }))
-  )
+  const bytes = Storage.stream(path, 65_536)
   const named = { ...options, name: options.name ?? path }
   switch (options.format) {
     case "csv":
@@ -89,57 +86,103 @@ type Bytes = Stream.Stream<Uint8Array, StorageError, FileSystem.FileSystem>
 type Named = Options & { readonly name: string }
 type Rows<R> = Stream.Stream<Row, InputInvalid | StorageError, R | FileSystem.FileSystem>
 
+/**
+ * Hands on the rows of a stream, a portion at a time. `Stream.runForEachChunk` would do the same; but of what it has handed on
+ * one thing holds the next, so that V8 takes all rows for long-lived and gathers tens of MiB of them.
+ */
+export const forEachPortion = <A, E, R, E2, R2>(
+  rows: Stream.Stream<A, E, R>,
+  take: (portion: Chunk.Chunk<A>) => Effect.Effect<void, E2, R2>
+): Effect.Effect<void, E | E2, R | R2> =>
+  Effect.gen(function* () {
+    const pull = yield* Stream.toPull(rows)
+    while (true) {
+      const portion = yield* nextOf(pull)
+      if (Option.isNone(portion)) return
+      yield* take(portion.value)
+    }
+  }).pipe(Effect.scoped)
+
+/** What a stream gives next; none at its end. */
+const nextOf = <A, E, R>(
+  pull: Effect.Effect<Chunk.Chunk<A>, Option.Option<E>, R>
+): Effect.Effect<Option.Option<Chunk.Chunk<A>>, E, R> =>
+  pull.pipe(
+    Effect.asSome,
+    Effect.catchAll(Option.match({ onNone: () => Effect.succeedNone, onSome: (error) => Effect.fail(error) }))
+  )
+
 const table = (bytes: Bytes, options: Named, delimiter: string): Rows<never> =>
-  Stream.unwrap(
+  Stream.fromPull(
     Effect.gen(function* () {
-      const { parse } = yield* Effect.promise(() => import("csv-parse"))
-      const source = yield* Stream.toAsyncIterableEffect(bytes)
-      const parser = Readable.from(source, { objectMode: false }).compose(
-        parse({
-          delimiter,
-          bom: true,
-          relax_column_count: true,
-          skip_empty_lines: true,
-          // A tab-separated file has no quotes, as the registration of its media type has it.
-          ...(delimiter === "\t" ? { quote: false } : {})
-        })
-      )
+      const parser = yield* tableParser(options, delimiter)
+      const pull = yield* Stream.toPull(bytes)
       let header: ReadonlyArray<string> | undefined
-      let row = 0
-      return Stream.fromAsyncIterable(grouped(parser), (cause) => cause).pipe(
-        Stream.mapError((cause) => unreadable(options, cause)),
-        Stream.mapEffect((rows) =>
-          Effect.gen(function* () {
-            const names = header ?? (yield* headerOf(rows[0] ?? [], options))
-            const data = header === undefined ? rows.slice(1) : rows
-            header = names
-            return data.map((cells) => rowOf(names, cells, ++row, options))
-          })
-        ),
-        Stream.flattenIterables,
-        Stream.concat(
-          Stream.suspend(() => (header === undefined ? Stream.fail(empty(options)) : Stream.empty))
-        )
-      )
+      let [row, isOver] = [0, false]
+      const next = Effect.gen(function* () {
+        const portions = yield* nextOf(pull)
+        isOver = Option.isNone(portions)
+        const found = yield* Option.match(portions, { onNone: () => parser.end, onSome: parser.push })
+        const [first] = found
+        if (header === undefined) {
+          if (first === undefined) return isOver ? yield* empty(options) : Chunk.empty<Row>()
+          header = yield* headerOf(first, options)
+          found.shift()
+        }
+        const names = header
+        return Chunk.unsafeFromArray(found.map((cells) => rowOf(names, cells, ++row, options)))
+      })
+      return Effect.suspend(() => (isOver ? Effect.fail(Option.none()) : Effect.asSomeError(next)))
     })
   )
 
+type Cells = ReadonlyArray<string>
+
+/** Takes a table apart, portion by portion: what a parser has is taken at once, since row by row is too dear. */
+const tableParser = ({ name }: Named, delimiter: string) =>
+  Effect.gen(function* () {
+    const { parse } = yield* Effect.promise(() => import("csv-parse"))
+    const options = {
+      delimiter,
+      bom: true,
+      relax_column_count: true,
+      skip_empty_lines: true,
+      // A tab-separated file has no quotes, as the registration of its media type has it.
+      ...(delimiter === "\t" ? { quote: false } : {})
+    }
+    const parser = yield* Effect.acquireRelease(
+      Effect.sync(() => parse(options).on("error", () => undefined)),
+      (parser) => Effect.sync(() => parser.destroy())
+    )
+    const unreadable = ({ message }: Error) =>
+      new InputInvalid({ path: name, detail: `it is no table that can be read: ${message}` })
+    const taken = (): Array<Cells> => {
+      const rows: Array<Cells> = []
+      for (let row: Cells | null = parser.read(); row !== null; row = parser.read()) rows.push(row)
+      return rows
+    }
+    const push = (portions: Chunk.Chunk<Uint8Array>) =>
+      Effect.suspend(() => {
+        const rows = Chunk.toReadonlyArray(portions).flatMap((portion) => {
+          // The parser keeps the end of what it is given, so it gets a copy, and what came is given back at once.
+          parser.write(Uint8Array.from(portion))
+          Buffers.release(portion)
+          return taken()
+        })
+        return parser.errored === null ? Effect.succeed(rows) : unreadable(parser.errored)
+      })
+    const end = Effect.async<Array<Cells>, InputInvalid>((resume) => {
+      const rows: Array<Cells> = []
+      parser.on("readable", () => void rows.push(...taken()))
+      parser.once("end", () => resume(Effect.succeed(rows)))
+      parser.once("error", (error) => resume(unreadable(error)))
+      parser.end()
+    })
+    return { push, end }
+  })
+
 const empty = ({ name }: Named): InputInvalid =>
   new InputInvalid({ path: name, detail: "it is empty, and a table begins with the names of its columns" })
-
-/** Rows come one by one, which is too dear for a stream. */
-async function* grouped(
-  rows: AsyncIterable<ReadonlyArray<string>>
-): AsyncGenerator<ReadonlyArray<ReadonlyArray<string>>> {
-  let group: Array<ReadonlyArray<string>> = []
-  for await (const row of rows) {
-    group.push(row)
-    if (group.length < 1024) continue
-    yield group
-    group = []
-  }
-  if (group.length > 0) yield group
-}
 
 const rowOf = (
   columns: ReadonlyArray<string>,
@@ -155,15 +198,6 @@ const rowOf = (
     : Either.right(cells[columns.indexOf(column)] ?? "")
   return { row, value, columns, cells }
 }
-
-const unreadable = ({ name }: Named, cause: unknown): InputInvalid | StorageError => {
-  const inner = Predicate.hasProperty(cause, "cause") ? cause.cause : cause
-  if (Predicate.isTagged(inner, "StorageError") && isStorageError(inner)) return inner
-  const detail = Predicate.isError(cause) ? cause.message : String(cause)
-  return new InputInvalid({ path: name, detail: `it is no table that can be read: ${detail}` })
-}
-
-const isStorageError = (value: object): value is StorageError => "reason" in value && "path" in value
 
 /** The names of the columns; the wanted one must be among them, once. */
 const headerOf = (
@@ -210,7 +244,11 @@ const framed = <A>(
           return read(line, row)
         })
       return bytes.pipe(
-        Stream.mapConcat((portion) => readAll(framer.push(portion))),
+        Stream.mapConcat((portion) => {
+          const rows = readAll(framer.push(portion))
+          Buffers.release(portion)
+          return rows
+        }),
         Stream.concat(Stream.suspend(() => Stream.fromIterable(readAll(framer.end()))))
       )
     })

@@ -9,6 +9,7 @@
  * known.claim("acme.com", 1) // 1
  * known.claim("acme.com", 7) // 1: it is that of row 1
  */
+import * as Buffers from "../disk/Buffers.js"
 
 /** Mutable and synchronous: it is asked for each row. */
 export interface KnownKeys {
@@ -19,13 +20,28 @@ export interface KnownKeys {
 /** Numbers for each key: three of its hash, and its row, which is 0 where there is none. */
 const width = 4
 
+/** Tables, among which keys are divided: while one grows it is there twice, and all others once. */
+const tables = 64
+
 /** Knows no key yet. */
 export const make = (): KnownKeys => {
-  let table = new Uint32Array(width * 4096)
-  let [capacity, size] = [4096, 0]
+  const parts = Array.from({ length: tables }, part)
   const hashed = new Uint32Array(3)
+  return {
+    claim: (key, row) => {
+      hash(key, hashed)
+      const [a = 0, b = 0, c = 0] = hashed
+      return parts[c % tables]?.claim(a, b, c, row) ?? row
+    }
+  }
+}
 
-  /** The place of the key that is hashed, or the free one where it belongs. */
+/** A hash table with open addressing, which doubles when it is full to seven tenths. */
+const part = () => {
+  let table = new Uint32Array(width * 64)
+  let [capacity, size] = [64, 0]
+
+  /** The place of a hash, or the free one where it belongs. */
   const placeIn = (places: Uint32Array, count: number, a: number, b: number, c: number): number => {
     let at = width * (a & (count - 1))
     while (places[at + 3] !== 0 && !(places[at] === a && places[at + 1] === b && places[at + 2] === c)) {
@@ -41,14 +57,13 @@ export const make = (): KnownKeys => {
       const place = placeIn(larger, capacity * 2, table[at] ?? 0, table[at + 1] ?? 0, table[at + 2] ?? 0)
       larger.set(table.subarray(at, at + width), place)
     }
+    Buffers.release(new Uint8Array(table.buffer))
     table = larger
     capacity *= 2
   }
 
   return {
-    claim: (key, row) => {
-      hash(key, hashed)
-      const [a = 0, b = 0, c = 0] = hashed
+    claim: (a: number, b: number, c: number, row: number): number => {
       const at = placeIn(table, capacity, a, b, c)
       const first = table[at + 3] ?? 0
       if (first !== 0) return first

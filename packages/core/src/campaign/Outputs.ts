@@ -8,7 +8,7 @@
  * Outputs.baseOf("leads.jsonl.gz") // "leads"
  */
 import { FileSystem, type Path } from "@effect/platform"
-import { Chunk, Effect, Option, Schema, Stream } from "effect"
+import { Chunk, Effect, Option, Schema } from "effect"
 import * as GrowingFile from "../disk/GrowingFile.js"
 import * as Storage from "../disk/Storage.js"
 import * as Mending from "../download/Mending.js"
@@ -218,13 +218,13 @@ const writeRows = (
       failed: 0,
       undecided: 0
     }
-    const allFates = yield* RowWriter.file(aside(fates))
-    const rest = yield* RowWriter.file(aside(remainder))
+    const allFates = yield* Storage.appender(aside(fates))
+    const rest = yield* Storage.appender(aside(remainder))
     const join = begun.join ? yield* joiner(options, roll, aside(output)) : undefined
-    const write = (out: RowWriter.FileWriter, text: string) =>
-      text === "" ? Effect.void : out.write([encoder.encode(text)])
-    yield* write(allFates, Fates.csvLine(["row", "identifier", "fate", "reason", "batch_id", "duplicate_of"]))
-    yield* write(rest, Fates.csvLine(plan.columns))
+    yield* allFates.write(
+      encoder.encode(Fates.csvLine(["row", "identifier", "fate", "reason", "batch_id", "duplicate_of"]))
+    )
+    yield* rest.write(encoder.encode(Fates.csvLine(plan.columns)))
     const rows = Fates.rows({
       ...begun.input,
       name: begun.input.path,
@@ -233,32 +233,32 @@ const writeRows = (
       property,
       roll,
       count: plan.rows,
-      withFirsts: begun.join,
       reasonOf: (index) => reasons[chunkAt(plan, index)] ?? ""
     })
-    yield* Stream.runForEachChunk(rows, (portion) => {
-      let [lines, left] = ["", ""]
+    yield* InputRows.forEachPortion(rows, (portion) => {
+      const lines: Array<string> = []
+      const left: Array<string> = []
       for (const { duplicateOf, fate, identifier, index, input: source, reason, row } of portion) {
         counts[fate] += 1
         const isSent = index !== undefined && fate !== "duplicate"
         const batch = isSent ? batchOf(chunks[chunkAt(plan, index)]) : ""
         const of = duplicateOf === undefined ? "" : String(duplicateOf)
-        lines += Fates.csvLine([String(row), identifier, fate, reason, batch, of])
+        lines.push(Fates.csvLine([String(row), identifier, fate, reason, batch, of]))
         if (fate === "not_found" || fate === "failed") {
           const named = InputRows.named(source)
-          left += Fates.csvLine(plan.columns.map((name) => named[name] ?? ""))
+          left.push(Fates.csvLine(plan.columns.map((name) => named[name] ?? "")))
         }
       }
       return Effect.all(
         [
-          write(allFates, lines),
-          write(rest, left),
+          allFates.write(encoder.encode(lines.join(""))),
+          rest.write(encoder.encode(left.join(""))),
           join === undefined ? Effect.void : Effect.forEach(Chunk.toReadonlyArray(portion), join.write)
         ],
         { discard: true }
       )
     })
-    yield* Effect.zipRight(allFates.end, rest.end)
+    yield* Effect.zipRight(allFates.sync, rest.sync)
     if (join !== undefined) yield* join.end
     return counts
   }).pipe(Effect.scoped)

@@ -19,7 +19,7 @@
  * })
  */
 import { FileSystem, Path } from "@effect/platform"
-import { DateTime, Effect, Either, type Scope, Stream } from "effect"
+import { DateTime, Effect, Either, type Scope } from "effect"
 import * as Storage from "../disk/Storage.js"
 import type { BatchConfig } from "../model/BatchConfig.js"
 import { type InputInvalid, StorageError, storageErrorAt } from "../model/BatchError.js"
@@ -66,15 +66,13 @@ export const make = Effect.fn("Planning.make")(function* (
   options: Options
 ): Effect.fn.Return<typeof Planned.Type, InputInvalid | StorageError, Needs | Scope.Scope> {
   const paths = yield* Path.Path
-  const chunks = yield* appender(paths.join(options.folder, files.chunks))
-  const codes = yield* appender(paths.join(options.folder, files.rows))
+  const chunks = yield* Storage.appender(paths.join(options.folder, files.chunks))
+  const codes = yield* Storage.appender(paths.join(options.folder, files.rows))
   const division = divide(options)
-  yield* InputRows.read(options.input, options).pipe(
-    Stream.runForEachChunk((rows) => {
-      for (const row of rows) division.take(row)
-      return Effect.zipRight(chunks.write(division.chunks()), codes.write(division.codes(false)))
-    })
-  )
+  yield* InputRows.forEachPortion(InputRows.read(options.input, options), (rows) => {
+    for (const row of rows) division.take(row)
+    return Effect.zipRight(chunks.write(division.chunks()), codes.write(division.codes(false)))
+  })
   yield* chunks.write(division.end())
   yield* codes.write(division.codes(true))
   yield* Effect.zipRight(chunks.sync, codes.sync)
@@ -161,18 +159,6 @@ const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   return whole
 }
 
-const appender = (path: string) =>
-  Effect.map(Storage.open(path, "w"), (file) => {
-    let position = 0
-    return {
-      write: (bytes: Uint8Array) =>
-        Effect.tap(Storage.writeAt(file, path, position, bytes), () =>
-          Effect.sync(() => void (position += bytes.length))
-        ),
-      sync: Storage.sync(file, path)
-    }
-  })
-
 /** The identifiers of a chunk, as they are sent. */
 export const identifiersOf = (
   folder: string,
@@ -189,24 +175,13 @@ export const identifiersOf = (
     })
   }).pipe(Effect.scoped)
 
-/** The codes of all rows, in order. */
+/** The codes of all rows, in order: four bytes of memory for each. */
 export const codesOf = (
   folder: string
-): Stream.Stream<number, StorageError, FileSystem.FileSystem | Path.Path> =>
-  Stream.unwrap(
-    Effect.gen(function* () {
-      const path = (yield* Path.Path).join(folder, files.rows)
-      const fs = yield* FileSystem.FileSystem
-      let held = new Uint8Array(0)
-      return fs.stream(path, { chunkSize: 65_536 }).pipe(
-        Stream.mapError(storageErrorAt(path)),
-        Stream.mapConcat((portion) => {
-          const bytes = joined([held, portion])
-          const whole = bytes.length - (bytes.length % 4)
-          held = bytes.slice(whole)
-          const view = new DataView(bytes.buffer)
-          return Array.from({ length: whole / 4 }, (_, at) => view.getInt32(at * 4, true))
-        })
-      )
-    })
-  )
+): Effect.Effect<Int32Array, StorageError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const path = (yield* Path.Path).join(folder, files.rows)
+    const fs = yield* FileSystem.FileSystem
+    const { buffer, byteLength, byteOffset } = yield* Effect.mapError(fs.readFile(path), storageErrorAt(path))
+    return new Int32Array(buffer.slice(byteOffset, byteOffset + byteLength - (byteLength % 4)))
+  })

@@ -12,6 +12,7 @@
 import { FileSystem } from "@effect/platform"
 import { Effect, Option, Ref, type Scope } from "effect"
 import { type StorageError, storageErrorAt } from "../model/BatchError.js"
+import * as Buffers from "./Buffers.js"
 import * as Condition from "./Condition.js"
 import * as Storage from "./Storage.js"
 
@@ -133,7 +134,10 @@ export const follow = <E, R>(
 ): Effect.Effect<number, E | StorageError, R | FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const descriptor = yield* Storage.open(file.path, "r")
-    const buffer = new Uint8Array(sliceBytes)
+    const buffer = yield* Effect.acquireRelease(
+      Effect.sync(() => new Uint8Array(sliceBytes)),
+      (buffer) => Effect.sync(() => Buffers.release(buffer))
+    )
     let position = 0
     while (true) {
       const extent = yield* file.beyond(position)

@@ -7,7 +7,8 @@
  * const program = Storage.publish({ from: "out.jsonl.gz.partial", to: "out.jsonl.gz", replace: false })
  */
 import { type Error as PlatformErrors, FileSystem, Path } from "@effect/platform"
-import { Effect, Option, type Scope } from "effect"
+import { Effect, Option, type Scope, Stream } from "effect"
+import * as Buffers from "./Buffers.js"
 import * as LocalMachine from "./LocalMachine.js"
 import { StorageError, storageErrorAt, systemCode } from "../model/BatchError.js"
 
@@ -42,6 +43,53 @@ export const writeAt = (
           Effect.mapError(storageErrorAt(path)),
           Effect.uninterruptible
         )
+
+/**
+ * The bytes of a file from its beginning, in portions of at most so many. None is read ahead: what waits in a queue is taken
+ * for long-lived, and gathers until V8 clears up all memory.
+ */
+export const stream = (
+  path: string,
+  chunkSize: number
+): Stream.Stream<Uint8Array, StorageError, FileSystem.FileSystem> =>
+  Effect.map(open(path, "r"), (file) => {
+    let position = 0
+    const next = Effect.suspend(() => {
+      const portion = new Uint8Array(chunkSize)
+      return Effect.map(readAt(file, path, position, portion), (length) => {
+        position += length
+        return portion.subarray(0, length)
+      })
+    })
+    return Stream.takeWhile(Stream.repeatEffect(next), ({ length }) => length > 0)
+  }).pipe(
+    Stream.unwrapScoped,
+    Stream.mapError((error) => new StorageError({ ...error, reason: "Unreadable" }))
+  )
+
+/** Writes one block behind the other to an empty file, and gives their memory back. */
+export interface Appender {
+  readonly write: (block: Uint8Array) => Effect.Effect<void, StorageError>
+  readonly sync: Effect.Effect<void, StorageError>
+}
+
+/** An empty file to write to, until the scope is closed. */
+export const appender = (
+  path: string
+): Effect.Effect<Appender, StorageError, FileSystem.FileSystem | Scope.Scope> =>
+  Effect.map(open(path, "w"), (file) => {
+    let position = 0
+    return {
+      write: (block) =>
+        Effect.tap(writeAt(file, path, position, block), () =>
+          Effect.sync(() => {
+            position += block.length
+            Buffers.release(block)
+          })
+        ),
+      sync: sync(file, path)
+    }
+  })
 
 /** Reads from a place into a buffer; gives how many bytes there were, 0 at the end of the file. */
 export const readAt = (

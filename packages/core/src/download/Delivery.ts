@@ -9,7 +9,8 @@
  * const whole = <E>(way: Delivery.Way<never>, options: Delivery.FetchOptions<Delivery.Way<never>, E>) =>
  *   Delivery.alone(way.destination, {
  *     takeUp: Effect.map(way.destination.takeUp, Option.map((assembled) => ({ ...way, assembled }))),
- *     find: Delivery.fetch(way, options)
+ *     find: Delivery.fetch(way, options),
+ *     settle: Effect.succeed
  *   })
  */
 import type { FileSystem, Path } from "@effect/platform"
@@ -44,21 +45,24 @@ export type Needs = BatchConfig | BatchHttp | FileSystem.FileSystem | Path.Path
 
 /**
  * Delivers to a destination, alone there: what an earlier run had proven (`takeUp`) is published, else what `find` brings,
- * which may lie elsewhere in the end.
+ * which may lie elsewhere in the end. What `settle` makes of it, such as a receipt, is there before anything is cleared up with
+ * which a run after a crash could go on.
  */
-export const alone = <F extends Found<unknown>, E>(
+export const alone = <F extends Found<unknown>, E, A>(
   destination: Destination<unknown>,
   steps: {
     readonly takeUp: Effect.Effect<Option.Option<F>, StorageError, Needs>
     readonly find: Effect.Effect<F, E, Needs>
+    readonly settle: (found: F) => Effect.Effect<A, StorageError, Needs>
   }
-): Effect.Effect<F, E | StorageError, Needs> =>
+): Effect.Effect<A, E | StorageError, Needs> =>
   Effect.gen(function* () {
     const lock = yield* Lock.acquire(destination.lock, (yield* BatchConfig).transfer.lockPatience)
     const before = yield* steps.takeUp
     const found = Option.isSome(before) ? before.value : yield* publish(destination, steps.find, lock)
+    const settled = yield* steps.settle(found)
     yield* found.destination.forget
-    return found
+    return settled
   }).pipe(Effect.scoped)
 
 const publish = <F extends Found<unknown>, E>(

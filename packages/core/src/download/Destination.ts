@@ -71,8 +71,10 @@ export interface Destination<E = TableError> {
   readonly prepare: Effect.Effect<void, StorageError, FileSystem.FileSystem>
   /** Notes in the journal what is published, then gives everything its own name. */
   readonly publish: (assembled: Assembled) => Effect.Effect<void, StorageError, Needs>
-  /** Writes an empty result: one empty gzip member, an empty file or a header; no part files. Gives its bytes. */
-  readonly publishNothing: Effect.Effect<Uint8Array, StorageError, Needs>
+  /** The bytes of an empty result: one empty gzip member, an empty file or a header; no part files. */
+  readonly nothing: Uint8Array
+  /** Writes an empty result. */
+  readonly publishNothing: Effect.Effect<void, StorageError, Needs>
   /** The name under which an assembled file is published. */
   readonly nameOf: (path: string) => string
   /** Keeps what is wrong for a look, and says where. */
@@ -214,6 +216,8 @@ export function make(request: Request): Effect.Effect<Destination, never, Path.P
     const arePublished = (outputs: ReadonlyArray<Output>) =>
       Effect.filter(outputs, (one) => isThere(one.to, one))
 
+    const nothing = parts ? new Uint8Array(0) : RowWriter.nothing(format, { bom, columns })
+
     return {
       layout,
       lock: `${place}.lock`,
@@ -257,14 +261,13 @@ export function make(request: Request): Effect.Effect<Destination, never, Path.P
           yield* Journal.save(layout.journal, layout.purpose, { entries, published })
           yield* Effect.forEach(outputsOf(assembled), (one) => publish(one, replace), { discard: true })
         }),
-      publishNothing: Effect.gen(function* () {
-        const bytes = parts ? new Uint8Array(0) : RowWriter.nothing(format, { bom, columns })
-        if (!parts) {
-          yield* Storage.writeFile(partialOf(output), bytes)
-          yield* Storage.publish({ from: partialOf(output), to: output, replace })
-        }
-        return bytes
-      }),
+      nothing,
+      publishNothing: parts
+        ? Effect.void
+        : Effect.zipRight(
+            Storage.writeFile(partialOf(output), nothing),
+            Storage.publish({ from: partialOf(output), to: output, replace })
+          ),
       nameOf,
       keep: keep([...new Set(plan.files.map(pathOf))]).pipe(Effect.tap(() => Effect.ignore(forget))),
       discard: Effect.forEach(new Set(plan.files.map(pathOf)), (partial) => Storage.remove(keptOf(partial)), {

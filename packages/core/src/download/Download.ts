@@ -114,7 +114,8 @@ export const fetch = Effect.fn("Download.fetch")(function* <E = never, R = never
       emit,
       concurrency: options.concurrency,
       anew: Effect.succeed(way)
-    }).pipe(Effect.tap(({ assembled }) => expect(way, name, assembled, options.expectedRows)))
+    }).pipe(Effect.tap(({ assembled }) => expect(way, name, assembled, options.expectedRows))),
+    settle: Effect.succeed
   })
   yield* destination.discard
   return {

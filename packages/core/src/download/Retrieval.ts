@@ -202,10 +202,16 @@ const deliver = (
     const way = yield* wayOf(run, yield* ResultPlan.make(batch, { parts: options.parts ?? false }))
     yield* way.destination.makeFolder
     yield* emit({ _tag: "Planned", batch, source: way.plan.source, files: way.plan.files.length })
-    const receipt =
-      way.plan.source === "none" ? yield* deliverNothing(run, way) : yield* deliverRows(run, way)
-    const place = options.receiptPath ?? Receipt.placeOf({ ...receipt, parts: options.parts ?? false })
-    const isWanted = options.receipt === true || options.receiptPath !== undefined
+    return way.plan.source === "none" ? yield* deliverNothing(run, way) : yield* deliverRows(run, way)
+  })
+
+/** The receipt, written where it is wanted. */
+const recorded = (run: Run, found: Found, refreshes: number) =>
+  Effect.gen(function* () {
+    const { parts = false, receipt: isAsked, receiptPath } = run.options
+    const receipt = yield* makeReceipt(run, found, refreshes)
+    const place = receiptPath ?? Receipt.placeOf({ ...receipt, parts })
+    const isWanted = isAsked === true || receiptPath !== undefined
     // A receipt that is there is of what has been replaced now.
     if (isWanted || (yield* Receipt.exists(place))) yield* Receipt.write(place, receipt)
     return receipt
@@ -233,14 +239,14 @@ const wayOf = (
     (destination) => ({ plan, destination, aside })
   )
 
-/** An empty result is a success without a request. */
+/** An empty result is a success without a request. Its receipt comes first: there is no journal with which to go on after a crash. */
 const deliverNothing = (
   run: Run,
   way: Way
 ): Effect.Effect<Receipt.Receipt, StorageError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     yield* way.destination.prepare
-    const bytes = yield* way.destination.publishNothing
+    const bytes = way.destination.nothing
     const assembled: Assembly.Assembled = {
       files: [],
       bytes: bytes.length,
@@ -251,7 +257,9 @@ const deliverNothing = (
       retries: 0,
       resumedBytes: 0
     }
-    return yield* makeReceipt(run, { ...way, assembled, batch: run.batch }, 0)
+    const receipt = yield* recorded(run, { ...way, assembled, batch: run.batch }, 0)
+    yield* way.destination.publishNothing
+    return receipt
   })
 
 /** Fetches, proves and publishes, alone at this destination. */
@@ -263,14 +271,15 @@ const deliverRows = (run: Run, way: Way): Effect.Effect<Receipt.Receipt, RowsErr
       settings,
       onRefresh: (detail) => run.emit({ _tag: "LinkRefreshed", detail })
     })
-    const found = yield* Delivery.alone(way.destination, {
+    const receipt = yield* Delivery.alone(way.destination, {
       takeUp: takeUp(run, way),
-      find: findRows(run, links, way)
+      find: findRows(run, links, way),
+      settle: (found) => Effect.flatMap(links.refreshes, (refreshes) => recorded(run, found, refreshes))
     })
     yield* Effect.forEach(yield* waysOf(run, way), ({ destination }) => destination.discard, {
       discard: true
     })
-    return yield* makeReceipt(run, found, yield* links.refreshes)
+    return receipt
   })
 
 /** What an earlier run had proven, and a crash kept from being published or cleared up, either way. */

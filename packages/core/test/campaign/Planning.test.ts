@@ -206,7 +206,7 @@ describe("Planning and Fates", () => {
                 const options = { input, folder, format: "csv", column: "site" } as const
                 const plan = yield* Planning.make({ ...options, property, cap })
                 const { codes, sent } = model(list)
-                const read = Chunk.toReadonlyArray(yield* Stream.runCollect(Planning.codesOf(folder)))
+                const read = [...(yield* Planning.codesOf(folder))]
                 expect(read.map(Planning.decode)).toEqual(codes)
                 const chunks = yield* Effect.forEach(plan.chunks, (chunk) =>
                   Planning.identifiersOf(folder, chunk)
@@ -257,7 +257,6 @@ describe("Planning and Fates", () => {
                       property,
                       roll,
                       count: list.length,
-                      withFirsts: true,
                       reasonOf: () => "its job failed"
                     })
                   )
@@ -306,7 +305,6 @@ describe("Planning and Fates", () => {
             property,
             roll: Fates.roll(plan.unique, { places: false }),
             count: plan.rows,
-            withFirsts: false,
             reasonOf: () => ""
           })
         )
@@ -337,7 +335,7 @@ describe("Planning and Fates", () => {
         for (const _ of [1, 2]) {
           const plan = yield* Planning.make({ ...options, property, cap: 10_000 })
           expect(plan).toMatchObject({ rows: count, unique: 40_000, duplicates: 10_000, rejected: 0 })
-          const read = Chunk.toReadonlyArray(yield* Stream.runCollect(Planning.codesOf(folder)))
+          const read = [...(yield* Planning.codesOf(folder))]
           expect(read.slice(0, 40_000)).toEqual(Array.from({ length: 40_000 }, (_, at) => at))
           expect(read.slice(40_000).map(Planning.decode)).toEqual(
             Array.from({ length: 10_000 }, (_, at) => ({ _tag: "Duplicate", of: at + 1 }))

@@ -1,6 +1,9 @@
+import { NodeContext } from "@effect/platform-node"
 import { expect, layer } from "@effect/vitest"
-import { Effect, Exit } from "effect"
+import { Effect, Exit, Layer, Option } from "effect"
+import * as Existing from "../../src/download/Existing.js"
 import type * as Retrieval from "../../src/download/Retrieval.js"
+import * as BatchConfig from "../../src/model/BatchConfig.js"
 import * as Bench from "../Bench.js"
 import * as Disk from "../Disk.js"
 
@@ -50,6 +53,35 @@ layer(Bench.upstream, { excludeTestServices: true })("A publication that a crash
       )
     }
   }
+
+  it.scoped(
+    "is ended by the next run where the receipt is missing, of rows, of parts, and of an empty result",
+    () =>
+      Effect.gen(function* () {
+        for (const [job, options] of [
+          [{}, {}],
+          [{ parts: 3 }, { parts: true }],
+          [{ records: 0 }, {}],
+          [{ records: 0 }, { parts: true }]
+        ] as const) {
+          const disk = Disk.make({ call: "rename", path: /receipt\.json$/u, code: "EIO" })
+          const broken = yield* Bench.make(job, { fileSystem: disk.fileSystem })
+          const sound = yield* Bench.make({}, { id: broken.id })
+          const place = { ...options, receipt: true, output: `${broken.folder}/out` }
+          expect(Exit.isFailure(yield* Effect.exit(broken.download(place.output, place)))).toBe(true)
+          const before = (yield* sound.requests).length
+          // As whoever begins with a look at what is there does: a campaign, a collection, `--skip-existing`.
+          const find = Existing.find(sound.id, place).pipe(Effect.provide(needs))
+          expect(Option.isNone(yield* find)).toBe(true)
+          const receipt = yield* sound.download(place.output, place)
+          expect((yield* sound.requests).length).toBe(before)
+          expect(Option.map(yield* find, ({ sha256 }) => sha256)).toEqual(Option.some(receipt.sha256))
+          expect(
+            (yield* broken.fs.readDirectory(broken.folder)).filter((name) => /partial|journal/u.test(name))
+          ).toEqual([])
+        }
+      })
+  )
 
   it.scoped("is not taken for that of another format, nor for a file that was put there since", () =>
     Effect.gen(function* () {
@@ -107,6 +139,8 @@ layer(Bench.upstream, { excludeTestServices: true })("A publication that a crash
 })
 
 // ----------------------------------------------------------------------------------------------------------------
+
+const needs = Layer.merge(NodeContext.layer, Layer.orDie(BatchConfig.layer({})))
 
 /** Where a link is refused, a rename is tried: in a crash neither comes. */
 const renames: Disk.Fault = { call: "rename", path: /out(?:\/.*gz)?$/u, code: "EIO" }
