@@ -43,7 +43,7 @@ import {
   Stream
 } from "effect"
 import * as AccountRow from "./AccountRow.js"
-import { Campaign, idOf, isEnded, progressOf, type State, untold } from "./Campaign.js"
+import { Campaign, idOf, isEnded, planned, type State } from "./Campaign.js"
 import * as CampaignFolder from "./CampaignFolder.js"
 import * as Paging from "./Paging.js"
 import * as Queue from "./Queue.js"
@@ -253,7 +253,7 @@ export const make: Effect.Effect<
       const known = yield* store.query("SELECT 1 FROM batch.campaign WHERE id = $1", [id])
       if (known.length === 0) yield* Effect.provide(placed(CampaignFolder.of(settings, id), received), disk)
       const begun = yield* Ledger.format({ ...described, campaign: id })
-      const progress = yield* progressOf([], untold)
+      const progress = yield* planned()
       const { created, holder } = yield* store.transaction(async (sql, boss) => {
         const before = await holderOf(sql, account, options.idempotencyKey)
         if (before !== undefined && before !== id) return { created: false, holder: before }
