@@ -263,13 +263,13 @@ const advanced = (
     return next._tag === "Failed" || candidatesOf(step, now).length > 0 ? next : undefined
   })
 
-/** Chunks that are to be submitted. */
+/** Chunks that are to be submitted: neither the ledger nor a row says anything else of them. */
 const candidatesOf = (
-  { plan }: Jobs.Step,
+  { standings }: Jobs.Step,
   rows: ReadonlyArray<CampaignChunk.Kept>
 ): ReadonlyArray<number> => {
   const known = new Set(rows.map(({ chunk }) => chunk))
-  return [...plan.chunks.keys()].filter((chunk) => !known.has(chunk))
+  return [...standings.keys()].filter((chunk) => standings[chunk]?._tag === "Planned" && !known.has(chunk))
 }
 
 /** Submits what there are places for: it waits then, or is tried again, or submits no more. */

@@ -15,6 +15,7 @@
  * }).pipe(Effect.scoped)
  */
 import { FileSystem, Path } from "@effect/platform"
+import type { BatchId } from "@org/batch-core/Batch"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import {
   InputInvalid,
@@ -45,6 +46,7 @@ import {
 import * as AccountRow from "./AccountRow.js"
 import { Campaign, idOf, isEnded, planned, type State } from "./Campaign.js"
 import * as CampaignFolder from "./CampaignFolder.js"
+import * as CampaignLedger from "./CampaignLedger.js"
 import * as Paging from "./Paging.js"
 import * as Queue from "./Queue.js"
 import {
@@ -171,6 +173,13 @@ export interface Service {
     account: string,
     id: string
   ) => Effect.Effect<Outcome, CampaignNotFound | CampaignConflict | StoreUnavailable>
+  /**
+   * Notes a job that an account has submitted by itself: campaigns leave it its place until it has ended, and take it for
+   * none of theirs.
+   */
+  readonly submitted: (account: string, batchId: BatchId) => Effect.Effect<void, StoreUnavailable>
+  /** The jobs of an account that are known to come of its campaigns, or of submits that were noted. */
+  readonly claimed: (account: string) => Effect.Effect<ReadonlySet<string>>
   /** How many campaigns are in which state. */
   readonly figures: Effect.Effect<Readonly<Record<State, number>>, StoreUnavailable>
 }
@@ -320,6 +329,14 @@ export const make: Effect.Effect<
       const campaign = yield* toCampaign(found)
       return { campaign, files: CampaignFolder.filesOf(settings, campaign.campaignId, campaign.format) }
     }),
+    submitted: (account, batchId) =>
+      Effect.asVoid(
+        store.query(
+          "INSERT INTO batch.submission (account, batch_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+          [account, batchId]
+        )
+      ),
+    claimed: (account) => CampaignLedger.claimed(store, account),
     figures: Effect.gen(function* () {
       const counted = yield* store.query(
         "SELECT state, count(*)::int AS count FROM batch.campaign GROUP BY state"

@@ -80,10 +80,10 @@ const claim = (
       const [claimed] = isVisible
         ? await sql.query(
             `UPDATE batch.campaign_chunk k SET fence = fence + 1, held = true WHERE ${due}
-              AND (k.state = 'lost' OR $3 > ${Downloads.ofRetrievals("k.account")} + (SELECT count(*)
-                FROM batch.campaign_chunk o WHERE o.account = k.account AND o.state = 'completed' AND o.held
-                  AND (o.campaign_id, o.chunk) <> (k.campaign_id, k.chunk))) RETURNING k.*`,
-            [campaignId, chunk, settings.slotsPerAccount]
+              AND (k.state = 'lost' OR $3 > ${Downloads.ofRetrievals("$4")} + (SELECT count(*)
+                FROM batch.campaign_chunk k WHERE k.account = $4 AND (k.campaign_id, k.chunk) <> ($1::uuid, $2::int)
+                  AND ${Downloads.isFetching})) RETURNING k.*`,
+            [campaignId, chunk, settings.slotsPerAccount, account]
           )
         : []
       if (claimed === undefined) {

@@ -45,11 +45,15 @@ export type Outcome =
 
 const fetched = `${json} AS retrieval, r.account, r.fence, r.tries, r.replace, r.publishing`
 
+/** Whether the results of a chunk `k` are being fetched: what a process has left that died counts no more with its campaign. */
+export const isFetching = `k.state = 'completed' AND k.held
+  AND EXISTS (SELECT 1 FROM batch.campaign c WHERE c.id = k.campaign_id AND c.state IN ('waiting', 'running'))`
+
 /** How many downloads of an account are under way for retrievals, and how many for campaigns. */
 export const ofRetrievals = (account: string): string =>
   `(SELECT count(*) FROM batch.retrieval WHERE account = ${account} AND state = 'running')`
 const ofChunks = (account: string): string =>
-  `(SELECT count(*) FROM batch.campaign_chunk WHERE account = ${account} AND state = 'completed' AND held)`
+  `(SELECT count(*) FROM batch.campaign_chunk k WHERE k.account = ${account} AND ${isFetching})`
 
 /** One process at a time decides about the downloads of an account. */
 export const turn = (sql: Sql, account: string): Promise<unknown> =>

@@ -34,7 +34,7 @@ export interface Look {
   /** The tag of the last failure that may be final, and how often it came in a row. */
   readonly suspicion: string
   readonly suspected: number
-  /** Whether a campaign has submitted it: the API may not know it yet. */
+  /** Whether it was submitted here, by a campaign or by itself: the API may not know it yet. */
   readonly isSubmitted: boolean
 }
 
@@ -51,8 +51,9 @@ const due = (urgent: string) => `UPDATE batch.look l SET fence = l.fence + 1, le
     AND next_at <= now() ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) d
   WHERE l.account = d.account AND l.batch_id = d.batch_id
   RETURNING l.account, l.batch_id, l.fence, l.requests, l.status, l.suspicion, l.suspected,
-    EXISTS (SELECT 1 FROM batch.campaign_chunk WHERE account = l.account AND batch_id = l.batch_id
-      AND state = 'waiting') AS submitted,
+    (EXISTS (SELECT 1 FROM batch.campaign_chunk WHERE account = l.account AND batch_id = l.batch_id
+      AND state = 'waiting') OR EXISTS (SELECT 1 FROM batch.submission WHERE account = l.account
+      AND batch_id = l.batch_id)) AS submitted,
     extract(epoch FROM clock_timestamp() - l.began_at)::float8 AS elapsed`
 
 /** Claims looks that are due, as many as the gates of their accounts let pass now. */

@@ -18,11 +18,16 @@ export type Fetched = JobWithMetadata<Job>
 /** Beyond so many open retrievals of an account its priority falls no further. */
 const mostCounted = 4096
 
+/** What is open of an account. */
+const open = {
+  retrievals: "batch.retrieval WHERE account = $1 AND state IN ('waiting', 'running')",
+  chunks: "batch.campaign_chunk WHERE account = $1 AND state = 'completed'"
+}
+
 /** Jobs of an account with much open work come after those of one with little. */
-const priorityOf = async (sql: Sql, account: string): Promise<number> => {
+const priorityOf = async (sql: Sql, account: string, of: keyof typeof open): Promise<number> => {
   const [row] = await sql.query(
-    `SELECT count(*)::int AS open FROM (SELECT 1 FROM batch.retrieval
-      WHERE account = $1 AND state IN ('waiting', 'running') LIMIT ${mostCounted}) counted`,
+    `SELECT count(*)::int AS open FROM (SELECT 1 FROM ${open[of]} LIMIT ${mostCounted}) counted`,
     [account]
   )
   return -Math.floor(Math.log2(1 + figure(row?.["open"])))
@@ -48,7 +53,7 @@ export const send = async (
   seconds = 0
 ): Promise<void> => {
   if (ids.length === 0) return
-  const priority = await priorityOf(sql, account)
+  const priority = await priorityOf(sql, account, "retrievals")
   for (const id of ids) await put(sql, boss, downloads, { account, key: id, data: { id }, priority, seconds })
 }
 
@@ -62,14 +67,16 @@ export const sendCampaign = (
 ): Promise<void> => put(sql, boss, campaigns, { account, key: id, data: { id }, priority: 0, seconds })
 
 /** Puts a chunk of a campaign on the queue, due in so many seconds. */
-export const sendChunk = (
+export const sendChunk = async (
   sql: Sql,
   boss: PgBoss,
   account: string,
   { campaignId: id, chunk }: { readonly campaignId: string; readonly chunk: number },
   seconds = 0
-): Promise<void> =>
-  put(sql, boss, chunks, { account, key: `${id}/${chunk}`, data: { id, chunk }, priority: 0, seconds })
+): Promise<void> => {
+  const priority = await priorityOf(sql, account, "chunks")
+  await put(sql, boss, chunks, { account, key: `${id}/${chunk}`, data: { id, chunk }, priority, seconds })
+}
 
 const put = async (
   sql: Sql,

@@ -133,8 +133,9 @@ export const versions: ReadonlyArray<ReadonlyArray<string>> = [
     `CREATE INDEX notification_created ON batch.notification (created_at)`
   ],
   [
-    // What a worker does for a campaign: `held` by one, `woken` meanwhile, or `idle` until it is due.
-    `ALTER TABLE batch.campaign ADD COLUMN step text NOT NULL DEFAULT 'idle'`,
+    // What a worker does for a campaign: `held` by one, `woken` meanwhile, or `idle` until it is due. Of those before this
+    // version it is not known what was done last.
+    `ALTER TABLE batch.campaign ADD COLUMN step text NOT NULL DEFAULT 'held'`,
     // Whether it would submit more if the account had places.
     `ALTER TABLE batch.campaign ADD COLUMN starved boolean NOT NULL DEFAULT false`,
     `ALTER TABLE batch.campaign ADD COLUMN holds int NOT NULL DEFAULT 0`,
@@ -165,6 +166,7 @@ export const versions: ReadonlyArray<ReadonlyArray<string>> = [
       created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
       PRIMARY KEY (account, batch_id)
     )`,
-    `CREATE INDEX submission_active ON batch.submission (account) WHERE NOT is_over`
+    `CREATE INDEX submission_active ON batch.submission (account) WHERE NOT is_over`,
+    `CREATE INDEX submission_created ON batch.submission (created_at)`
   ]
 ]
