@@ -454,6 +454,8 @@ export const keep = (
     const options = {
       output,
       receipt: true,
+      // The folder is the campaign's own: what has no receipt there was left by a process that ended before it wrote one.
+      force: true,
       onEvent: (event: JobEvent.Event) => emit({ _tag: "Job", chunk, batchId, event })
     } as const
     const here = yield* Existing.find(batchId, options)
