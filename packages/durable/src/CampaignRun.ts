@@ -1,35 +1,31 @@
 /**
- * One campaign, as a job of the engine: claimed, carried by the core on a ledger in the store, settled. What is written for
- * it says which fence it has; a process that has lost its claim can add nothing to the ledger, and so submits nothing.
+ * A step of one campaign, as a job of the engine: its list is planned and weighed, chunks are submitted while there are
+ * places, or everything is joined when all are over. Claimed, done, settled; between the steps nothing is held, and the next
+ * one is due at once when a chunk has ended. What is written for it says which fence it has; a process that has lost its
+ * claim can add nothing to the ledger, and so submits nothing.
  */
 import type { FileSystem, Path } from "@effect/platform"
+import type { StorageError } from "@org/batch-core/BatchError"
 import * as Core from "@org/batch-core/Campaign"
+import * as Jobs from "@org/batch-core/Jobs"
 import * as Ledger from "@org/batch-core/Ledger"
-import { maskText } from "@org/batch-core/Masking"
+import { activeJobsAtMost } from "@org/batch-core/Preflight"
 import { Report } from "@org/batch-core/Report"
-import { DateTime, Deferred, Effect, Option, Ref, Schedule, Schema } from "effect"
-import { progressOf, type Told, untold } from "./Campaign.js"
+import { Array, DateTime, Deferred, Duration, Effect, Option, Schedule, Schema } from "effect"
+import * as CampaignChunk from "./CampaignChunk.js"
+import * as CampaignFailure from "./CampaignFailure.js"
 import * as CampaignFolder from "./CampaignFolder.js"
 import * as CampaignLedger from "./CampaignLedger.js"
-import type { Sessions } from "./Gate.js"
+import * as CampaignNews from "./CampaignNews.js"
 import * as Queue from "./Queue.js"
-import type { Failure } from "./Retrieval.js"
+import { Failure } from "./Retrieval.js"
 import type { StoreUnavailable } from "./RetrievalError.js"
-import { figure, text } from "./Rows.js"
+import { figure, parsed, text } from "./Rows.js"
 import type { Service as Settings } from "./Settings.js"
 import * as Shift from "./Shift.js"
-import { Lost } from "./Step.js"
+import { Lost, type Run } from "./Step.js"
 import { campaigns, patiently, type Row, type Service as Store } from "./Store.js"
-import * as Tries from "./Tries.js"
-
-/** What carries a campaign out. */
-export interface Run {
-  readonly store: Store
-  readonly settings: Settings
-  readonly sessions: Sessions
-  readonly job: Queue.Fetched
-  readonly lost: Deferred.Deferred<void>
-}
+import type * as Tries from "./Tries.js"
 
 /** A campaign that this process has claimed. */
 interface Held extends CampaignLedger.Claim {
@@ -39,13 +35,23 @@ interface Held extends CampaignLedger.Claim {
   readonly retryFailed: boolean
   /** Starts before this one that failed in a way that may heal. */
   readonly tries: number
+  /** How often in a row the API took no more, up to now. */
+  readonly holds: number
+  /** Whether it was waiting: begun, tried again, or to be begun anew. */
+  readonly isStart: boolean
+  /** Whether the step before did not come to its end. */
+  readonly isTakenOver: boolean
+  /** Why nothing more is submitted. */
+  readonly stopping: Failure | undefined
 }
 
-/** How it ends. */
+/** How a step ends. */
 type Outcome =
   | { readonly _tag: "Done"; readonly report: string }
-  | { readonly _tag: "Failed"; readonly error: Failure }
+  | CampaignFailure.Failed
   | Tries.Again
+  /** It goes on when a chunk has ended, or in so many seconds. */
+  | { readonly _tag: "Waits"; readonly seconds: number; readonly holds: number; readonly isStarved: boolean }
 
 /** One job. Every end but that of being settled gives it back to the engine, which hands it out again. */
 export const run = (run: Run): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
@@ -56,8 +62,8 @@ export const run = (run: Run): Effect.Effect<void, never, FileSystem.FileSystem 
     const held = claimed.value
     const session = yield* sessions.of(held.account)
     const outcome = yield* Effect.raceFirst(
-      Effect.provide(carried(store, settings, held), session),
-      Effect.zipRight(Deferred.await(lost), Effect.fail(new Lost()))
+      Effect.provide(stepped(store, settings, held), session),
+      Effect.raceFirst(watching(store, held), Effect.zipRight(Deferred.await(lost), Effect.fail(new Lost())))
     )
     yield* patiently(settle(store, job, held, outcome))
   }).pipe(
@@ -87,13 +93,17 @@ const claim = (
     const row = yield* store.transaction(async (sql, boss) => {
       const [found] = await sql.query("SELECT account FROM batch.campaign WHERE id = $1", [id])
       const account = text(found?.["account"])
-      await sql.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 15))", [account])
+      await CampaignChunk.turn(sql, account)
       const [claimed] = isVisible
         ? await sql.query(
-            `UPDATE batch.campaign c SET state = 'running', fence = fence + 1, seq = seq + 1,
-              updated_at = clock_timestamp() WHERE c.id = $1 AND c.state IN ('waiting', 'running')
+            `UPDATE batch.campaign c SET state = 'running', fence = c.fence + 1, seq = c.seq + 1, step = 'held',
+              starved = false, updated_at = clock_timestamp(),
+              stopping = CASE WHEN b.state = 'waiting' THEN NULL ELSE c.stopping END
+              FROM (SELECT id, state, step FROM batch.campaign WHERE id = $1 FOR UPDATE) b
+              WHERE c.id = b.id AND c.state IN ('waiting', 'running')
               AND $2 > (SELECT count(*) FROM batch.campaign o
-                WHERE o.account = c.account AND o.state = 'running' AND o.id <> c.id) RETURNING c.*`,
+                WHERE o.account = c.account AND o.state = 'running' AND o.id <> c.id)
+              RETURNING c.*, b.state AS before, b.step AS step_before`,
             [id, settings.slotsPerAccount]
           )
         : []
@@ -126,45 +136,53 @@ const heldOf = (settings: Settings, row: Row): Held => {
     maxActive: figure(row["max_active"]),
     maxCredits: row["max_credits"] === null ? undefined : figure(row["max_credits"]),
     retryFailed: row["retry_failed"] === true,
-    tries: figure(row["tries"])
+    tries: figure(row["tries"]),
+    holds: figure(row["holds"]),
+    isStart: row["before"] === "waiting",
+    isTakenOver: row["step_before"] !== "idle",
+    stopping: Option.getOrUndefined(decodeFailure(parsed(row["stopping"])))
   }
 }
 
+const decodeFailure = Schema.decodeUnknownOption(Failure)
+
 const encodeReport = Schema.encode(Schema.parseJson(Report))
 
-/** Carries a campaign to its end. What fails is an outcome as well; only a lost one is none. */
-const carried = (store: Store, settings: Settings, held: Held) =>
+/** Takes a step. What fails is an outcome as well. */
+const stepped = (store: Store, settings: Settings, held: Held) =>
   Effect.gen(function* () {
-    const ledger = yield* CampaignLedger.open(store, held)
-    const told = yield* Ref.make(untold)
+    const { account, campaignId, folder, maxActive, maxCredits } = held
+    const ledger = CampaignLedger.open(store, held)
+    const options = {
+      folder,
+      maxActive,
+      maxCredits,
+      claimed: CampaignLedger.claimed(store, account, campaignId),
+      onEvent: (event: Core.Event) => CampaignNews.tell(store, campaignId, event)
+    }
     if (held.retryFailed) yield* reopened(store, held, ledger)
-    const step = Core.carry(ledger, {
-      folder: held.folder,
-      maxActive: held.maxActive,
-      maxCredits: held.maxCredits,
-      claimed: CampaignLedger.claimed(store, held.account, held.campaignId),
-      onEvent: (event) => Ref.update(told, after(event))
+    const before = yield* Core.planned(ledger, options)
+    if (held.isStart) yield* Core.prepared(ledger, options, before)
+    if (held.isStart || held.isTakenOver) yield* recovered(store, held, ledger)
+    const step = yield* Effect.flatMap(Core.jobsOf(ledger, options, before), Jobs.open)
+    const next = yield* advanced(store, settings, held, step)
+    if (next !== undefined) return next
+    const report = Option.getOrUndefined(yield* Core.reported(before))
+    const shown = new Report({
+      ...(report ?? (yield* Core.joined(ledger, options, before))),
+      output: `/campaigns/${campaignId}/results`
     })
-    const note = yield* noting(store, held, ledger, told)
-    const { report } = yield* Effect.raceFirst(step, watching(note)).pipe(
-      Effect.ensuring(Effect.ignore(note))
-    )
-    const shown = new Report({ ...report, output: `/campaigns/${held.campaignId}/results` })
     return { _tag: "Done" as const, report: yield* Effect.orDie(encodeReport(shown)) }
-  }).pipe(
-    Effect.catchAll((error) =>
-      error._tag === "Lost" ? Effect.fail(error) : Effect.succeed(outcomeOf(error, held, settings))
-    )
-  )
+  }).pipe(Effect.catchAll((error) => Effect.succeed(CampaignFailure.outcomeOf(error, held.tries, settings))))
 
 /**
  * Makes the chunks of failed jobs ones that are to be submitted, once for each retry: whoever takes the campaign over from a
  * process that died meanwhile submits none of them a further time.
  */
-const reopened = (store: Store, { campaignId, fence }: Held, ledger: CampaignLedger.Opened) =>
+const reopened = (store: Store, { campaignId, fence }: Held, ledger: Ledger.Ledger) =>
   Effect.gen(function* () {
     const at = yield* DateTime.now
-    for (const [chunk, { _tag }] of Ledger.chunksOf(ledger.known()).entries()) {
+    for (const [chunk, { _tag }] of Ledger.chunksOf(yield* ledger.read).entries()) {
       if (_tag !== "Failed") continue
       const detail = "its job failed, and it is to be submitted again"
       yield* ledger.append({ _tag: "refused", chunk, at, detail })
@@ -177,72 +195,191 @@ const reopened = (store: Store, { campaignId, fence }: Held, ledger: CampaignLed
     )
   })
 
-/** What is told of how far it is, after an event. */
-const after =
-  (event: Core.Event) =>
-  (told: Told): Told => {
-    switch (event._tag) {
-      case "Outlook": {
-        const { balance, creditsAtMost } = event.outlook
-        return { atMost: creditsAtMost, balance, notice: Option.none() }
-      }
-      case "Held":
-      case "Stopping":
-        return { ...told, notice: Option.some(event.error.message) }
-      case "Lost":
-        return { ...told, notice: Option.some(`an answer was lost, and is looked for: ${event.detail}`) }
-      case "Submitted":
-        return { ...told, notice: Option.none() }
-      default:
-        return told
-    }
-  }
+/**
+ * Brings the chunks in line with the ledger, where a process has died in the middle or the campaign begins anew: what was
+ * sent by somebody who is gone is looked for, and what is to be waited for or fetched is waited for and fetched.
+ */
+const recovered = (store: Store, held: Held, ledger: Ledger.Ledger): Effect.Effect<void, StorageError> =>
+  Effect.gen(function* () {
+    const { account, campaignId, fence, isStart } = held
+    const entries = yield* ledger.read
+    const told = new Map<number, CampaignChunk.Standing>()
+    for (const entry of entries) if ("chunk" in entry) told.set(entry.chunk, CampaignChunk.after(entry))
+    const isCurrent = yield* patiently(
+      store.transaction(async (sql, boss) => {
+        await CampaignChunk.turn(sql, account)
+        const [row] = await sql.query(
+          `SELECT (SELECT count(*) FROM batch.campaign_entry WHERE campaign_id = c.id)::int AS entries
+            FROM batch.campaign c WHERE c.id = $1 AND c.fence = $2`,
+          [campaignId, fence]
+        )
+        if (row !== undefined && figure(row["entries"]) !== entries.length - 1) return false
+        if (row === undefined) return true
+        await CampaignChunk.release(sql, campaignId)
+        const rows = await CampaignChunk.all(sql, campaignId)
+        const known = new Map(rows.map((one) => [one.chunk, one]))
+        for (const [chunk, { state, ...rest }] of told) {
+          const isLost = state === "sending" || (isStart && state === "undecided")
+          const standing: CampaignChunk.Standing = { ...rest, state: isLost ? "lost" : state }
+          const isThere = (known.get(chunk)?.state ?? "planned") === standing.state
+          if (isThere && !isStart) continue
+          await CampaignChunk.put(sql, boss, held, chunk, standing)
+        }
+        await CampaignChunk.count(sql, campaignId)
+        return true
+      })
+    )
+    if (!isCurrent) yield* recovered(store, held, ledger)
+  })
 
-/** Writes how far it is where that has changed, and so sees that it was stopped or is another worker's. */
-const noting = (
+type Waits = Extract<Outcome, { readonly _tag: "Waits" }>
+
+/** How long a campaign waits if nobody wakes it, in seconds; less where it lacks a place of its account. */
+const longest = { idle: 60, starved: 10 }
+
+/** A pause of the account's gate for which a place of the worker is held, in seconds. */
+const shortPause = 2
+
+const waits: Waits = { _tag: "Waits", seconds: longest.idle, holds: 0, isStarved: false }
+
+/** Submits what there are places for; gives what follows unless all chunks are over. */
+const advanced = (
   store: Store,
-  { campaignId, fence }: Held,
-  ledger: CampaignLedger.Opened,
-  told: Ref.Ref<Told>
-): Effect.Effect<Effect.Effect<void, Lost | StoreUnavailable>> =>
-  Effect.map(Ref.make(""), (written) =>
-    Effect.gen(function* () {
-      const progress = yield* progressOf(ledger.known(), yield* Ref.get(told))
-      const set = "progress = $3::jsonb, seq = seq + 1, updated_at = clock_timestamp()"
-      const mine = yield* progress === (yield* Ref.get(written))
-        ? store.query(`SELECT 1 FROM batch.campaign WHERE ${isMine}`, [campaignId, fence])
-        : store.query(`UPDATE batch.campaign SET ${set} WHERE ${isMine} RETURNING id`, [
-            campaignId,
-            fence,
-            progress
-          ])
-      if (mine.length === 0) return yield* new Lost()
-      yield* Ref.set(written, progress)
+  settings: Settings,
+  held: Held,
+  step: Jobs.Step
+): Effect.Effect<Outcome | undefined, never, Jobs.Needs> =>
+  Effect.gen(function* () {
+    const rows = patiently(store.transaction((sql) => CampaignChunk.all(sql, held.campaignId)))
+    const stopping: Outcome | undefined =
+      held.stopping === undefined ? undefined : { _tag: "Failed", error: held.stopping }
+    const candidates = candidatesOf(step, yield* rows)
+    const next =
+      stopping ??
+      (candidates.length === 0 ? waits : yield* submitted(store, settings, held, { ...step, candidates }))
+    if (next._tag === "Again") return next
+    const now = yield* rows
+    if (now.some(CampaignChunk.isOpen)) return next._tag === "Failed" ? waits : next
+    return next._tag === "Failed" || candidatesOf(step, now).length > 0 ? next : undefined
+  })
+
+/** Chunks that are to be submitted: neither the ledger nor a row says anything else of them. */
+const candidatesOf = (
+  { standings }: Jobs.Step,
+  rows: ReadonlyArray<CampaignChunk.Kept>
+): ReadonlyArray<number> => {
+  const known = new Set(rows.map(({ chunk }) => chunk))
+  return [...standings.keys()].filter((chunk) => standings[chunk]?._tag === "Planned" && !known.has(chunk))
+}
+
+/** Submits what there are places for: it waits then, or is tried again, or submits no more. */
+const submitted = (
+  store: Store,
+  settings: Settings,
+  held: Held,
+  { candidates, ...step }: Jobs.Step & { readonly candidates: ReadonlyArray<number> }
+): Effect.Effect<Waits | Tries.Again | CampaignFailure.Failed, never, Jobs.Needs> =>
+  Effect.gen(function* () {
+    const { account, campaignId, holds } = held
+    const pause = yield* patiently(gatePause(store, account))
+    if (pause > shortPause) return { ...waits, seconds: pause, holds }
+    const { chunks, isStarved } = yield* patiently(reserved(store, held, candidates))
+    const sent = yield* Effect.forEach(chunks, (chunk) => Effect.either(sentOne(store, held, step, chunk)), {
+      concurrency: "unbounded"
     })
+    yield* patiently(store.transaction((sql) => CampaignChunk.release(sql, campaignId)))
+    const [error] = Array.getLefts(sent)
+    if (error !== undefined) {
+      const outcome = CampaignFailure.outcomeOf(error, held.tries, settings)
+      if (outcome._tag === "Failed") {
+        yield* CampaignNews.tell(store, campaignId, { _tag: "Stopping", error })
+        yield* patiently(stopped(store, held, outcome.error))
+      }
+      return outcome
+    }
+    const delays = Array.getSomes(Array.getRights(sent)).map(Duration.toSeconds)
+    return {
+      ...waits,
+      seconds: Math.min(isStarved ? longest.starved : longest.idle, ...delays),
+      holds: delays.length > 0 ? holds + 1 : 0,
+      isStarved
+    }
+  })
+
+/** Sends a chunk once; gives how long to wait where the API does not take it. One whose answer is lost is handed on. */
+const sentOne = (
+  store: Store,
+  held: Held,
+  step: Jobs.Step,
+  chunk: number
+): Effect.Effect<Option.Option<Duration.Duration>, Jobs.Failure, Jobs.Needs> =>
+  Effect.gen(function* () {
+    const came = yield* Jobs.send(step, chunk, held.holds)
+    if (came._tag === "Lost") {
+      const requestId = Option.getOrUndefined(came.lost.requestId)
+      yield* patiently(
+        store.transaction((sql, boss) => CampaignChunk.lose(sql, boss, held, chunk, requestId))
+      )
+    }
+    return came._tag === "Held" ? Option.some(came.delay) : Option.none()
+  })
+
+/** How long the account's gate is closed, in seconds. */
+const gatePause = (store: Store, account: string): Effect.Effect<number, StoreUnavailable> =>
+  Effect.map(
+    store.query(
+      "SELECT ceil(extract(epoch FROM tat - clock_timestamp()))::float8 AS pause FROM batch.gate WHERE account = $1",
+      [account]
+    ),
+    ([row]) => figure(row?.["pause"])
   )
 
-/** Ends when the campaign is lost, and never otherwise. */
-const watching = (note: Effect.Effect<void, Lost | StoreUnavailable>): Effect.Effect<never, Lost> =>
-  note.pipe(
+/** Keeps places for chunks, as long as the campaign is this process's. */
+const reserved = (
+  store: Store,
+  held: Held,
+  candidates: ReadonlyArray<number>
+): Effect.Effect<CampaignChunk.Reserved, StoreUnavailable> =>
+  store.transaction(async (sql) => {
+    await CampaignChunk.turn(sql, held.account)
+    const mine = await sql.query(`SELECT 1 FROM batch.campaign WHERE ${isMine}`, [
+      held.campaignId,
+      held.fence
+    ])
+    if (mine.length === 0) return { chunks: [], isStarved: false }
+    return await CampaignChunk.reserve(sql, held, candidates, {
+      ofCampaign: held.maxActive,
+      ofAccount: activeJobsAtMost
+    })
+  })
+
+/** Notes why nothing more is submitted. */
+const stopped = (
+  store: Store,
+  { campaignId, fence }: Held,
+  error: Failure
+): Effect.Effect<unknown, StoreUnavailable> =>
+  store.query(`UPDATE batch.campaign SET stopping = coalesce(stopping, $3::jsonb) WHERE ${isMine}`, [
+    campaignId,
+    fence,
+    JSON.stringify(error)
+  ])
+
+const isMine = "id = $1 AND fence = $2 AND state = 'running'"
+
+/** Ends when the campaign is lost or was stopped, and never otherwise. */
+const watching = (store: Store, { campaignId, fence }: Held): Effect.Effect<never, Lost> =>
+  store.query(`SELECT 1 FROM batch.campaign WHERE ${isMine}`, [campaignId, fence]).pipe(
+    Effect.filterOrFail(
+      (mine) => mine.length > 0,
+      () => new Lost()
+    ),
     Effect.catchTag("StoreUnavailable", () => Effect.void),
     Effect.repeat(Schedule.spaced("700 millis")),
     Effect.zipRight(Effect.never)
   )
 
-const isMine = "id = $1 AND fence = $2 AND state = 'running'"
-
-const outcomeOf = (error: Core.CampaignError, { tries }: Held, settings: Settings): Outcome => {
-  // The lock of a process that has lost this campaign, and does not know it yet.
-  if (error._tag === "StorageError" && error.reason === "Exists" && tries + 1 < Tries.most) {
-    return { _tag: "Again", seconds: 3, counts: true }
-  }
-  return Option.getOrElse(Tries.of(error, tries), () => {
-    const message = maskText(error.message).replaceAll(`${CampaignFolder.root(settings)}/`, "")
-    return { _tag: "Failed", error: { type: error._tag, message } }
-  })
-}
-
-/** Ends a run: the row and the engine's job, both or none; nothing where it was lost or stopped meanwhile. */
+/** Ends a step: the row, the engine's job and what follows, all or none; nothing where it was lost or stopped meanwhile. */
 const settle = (
   store: Store,
   job: Queue.Fetched,
@@ -250,23 +387,35 @@ const settle = (
   outcome: Outcome
 ): Effect.Effect<void, StoreUnavailable> =>
   store.transaction(async (sql, boss) => {
-    const update = (set: string, value: unknown) =>
-      sql.query(
-        `UPDATE batch.campaign SET ${set}, seq = seq + 1, updated_at = clock_timestamp()
+    const [before] = await sql.query("SELECT step FROM batch.campaign WHERE id = $1 FOR UPDATE", [campaignId])
+    const update = async (set: string, ...values: ReadonlyArray<unknown>) => {
+      const updated = await sql.query(
+        `UPDATE batch.campaign SET ${set}, step = 'idle', updated_at = clock_timestamp()
           WHERE ${isMine} RETURNING id`,
-        [campaignId, fence, value]
+        [campaignId, fence, ...values]
       )
+      return updated.length > 0
+    }
     await boss.complete(campaigns, job, null, { db: sql.db })
     switch (outcome._tag) {
       case "Done":
-        await update("state = 'done', report = $3::jsonb", outcome.report)
+        await update("state = 'done', report = $3::jsonb, seq = seq + 1", outcome.report)
         return
       case "Failed":
-        await update("state = 'failed', error = $3::jsonb", JSON.stringify(outcome.error))
+        await update("state = 'failed', error = $3::jsonb, seq = seq + 1", JSON.stringify(outcome.error))
         return
       case "Again": {
-        const waits = await update("state = 'waiting', tries = tries + $3", outcome.counts ? 1 : 0)
-        if (waits.length > 0) await Queue.sendCampaign(sql, boss, account, campaignId, outcome.seconds)
+        const isOurs = await update(
+          "state = 'waiting', tries = tries + $3, seq = seq + 1",
+          outcome.counts ? 1 : 0
+        )
+        if (isOurs) await Queue.sendCampaign(sql, boss, account, campaignId, outcome.seconds)
+        return
+      }
+      case "Waits": {
+        const isOurs = await update("holds = $3, starved = $4", outcome.holds, outcome.isStarved)
+        const seconds = before?.["step"] === "woken" ? 0 : outcome.seconds
+        if (isOurs) await Queue.sendCampaign(sql, boss, account, campaignId, seconds)
       }
     }
   })

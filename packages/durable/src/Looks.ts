@@ -1,5 +1,6 @@
 /**
- * Looks at batches. A look is a row with a due time, one for all retrievals of a batch in an account: it is claimed with a
+ * Looks at batches. A look is a row with a due time, one for all that wait for a batch in an account, retrievals and chunks
+ * of campaigns: it is claimed with a
  * place at the account's gate, asks once, and says when the next one is due. A look whose process ends is due again when
  * its lease is over.
  */
@@ -8,14 +9,18 @@ import { BatchClient } from "@org/batch-core/BatchClient"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import { batchFailed, type StatusError } from "@org/batch-core/BatchError"
 import * as BatchPoll from "@org/batch-core/BatchPoll"
-import { Duration, Effect, Either, Schema } from "effect"
+import * as Jobs from "@org/batch-core/Jobs"
+import { DateTime, Duration, Effect, Either, Schema } from "effect"
+import type { PgBoss } from "pg-boss"
 import * as Cadence from "./Cadence.js"
+import * as CampaignChunk from "./CampaignChunk.js"
+import * as CampaignLedger from "./CampaignLedger.js"
 import { type Sessions, withPrepaid } from "./Gate.js"
 import * as Outbox from "./Outbox.js"
 import * as Queue from "./Queue.js"
 import type { StoreUnavailable } from "./RetrievalError.js"
 import { figure, text } from "./Rows.js"
-import { patiently, type Service as Store, type Sql } from "./Store.js"
+import { patiently, type Row, type Service as Store, type Sql } from "./Store.js"
 
 /** A look that this process is to take. */
 export interface Look {
@@ -29,6 +34,8 @@ export interface Look {
   /** The tag of the last failure that may be final, and how often it came in a row. */
   readonly suspicion: string
   readonly suspected: number
+  /** Whether it was submitted here, by a campaign or by itself: the API may not know it yet. */
+  readonly isSubmitted: boolean
 }
 
 /** How long a look is another process's, unless it is extended. */
@@ -44,6 +51,9 @@ const due = (urgent: string) => `UPDATE batch.look l SET fence = l.fence + 1, le
     AND next_at <= now() ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) d
   WHERE l.account = d.account AND l.batch_id = d.batch_id
   RETURNING l.account, l.batch_id, l.fence, l.requests, l.status, l.suspicion, l.suspected,
+    (EXISTS (SELECT 1 FROM batch.campaign_chunk WHERE account = l.account AND batch_id = l.batch_id
+      AND state = 'waiting') OR EXISTS (SELECT 1 FROM batch.submission WHERE account = l.account
+      AND batch_id = l.batch_id)) AS submitted,
     extract(epoch FROM clock_timestamp() - l.began_at)::float8 AS elapsed`
 
 /** Claims looks that are due, as many as the gates of their accounts let pass now. */
@@ -82,7 +92,8 @@ export const claim = (store: Store, most: number): Effect.Effect<ReadonlyArray<L
         elapsed: Duration.seconds(Math.max(0, figure(row["elapsed"]))),
         isKnown: row["status"] !== null,
         suspicion: text(row["suspicion"]),
-        suspected: figure(row["suspected"])
+        suspected: figure(row["suspected"]),
+        isSubmitted: row["submitted"] === true
       }))
     )
   )
@@ -110,6 +121,10 @@ export const isFinal = (
   return look.suspicion === error._tag && look.suspected + 1 >= BatchPoll.believedAt
 }
 
+/** Whether the API may just not know the job yet. */
+const isLag = ({ _tag }: StatusError, { elapsed, isKnown, isSubmitted }: Look): boolean =>
+  _tag === "BatchNotFound" && !isKnown && isSubmitted && Duration.lessThan(elapsed, BatchPoll.longestLag)
+
 /** Takes one look: asks once, and notes what follows from the answer. */
 export const take = (store: Store, sessions: Sessions, look: Look): Effect.Effect<void> =>
   Effect.gen(function* () {
@@ -124,7 +139,7 @@ export const take = (store: Store, sessions: Sessions, look: Look): Effect.Effec
     yield* patiently(
       Either.isRight(answer)
         ? told(store, look, answer.right, pause)
-        : isFinal(answer.left, look)
+        : isFinal(answer.left, look) && !isLag(answer.left, look)
           ? end(store, look, answer.left)
           : goOn(store, look, answer.left._tag, pause)
     )
@@ -142,39 +157,94 @@ const isMine = async (sql: Sql, { account, batchId, fence }: Look): Promise<bool
 /** Retrievals that wait for the look, and not for a download. */
 const waiting = "account = $1 AND batch_id = $2 AND state = 'waiting' AND next_look_at IS NOT NULL"
 
+/** Whoever waits for the look besides retrievals. */
+const others = `(EXISTS (${CampaignChunk.waiting("$1", "$2")}) OR EXISTS (SELECT 1 FROM batch.submission
+  WHERE account = $1 AND batch_id = $2 AND NOT is_over))`
+
+/** Chunks of campaigns that wait for the look. */
+const chunksOf = (
+  store: Store,
+  { account, batchId }: Look
+): Effect.Effect<ReadonlyArray<CampaignChunk.Of & { readonly chunk: number }>, StoreUnavailable> =>
+  Effect.map(store.query(CampaignChunk.waiting("$1", "$2"), [account, batchId]), (rows) =>
+    rows.map((row) => ({ account, campaignId: text(row["campaign_id"]), chunk: figure(row["chunk"]) }))
+  )
+
+const isOf = (one: CampaignChunk.Of & { readonly chunk: number }, row: Row): boolean =>
+  row["campaign_id"] === one.campaignId && figure(row["chunk"]) === one.chunk
+
+/** What a transaction does with those of some chunks that still wait. */
+const still = async <A extends CampaignChunk.Of & { readonly chunk: number }>(
+  sql: Sql,
+  { account, batchId }: Look,
+  some: ReadonlyArray<A>,
+  use: (one: A) => Promise<void>
+): Promise<void> => {
+  if (some.length === 0) return
+  const rows = await sql.query(CampaignChunk.waiting("$1", "$2"), [account, batchId])
+  for (const one of some) if (rows.some((row) => isOf(one, row))) await use(one)
+}
+
+/** The chunks whose job has ended, and what their ledgers say of it. */
+const endings = (store: Store, look: Look, batch: Batch) =>
+  Effect.gen(function* () {
+    const at = yield* DateTime.now
+    return yield* Effect.forEach(yield* chunksOf(store, look), (one) =>
+      Effect.map(CampaignLedger.additionOf(Jobs.endOf(one.chunk, look.batchId, batch, at)), (addition) => ({
+        ...one,
+        addition
+      }))
+    )
+  })
+
+/** Jobs of single submits have no place any more; campaigns may have it. */
+const freed = async (sql: Sql, boss: PgBoss, { account, batchId }: Look): Promise<void> => {
+  const over = await sql.query(
+    `UPDATE batch.submission SET is_over = true WHERE account = $1 AND batch_id = $2 AND NOT is_over
+      RETURNING batch_id`,
+    [account, batchId]
+  )
+  if (over.length > 0) await CampaignChunk.wake(sql, boss, account)
+}
+
 const told = (store: Store, look: Look, batch: Batch, pause: Duration.Duration) =>
   batch.status === "failed"
     ? end(store, look, batchFailed(batch), batch)
-    : store.transaction(async (sql, boss) => {
-        if (!(await isMine(sql, look))) return
-        const isOver = isTerminal(batch.status)
-        const moved = await sql.query(
-          `UPDATE batch.retrieval SET status = $3, result_count = $4, seq = seq + 1, updated_at = clock_timestamp(),
+    : Effect.flatMap(isTerminal(batch.status) ? endings(store, look, batch) : Effect.succeed([]), (ended) =>
+        store.transaction(async (sql, boss) => {
+          if (ended.length > 0) await CampaignChunk.turn(sql, look.account)
+          if (!(await isMine(sql, look))) return
+          const isOver = isTerminal(batch.status)
+          await still(sql, look, ended, (one) => CampaignLedger.add(sql, boss, one, one.addition))
+          if (isOver) await freed(sql, boss, look)
+          const moved = await sql.query(
+            `UPDATE batch.retrieval SET status = $3, result_count = $4, seq = seq + 1, updated_at = clock_timestamp(),
             next_look_at = CASE WHEN $5 THEN NULL ELSE clock_timestamp() + $6::float8 * interval '1 ms' END
             WHERE ${waiting} RETURNING id`,
-          [look.account, look.batchId, batch.status, batch.resultCount, isOver, Duration.toMillis(pause)]
-        )
-        if (isOver)
-          await Queue.send(
-            sql,
-            boss,
-            look.account,
-            moved.map(({ id }) => text(id))
+            [look.account, look.batchId, batch.status, batch.resultCount, isOver, Duration.toMillis(pause)]
           )
-        await sql.query(
-          `UPDATE batch.look SET leased = false, requests = requests + 1, suspicion = '', suspected = 0,
-            status = $3, result_count = $4, open = $5, next_at = clock_timestamp() + $6::float8 * interval '1 ms'
-            WHERE account = $1 AND batch_id = $2`,
-          [
-            look.account,
-            look.batchId,
-            batch.status,
-            batch.resultCount,
-            !isOver && moved.length > 0,
-            Duration.toMillis(pause)
-          ]
-        )
-      })
+          if (isOver)
+            await Queue.send(
+              sql,
+              boss,
+              look.account,
+              moved.map(({ id }) => text(id))
+            )
+          await sql.query(
+            `UPDATE batch.look SET leased = false, requests = requests + 1, suspicion = '', suspected = 0,
+            status = $3, result_count = $4, open = $5 OR ${others},
+            next_at = clock_timestamp() + $6::float8 * interval '1 ms' WHERE account = $1 AND batch_id = $2`,
+            [
+              look.account,
+              look.batchId,
+              batch.status,
+              batch.resultCount,
+              !isOver && moved.length > 0,
+              Duration.toMillis(pause)
+            ]
+          )
+        })
+      )
 
 /** The batch will never be there: so end all that wait for it. */
 const end = (
@@ -183,28 +253,31 @@ const end = (
   error: { readonly _tag: string; readonly message: string },
   batch?: Batch
 ): Effect.Effect<void, StoreUnavailable> =>
-  store.transaction(async (sql) => {
-    if (!(await isMine(sql, look))) return
-    const ended = await sql.query(
-      `UPDATE batch.retrieval SET state = 'failed', error = $3::jsonb, status = coalesce($4, status),
+  Effect.gen(function* () {
+    const failed = batch === undefined ? [] : yield* endings(store, look, batch)
+    const gone = batch === undefined ? yield* chunksOf(store, look) : []
+    yield* store.transaction(async (sql, boss) => {
+      if (failed.length + gone.length > 0) await CampaignChunk.turn(sql, look.account)
+      if (!(await isMine(sql, look))) return
+      const told = { type: error._tag, message: error.message }
+      await still(sql, look, failed, (one) => CampaignLedger.add(sql, boss, one, one.addition))
+      await still(sql, look, gone, (one) => CampaignChunk.stop(sql, boss, one, one.chunk, told))
+      await freed(sql, boss, look)
+      const ended = await sql.query(
+        `UPDATE batch.retrieval SET state = 'failed', error = $3::jsonb, status = coalesce($4, status),
         result_count = coalesce($5, result_count), next_look_at = NULL, seq = seq + 1,
         updated_at = clock_timestamp() WHERE ${waiting} RETURNING id`,
-      [
-        look.account,
-        look.batchId,
-        JSON.stringify({ type: error._tag, message: error.message }),
-        batch?.status ?? null,
-        batch?.resultCount ?? null
-      ]
-    )
-    await Outbox.put(
-      sql,
-      ended.map(({ id }) => text(id))
-    )
-    await sql.query(
-      "UPDATE batch.look SET leased = false, open = false WHERE account = $1 AND batch_id = $2",
-      [look.account, look.batchId]
-    )
+        [look.account, look.batchId, JSON.stringify(told), batch?.status ?? null, batch?.resultCount ?? null]
+      )
+      await Outbox.put(
+        sql,
+        ended.map(({ id }) => text(id))
+      )
+      await sql.query(
+        `UPDATE batch.look SET leased = false, open = ${others} WHERE account = $1 AND batch_id = $2`,
+        [look.account, look.batchId]
+      )
+    })
   })
 
 /** A failure that may heal: the next look is due later. */
@@ -218,7 +291,7 @@ const goOn = (store: Store, look: Look, tag: string, pause: Duration.Duration) =
     )
     await sql.query(
       `UPDATE batch.look SET leased = false, requests = requests + 1, failures = failures + 1,
-        suspected = CASE WHEN suspicion = $3 THEN suspected + 1 ELSE 1 END, suspicion = $3, open = $4,
+        suspected = CASE WHEN suspicion = $3 THEN suspected + 1 ELSE 1 END, suspicion = $3, open = $4 OR ${others},
         next_at = clock_timestamp() + $5::float8 * interval '1 ms' WHERE account = $1 AND batch_id = $2`,
       [look.account, look.batchId, tag, moved.length > 0, Duration.toMillis(pause)]
     )
