@@ -23,7 +23,8 @@ export interface Claim extends CampaignChunk.Of {
 
 const nameOf = (campaignId: string): string => `the ledger of campaign ${campaignId}`
 
-/** The ledger of what was claimed. `StorageError` of reason `Unreadable` for an entry that is none, and of reason `Exists`
+/**
+ * The ledger of what was claimed. `StorageError` of reason `Unreadable` for an entry that is none, and of reason `Exists`
  * once another process has claimed it. A store that is away is waited for.
  */
 export const open = (store: Store, claim: Claim): Ledger.Ledger => {

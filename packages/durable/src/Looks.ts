@@ -9,18 +9,15 @@ import { BatchClient } from "@org/batch-core/BatchClient"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import { batchFailed, type StatusError } from "@org/batch-core/BatchError"
 import * as BatchPoll from "@org/batch-core/BatchPoll"
-import * as Jobs from "@org/batch-core/Jobs"
-import { DateTime, Duration, Effect, Either, Schema } from "effect"
-import type { PgBoss } from "pg-boss"
+import { Duration, Effect, Either, Schema } from "effect"
 import * as Cadence from "./Cadence.js"
-import * as CampaignChunk from "./CampaignChunk.js"
-import * as CampaignLedger from "./CampaignLedger.js"
 import { type Sessions, withPrepaid } from "./Gate.js"
+import * as JobEnds from "./JobEnds.js"
 import * as Outbox from "./Outbox.js"
 import * as Queue from "./Queue.js"
 import type { StoreUnavailable } from "./RetrievalError.js"
 import { figure, text } from "./Rows.js"
-import { patiently, type Row, type Service as Store, type Sql } from "./Store.js"
+import { patiently, type Service as Store, type Sql } from "./Store.js"
 
 /** A look that this process is to take. */
 export interface Look {
@@ -157,66 +154,15 @@ const isMine = async (sql: Sql, { account, batchId, fence }: Look): Promise<bool
 /** Retrievals that wait for the look, and not for a download. */
 const waiting = "account = $1 AND batch_id = $2 AND state = 'waiting' AND next_look_at IS NOT NULL"
 
-/** Whoever waits for the look besides retrievals. */
-const others = `(EXISTS (${CampaignChunk.waiting("$1", "$2")}) OR EXISTS (SELECT 1 FROM batch.submission
-  WHERE account = $1 AND batch_id = $2 AND NOT is_over))`
-
-/** Chunks of campaigns that wait for the look. */
-const chunksOf = (
-  store: Store,
-  { account, batchId }: Look
-): Effect.Effect<ReadonlyArray<CampaignChunk.Of & { readonly chunk: number }>, StoreUnavailable> =>
-  Effect.map(store.query(CampaignChunk.waiting("$1", "$2"), [account, batchId]), (rows) =>
-    rows.map((row) => ({ account, campaignId: text(row["campaign_id"]), chunk: figure(row["chunk"]) }))
-  )
-
-const isOf = (one: CampaignChunk.Of & { readonly chunk: number }, row: Row): boolean =>
-  row["campaign_id"] === one.campaignId && figure(row["chunk"]) === one.chunk
-
-/** What a transaction does with those of some chunks that still wait. */
-const still = async <A extends CampaignChunk.Of & { readonly chunk: number }>(
-  sql: Sql,
-  { account, batchId }: Look,
-  some: ReadonlyArray<A>,
-  use: (one: A) => Promise<void>
-): Promise<void> => {
-  if (some.length === 0) return
-  const rows = await sql.query(CampaignChunk.waiting("$1", "$2"), [account, batchId])
-  for (const one of some) if (rows.some((row) => isOf(one, row))) await use(one)
-}
-
-/** The chunks whose job has ended, and what their ledgers say of it. */
-const endings = (store: Store, look: Look, batch: Batch) =>
-  Effect.gen(function* () {
-    const at = yield* DateTime.now
-    return yield* Effect.forEach(yield* chunksOf(store, look), (one) =>
-      Effect.map(CampaignLedger.additionOf(Jobs.endOf(one.chunk, look.batchId, batch, at)), (addition) => ({
-        ...one,
-        addition
-      }))
-    )
-  })
-
-/** Jobs of single submits have no place any more; campaigns may have it. */
-const freed = async (sql: Sql, boss: PgBoss, { account, batchId }: Look): Promise<void> => {
-  const over = await sql.query(
-    `UPDATE batch.submission SET is_over = true WHERE account = $1 AND batch_id = $2 AND NOT is_over
-      RETURNING batch_id`,
-    [account, batchId]
-  )
-  if (over.length > 0) await CampaignChunk.wake(sql, boss, account)
-}
-
 const told = (store: Store, look: Look, batch: Batch, pause: Duration.Duration) =>
   batch.status === "failed"
     ? end(store, look, batchFailed(batch), batch)
-    : Effect.flatMap(isTerminal(batch.status) ? endings(store, look, batch) : Effect.succeed([]), (ended) =>
+    : Effect.flatMap(JobEnds.ended(store, look, batch), (ends) =>
         store.transaction(async (sql, boss) => {
-          if (ended.length > 0) await CampaignChunk.turn(sql, look.account)
+          await ends.begin(sql)
           if (!(await isMine(sql, look))) return
           const isOver = isTerminal(batch.status)
-          await still(sql, look, ended, (one) => CampaignLedger.add(sql, boss, one, one.addition))
-          if (isOver) await freed(sql, boss, look)
+          await ends.note(sql, boss)
           const moved = await sql.query(
             `UPDATE batch.retrieval SET status = $3, result_count = $4, seq = seq + 1, updated_at = clock_timestamp(),
             next_look_at = CASE WHEN $5 THEN NULL ELSE clock_timestamp() + $6::float8 * interval '1 ms' END
@@ -232,7 +178,7 @@ const told = (store: Store, look: Look, batch: Batch, pause: Duration.Duration) 
             )
           await sql.query(
             `UPDATE batch.look SET leased = false, requests = requests + 1, suspicion = '', suspected = 0,
-            status = $3, result_count = $4, open = $5 OR ${others},
+            status = $3, result_count = $4, open = $5 OR ${JobEnds.areAwaited},
             next_at = clock_timestamp() + $6::float8 * interval '1 ms' WHERE account = $1 AND batch_id = $2`,
             [
               look.account,
@@ -254,15 +200,14 @@ const end = (
   batch?: Batch
 ): Effect.Effect<void, StoreUnavailable> =>
   Effect.gen(function* () {
-    const failed = batch === undefined ? [] : yield* endings(store, look, batch)
-    const gone = batch === undefined ? yield* chunksOf(store, look) : []
+    const told = { type: error._tag, message: error.message }
+    const ends = yield* batch === undefined
+      ? JobEnds.gone(store, look, told)
+      : JobEnds.ended(store, look, batch)
     yield* store.transaction(async (sql, boss) => {
-      if (failed.length + gone.length > 0) await CampaignChunk.turn(sql, look.account)
+      await ends.begin(sql)
       if (!(await isMine(sql, look))) return
-      const told = { type: error._tag, message: error.message }
-      await still(sql, look, failed, (one) => CampaignLedger.add(sql, boss, one, one.addition))
-      await still(sql, look, gone, (one) => CampaignChunk.stop(sql, boss, one, one.chunk, told))
-      await freed(sql, boss, look)
+      await ends.note(sql, boss)
       const ended = await sql.query(
         `UPDATE batch.retrieval SET state = 'failed', error = $3::jsonb, status = coalesce($4, status),
         result_count = coalesce($5, result_count), next_look_at = NULL, seq = seq + 1,
@@ -274,7 +219,7 @@ const end = (
         ended.map(({ id }) => text(id))
       )
       await sql.query(
-        `UPDATE batch.look SET leased = false, open = ${others} WHERE account = $1 AND batch_id = $2`,
+        `UPDATE batch.look SET leased = false, open = ${JobEnds.areAwaited} WHERE account = $1 AND batch_id = $2`,
         [look.account, look.batchId]
       )
     })
@@ -291,7 +236,7 @@ const goOn = (store: Store, look: Look, tag: string, pause: Duration.Duration) =
     )
     await sql.query(
       `UPDATE batch.look SET leased = false, requests = requests + 1, failures = failures + 1,
-        suspected = CASE WHEN suspicion = $3 THEN suspected + 1 ELSE 1 END, suspicion = $3, open = $4 OR ${others},
+        suspected = CASE WHEN suspicion = $3 THEN suspected + 1 ELSE 1 END, suspicion = $3, open = $4 OR ${JobEnds.areAwaited},
         next_at = clock_timestamp() + $5::float8 * interval '1 ms' WHERE account = $1 AND batch_id = $2`,
       [look.account, look.batchId, tag, moved.length > 0, Duration.toMillis(pause)]
     )
