@@ -105,7 +105,7 @@ type Form = "gz" | "jsonl" | "csv" | "parts"
 interface Sweep {
   readonly form: Form
   readonly call: (typeof calls)[number]
-  readonly only?: ReadonlyArray<number>
+  readonly only?: ReadonlyArray<number> | undefined
   /** Where the dead run's lock is left for the next one to wait for. */
   readonly patient?: ReadonlyArray<number>
   readonly env?: Readonly<Record<string, string>>
