@@ -74,35 +74,49 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-describe.each(["packages/core", "packages/node", "packages/client", "packages/sandbox"])(
-  "%s/README.md",
-  { timeout: 600_000 },
-  (path) => {
-    it.concurrent.each(["npm", "pnpm"])(
-      "its %s line installs what its example needs, in an empty folder",
-      async (manager) => {
-        const readme = await readFile(join(repository, path, "README.md"), "utf8")
-        const home = await emptyFolder()
-        await shell(lineOf(readme, manager), home)
-        const said = expect.stringContaining(path === "packages/sandbox" ? "200" : `${rows} rows`)
-        expect(await outputs(exampleOf(readme), home)).toEqual([said, said])
-      }
-    )
-  }
-)
+const libraries = ["core", "node", "client", "sandbox"].map((name) => `packages/${name}/README.md`)
 
-describe("README.md", { timeout: 600_000 }, () => {
-  it.each([
-    ["library", 0, ""],
-    // a program may have another version of Effect beside the client
-    ["client", 1, "effect@4.1.0"]
-  ])("its npm line for the %s installs what its example needs", async (_, index, beside) => {
-    const document = await readFile(join(repository, "README.md"), "utf8")
-    const [line = ""] = [...document.matchAll(/^npm install (?!--global).*$/gmu)][index] ?? []
+/** Documents whose examples say how many rows came; that of the sandbox says what it answered. */
+const said = (path: string): unknown =>
+  expect.stringContaining(path === "packages/sandbox/README.md" ? "200" : `${rows} rows`)
+
+describe("documents of the libraries", { timeout: 600_000 }, () => {
+  it.concurrent.each(libraries)("%s: its npm line installs what its example needs", async (path) => {
+    const readme = await readFile(join(repository, path), "utf8")
+    const line = lineOf(readme, "npm")
     const home = await emptyFolder()
-    await shell(`${line} ${beside}`, home)
-    const said = expect.stringContaining(`${rows} rows`)
-    expect(await outputs(exampleOf(document, index), home)).toEqual([said, said])
+    await shell(line, home)
+    // The page of the project has some of the same lines, with examples of its own.
+    const page = await readFile(join(repository, "README.md"), "utf8")
+    const examples = [
+      exampleOf(readme),
+      ...linesOf(page).flatMap((other, index) => (other === line ? [exampleOf(page, index)] : []))
+    ]
+    for (const example of examples) {
+      expect(await outputs(example, home, ["esm", "cjs"])).toEqual([said(path), said(path)])
+    }
+  })
+
+  it.concurrent.each(libraries)("%s: its pnpm line installs what its example needs", async (path) => {
+    const readme = await readFile(join(repository, path), "utf8")
+    const home = await emptyFolder()
+    await shell(lineOf(readme, "pnpm"), home)
+    expect(await outputs(exampleOf(readme), home, ["esm"])).toEqual([said(path)])
+  })
+
+  it.concurrent("README.md: all its npm lines for libraries are among those", async () => {
+    const page = await readFile(join(repository, "README.md"), "utf8")
+    const readmes = await Promise.all(libraries.map((path) => readFile(join(repository, path), "utf8")))
+    const lines = readmes.map((readme) => lineOf(readme, "npm"))
+    expect(linesOf(page)).toHaveLength(2)
+    expect(lines).toEqual(expect.arrayContaining([...linesOf(page)]))
+  })
+
+  it.concurrent("the client works beside another version of Effect that the program has", async () => {
+    const readme = await readFile(join(repository, "packages/client/README.md"), "utf8")
+    const home = await emptyFolder()
+    await shell(`${lineOf(readme, "npm")} effect@4.1.0`, home)
+    expect(await outputs(exampleOf(readme), home, ["esm"])).toEqual([said("")])
   })
 })
 
@@ -253,18 +267,24 @@ const lineOf = (readme: string, manager: string): string => {
   return line.replace(/\s+#.*$/u, "")
 }
 
+/** All lines of a document that install libraries with npm. */
+const linesOf = (page: string): ReadonlyArray<string> =>
+  [...page.matchAll(/^npm install (?!--global).*$/gmu)].map(([line]) => line)
+
 /** An example of a README, the first unless told otherwise. */
 const exampleOf = (readme: string, index = 0): string =>
   [...readme.matchAll(/^```ts\n(.*?)^```$/gmsu)][index]?.[1] ?? "throw new Error('none')"
 
-/** What an example prints as an ES module, and as what a bundler makes of it for CommonJS. */
-const outputs = async (example: string, home: string): Promise<ReadonlyArray<string>> => {
+/** What an example prints as an ES module, or as what a bundler makes of it for CommonJS. */
+const outputs = async (
+  example: string,
+  home: string,
+  formats: ReadonlyArray<"esm" | "cjs">
+): Promise<ReadonlyArray<string>> => {
   const printed: Array<string> = []
-  for (const [format, file] of [
-    ["esm", "example.mjs"],
-    ["cjs", "example.cjs"]
-  ] as const) {
-    await mkdir(join(home, format))
+  for (const format of formats) {
+    const place = await mkdtemp(join(home, `${format}-`))
+    const file = format === "esm" ? "example.mjs" : "example.cjs"
     await build({
       stdin: { contents: example, resolveDir: home, loader: "ts" },
       bundle: true,
@@ -272,9 +292,9 @@ const outputs = async (example: string, home: string): Promise<ReadonlyArray<str
       platform: "node",
       target: "node20",
       format,
-      outfile: join(home, format, file)
+      outfile: join(place, file)
     })
-    printed.push(await run("node", [file], join(home, format)))
+    printed.push(await run("node", [file], place))
   }
   return printed
 }

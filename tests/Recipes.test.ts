@@ -3,10 +3,11 @@ import { build } from "esbuild"
 import { Effect } from "effect"
 import { execFile } from "node:child_process"
 import { mkdtemp, readdir, readFile, realpath, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import { expect, it } from "vitest"
+import { afterAll, beforeAll, expect, it } from "vitest"
 
 const here = fileURLToPath(new URL(".", import.meta.url))
 
@@ -50,6 +51,43 @@ it("there are the recipes that are run here, and no others", () => {
   expect([...recipes.keys()]).toEqual(Object.keys(expected))
 })
 
+/** The bundled recipes; what they share is one file, so that each starts quickly. */
+let bundles = ""
+
+beforeAll(async () => {
+  bundles = await realpath(await mkdtemp(join(here, ".recipe-")))
+  const titles = Object.keys(expected)
+  await build({
+    entryPoints: Object.fromEntries(titles.map((title, index) => [`recipe-${index}`, title])),
+    plugins: [
+      {
+        name: "recipes",
+        setup: ({ onLoad, onResolve }) => {
+          onResolve({ filter: /^\d+\. / }, ({ path }) => ({ path, namespace: "recipe" }))
+          onLoad({ filter: /.*/, namespace: "recipe" }, ({ path }) => ({
+            contents: recipes.get(path) ?? "",
+            resolveDir: here,
+            loader: "ts"
+          }))
+        }
+      }
+    ],
+    bundle: true,
+    splitting: true,
+    external: ["@electric-sql/*"],
+    platform: "node",
+    format: "esm",
+    // Some of what is bundled is CommonJS, and asks for parts of Node.
+    banner: {
+      js: `import { createRequire as createRequire_ } from "node:module"; const require = createRequire_(import.meta.url)`
+    },
+    outExtension: { ".js": ".mjs" },
+    outdir: bundles
+  })
+}, 120_000)
+
+afterAll(() => rm(bundles, { recursive: true }))
+
 it.concurrent.each(Object.entries(expected))("%s", (title, { leaves = [], prints }) =>
   Effect.gen(function* () {
     const sandbox = yield* Sandbox.start({ clock: { pendingMs: 0, processingMs: 0 } })
@@ -60,29 +98,22 @@ it.concurrent.each(Object.entries(expected))("%s", (title, { leaves = [], prints
       do: { respond: { status: 200, body } }
     })
     const folder = yield* Effect.acquireRelease(
-      Effect.promise(async () => await realpath(await mkdtemp(join(here, ".recipe-")))),
+      Effect.promise(async () => await realpath(await mkdtemp(join(tmpdir(), "batch-recipe-")))),
       (path) => Effect.promise(() => rm(path, { recursive: true }))
     )
-    yield* Effect.promise(() =>
-      build({
-        stdin: { contents: recipes.get(title) ?? "", resolveDir: here, loader: "ts" },
-        bundle: true,
-        // Our own packages are TypeScript here.
-        external: ["effect", "@effect/*", "@electric-sql/*"],
-        platform: "node",
-        format: "esm",
-        outfile: join(folder, "recipe.mjs")
-      })
-    )
     const { stderr, stdout } = yield* Effect.promise(() =>
-      promisify(execFile)(process.execPath, ["recipe.mjs"], {
-        cwd: folder,
-        env: { CRUSTDATA_API_KEY: sandbox.apiKey, CRUSTDATA_BASE_URL: sandbox.baseUrl }
-      })
+      promisify(execFile)(
+        process.execPath,
+        [join(bundles, `recipe-${Object.keys(expected).indexOf(title)}.mjs`)],
+        {
+          cwd: folder,
+          env: { CRUSTDATA_API_KEY: sandbox.apiKey, CRUSTDATA_BASE_URL: sandbox.baseUrl }
+        }
+      )
     )
     expect(stdout).toMatch(prints)
     expect(stderr).not.toMatch(/error/iu)
     const left = yield* Effect.promise(() => readdir(folder))
-    expect(left.filter((name) => name !== "recipe.mjs").toSorted()).toEqual(leaves)
+    expect(left.toSorted()).toEqual(leaves)
   }).pipe(Effect.scoped, Effect.runPromise)
 )

@@ -1,4 +1,8 @@
-/** Every lie of the upstream, told to the built binary over loopback, on a terminal where there is one to be had. */
+/**
+ * Every lie of the upstream, told to the built binary over loopback, on a terminal where there is one to be had. Where a lie
+ * has variants (where a cut falls, what a hint says), the binary is told one of each kind, and the core's table of faults
+ * has them all.
+ */
 import { expect, it, layer } from "@effect/vitest"
 import type { Fault, JobSpec, Sandbox } from "@org/batch-sandbox"
 import { Context, Effect, Layer } from "effect"
@@ -68,13 +72,11 @@ const failed = (reason: string, attempts = 6) => ({
 })
 
 const cuts: ReadonlyArray<Row> = [
-  ...[0, 10, blockBytes, cellBytes - 1].flatMap((afterBytes) =>
-    [{ by: "reset" as const }, { by: "fin" as const }, { by: "fin" as const, chunked: true }].map((how) => ({
-      name: `a cut: ${JSON.stringify({ afterBytes, ...how })}`,
-      faults: [on({ cut: { afterBytes, ...how } })],
-      requests: clean + 1
-    }))
-  ),
+  ...[
+    { afterBytes: 0, by: "reset" as const },
+    { afterBytes: blockBytes, by: "fin" as const },
+    { afterBytes: cellBytes - 1, by: "fin" as const, chunked: true }
+  ].map((cut) => ({ name: `a cut: ${JSON.stringify(cut)}`, faults: [on({ cut })], requests: clean + 1 })),
   {
     name: "a cut in every request, with progress",
     faults: [on({ cut: { afterBytes: blockBytes, by: "reset" } }, { times: 8 })],
@@ -111,22 +113,14 @@ const ranges: ReadonlyArray<Row> = [
     ],
     requests: 2
   },
-  ...[{ start: 1 }, { end: 5 }, { end: 999_999 }, { total: 1 }, { unit: "items" }, { bodyFrom: 100 }].map(
-    (wrongRange) => ({
-      name: `206 with ${JSON.stringify(wrongRange)}, once`,
-      faults: [on({ wrongRange }, { rangeFrom: cellBytes })],
-      requests: 2 * clean
-    })
-  ),
+  ...[{ start: 1 }, { bodyFrom: 100 }].map((wrongRange) => ({
+    name: `206 with ${JSON.stringify(wrongRange)}, once`,
+    faults: [on({ wrongRange }, { rangeFrom: cellBytes })],
+    requests: 2 * clean
+  })),
   {
     name: "206 with another start, for ever",
     faults: [on({ wrongRange: { start: 7 } }, forever)],
-    ...failed("Protocol"),
-    requests: 6
-  },
-  {
-    name: "206 without a Content-Range, for ever",
-    faults: [on({ headers: { remove: ["Content-Range"] } }, forever)],
     ...failed("Protocol"),
     requests: 6
   },
@@ -181,7 +175,6 @@ const ranges: ReadonlyArray<Row> = [
 
 const bodies: ReadonlyArray<Row> = [
   { name: "a page with status 200, once", faults: [on({ garbage: {} })], requests: clean + 1 },
-  { name: "a page with status 200, once later", faults: [on({ garbage: {} }, second)], requests: clean + 1 },
   {
     name: "a page with status 200, for ever",
     faults: [on({ garbage: {} }, forever)],
@@ -192,12 +185,6 @@ const bodies: ReadonlyArray<Row> = [
     name: "a page in the right length under the right headers, once",
     faults: [on({ garbage: { keepLength: true } }, { rangeFrom: cellBytes })],
     requests: 2 * clean
-  },
-  {
-    name: "JSON with status 200, for ever",
-    faults: [on({ respond: { status: 200, body: '{"error":"no"}' } }, forever)],
-    ...corrupt("Encoding"),
-    requests: 12
   },
   {
     name: "an empty body with status 200, for ever",
@@ -262,12 +249,12 @@ const bodies: ReadonlyArray<Row> = [
 ]
 
 const silence: ReadonlyArray<Row> = [
-  ...[0, blockBytes, cellBytes - 1].map((afterBytes) => ({
-    name: `a stall after ${afterBytes} bytes`,
+  {
+    name: "a stall in mid-answer",
     env: { BATCH_TRANSFER_IDLE_TIMEOUT: "1s" },
-    faults: [on({ stall: { afterBytes } })],
+    faults: [on({ stall: { afterBytes: blockBytes } })],
     requests: clean + 1
-  })),
+  },
   {
     name: "a stall for ever",
     env: { BATCH_TRANSFER_IDLE_TIMEOUT: "200ms" },
@@ -297,11 +284,11 @@ const slowDown = (headers: Readonly<Record<string, string>>) =>
 const httpDate = (at: number) => new Date(at).toUTCString()
 
 const overload: ReadonlyArray<Row> = [
-  ...["", "0", "-1", "soon", "0.01"].map((value) => ({
-    name: `503 with Retry-After: ${value === "" ? "none" : value}`,
-    faults: [slowDown(value === "" ? {} : { "retry-after": value })],
+  {
+    name: "503 with a Retry-After that says nothing",
+    faults: [slowDown({ "retry-after": "soon" })],
     requests: clean + 1
-  })),
+  },
   {
     name: "503 with Retry-After: seconds",
     faults: [slowDown({ "retry-after": "1" })],
@@ -315,24 +302,8 @@ const overload: ReadonlyArray<Row> = [
     pause: 1000
   },
   {
-    name: "503 with Retry-After: a date that is past",
-    faults: ({ now }) => [slowDown({ "retry-after": httpDate(now - 3_600_000) })],
-    requests: clean + 1
-  },
-  {
     name: "503 with Retry-After: 3600, beyond our patience",
     faults: [slowDown({ "retry-after": "3600" })],
-    ...failed("Server", 1),
-    requests: 1
-  },
-  {
-    name: "503 with Retry-After: more than a day, which is no hint",
-    faults: [slowDown({ "retry-after": "99999999999999999999" })],
-    requests: clean + 1
-  },
-  {
-    name: "503 with Retry-After: a date beyond our patience",
-    faults: ({ now }) => [slowDown({ "retry-after": httpDate(now + 3_600_000) })],
     ...failed("Server", 1),
     requests: 1
   },
@@ -368,44 +339,21 @@ const redirects: ReadonlyArray<Row> = [
     ...failed("Protocol", 1),
     requests: 1
   },
-  ...["file:///etc/passwd", "ftp://files.test/rows", "http://[nowhere"].map((to) => ({
-    name: `a redirect to ${to}`,
-    faults: [on({ redirect: { to } })],
+  {
+    name: "a redirect to file:///etc/passwd",
+    faults: [on({ redirect: { to: "file:///etc/passwd" } })],
     ...failed("Protocol", 1),
     requests: 1
-  }))
+  }
 ]
 
 const links: ReadonlyArray<Row> = [
-  ...(["AccessDenied", "ExpiredToken"] as const).flatMap((as): ReadonlyArray<Row> => [
-    {
-      name: `a link that has expired before the start (${as})`,
-      faults: [on({ expired: { as } })],
-      requests: clean + 1,
-      calls: calls + 1
-    },
-    {
-      name: `a link that expires between two ranges (${as})`,
-      faults: [on({ expired: { as } }, second)],
-      requests: clean + 1,
-      calls: calls + 1
-    },
-    {
-      name: `a link that is dead for ever (${as})`,
-      faults: [on({ expired: { as } }, forever)],
-      ...unavailable("Expired"),
-      requests: 4,
-      calls: calls + 3
-    },
-    {
-      name: `a link that is dead for ever after some bytes (${as})`,
-      args: ["--concurrency", "1"],
-      faults: [on({ cut: { afterBytes: 100, by: "fin" } }), on({ expired: { as } }, forever)],
-      ...unavailable("Expired"),
-      requests: 5,
-      calls: calls + 3
-    }
-  ]),
+  ...(["AccessDenied", "ExpiredToken"] as const).map((as) => ({
+    name: `a link that has expired before the start (${as})`,
+    faults: [on({ expired: { as } })],
+    requests: clean + 1,
+    calls: calls + 1
+  })),
   {
     name: "a link that ends by itself during the first range",
     job: { linkTtlSeconds: 2 },
@@ -414,6 +362,30 @@ const links: ReadonlyArray<Row> = [
     requests: 2,
     calls: calls + 1,
     said: /the download link had expired; a fresh one is in use/
+  }
+]
+
+const moreLinks: ReadonlyArray<Row> = [
+  {
+    name: "a link that expires between two ranges",
+    faults: [on({ expired: true }, second)],
+    requests: clean + 1,
+    calls: calls + 1
+  },
+  {
+    name: "a link that is dead for ever",
+    faults: [on({ expired: true }, forever)],
+    ...unavailable("Expired"),
+    requests: 4,
+    calls: calls + 3
+  },
+  {
+    name: "a link that is dead for ever after some bytes",
+    args: ["--concurrency", "1"],
+    faults: [on({ cut: { afterBytes: 100, by: "fin" } }), on({ expired: true }, forever)],
+    ...unavailable("Expired"),
+    requests: 5,
+    calls: calls + 3
   },
   {
     name: "a redirect to another host",
@@ -438,7 +410,7 @@ const identity: ReadonlyArray<Row> = [
     ...unavailable("Changed"),
     requests: 4 * clean
   },
-  ...[412, 400, 501].map((status) => ({
+  ...[412, 501].map((status) => ({
     name: `If-Match that is refused with ${status}`,
     faults: [on({ respond: { status } }, { ifMatch: true, times: -1 })],
     requests: 2 * clean
@@ -493,16 +465,16 @@ const identity: ReadonlyArray<Row> = [
     requests: 2,
     calls: calls + 1
   },
-  ...(["other", "missing"] as const).map((etag) => ({
-    name: `an ETag that is ${etag} once`,
-    faults: [on({ etag }, second)],
+  {
+    name: "an ETag that is other once",
+    faults: [on({ etag: "other" }, second)],
     requests: 2 * clean
-  })),
-  ...(["weak", "missing", "unquoted"] as const).map((etag) => ({
-    name: `an ETag that is always ${etag}`,
-    faults: [on({ etag }, forever)],
+  },
+  {
+    name: "an ETag that is always missing",
+    faults: [on({ etag: "missing" }, forever)],
     requests: clean
-  }))
+  }
 ]
 
 const rowCounts: ReadonlyArray<Row> = [
@@ -731,6 +703,7 @@ const table = {
   overload,
   redirects,
   "links, version 4": links,
+  links: moreLinks,
   identity,
   "row counts": rowCounts,
   parts,

@@ -6,11 +6,11 @@
 import type { HttpClient, HttpServerRequest } from "@effect/platform"
 import * as BatchClient from "@org/batch-core/BatchClient"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
-import type * as BatchHttp from "@org/batch-core/BatchHttp"
+import * as BatchHttp from "@org/batch-core/BatchHttp"
 import * as Monotonic from "@org/batch-core/Monotonic"
 import * as SharedWatch from "@org/batch-core/SharedWatch"
 import * as StatusCache from "@org/batch-core/StatusCache"
-import { Context, Duration, Effect, Layer, RcMap, Runtime, type Scope } from "effect"
+import { Context, Duration, Effect, Exit, Layer, Scope } from "effect"
 import { bearer, type Sent } from "./Access.js"
 import { Problem } from "./Problem.js"
 import { isPassThrough, withKey } from "./Settings.js"
@@ -40,8 +40,9 @@ export class Accounts extends Context.Tag("@org/batch-server/Accounts")<
   }
 >() {}
 
-/** An unused account is closed after this time. */
-const idle = "15 minutes"
+/** An unused account is closed after this time, in milliseconds, and looked for so often. */
+const idle = Duration.toMillis("15 minutes")
+const sweeping = "1 minute"
 
 /** The most accounts at a time: a caller that makes up keys must not fill the memory. */
 const capacity = 1000
@@ -55,27 +56,30 @@ const tooMany = new Problem({
 
 const open = (token: string) =>
   Effect.gen(function* () {
-    const session = yield* Layer.build(
-      BatchClient.layerOver(
-        Layer.effect(
-          BatchConfig,
-          Effect.map(BatchConfig, (config) => withKey(config, token))
-        )
-      )
+    const config = withKey(yield* BatchConfig, token)
+    const http = yield* Effect.provideService(BatchHttp.make, BatchConfig, config)
+    const needs = Context.make(BatchConfig, config).pipe(Context.add(BatchHttp.BatchHttp, http))
+    const client = yield* Effect.provide(BatchClient.make, needs)
+    const cache = yield* StatusCache.make.pipe(
+      Effect.provide(Context.add(needs, BatchClient.BatchClient, client))
     )
-    const cache = yield* Effect.provide(StatusCache.make, session)
-    const shared = Context.add(session, BatchClient.BatchClient, cache.client)
-    return { cache, watches: yield* Effect.provide(SharedWatch.make, shared), session: shared }
+    const session: Context.Context<Session> = Context.add(needs, BatchClient.BatchClient, cache.client)
+    return { cache, watches: yield* Effect.provide(SharedWatch.make, session), session }
   })
 
-/** An open account, and when it was last kept from being closed. */
+/** Runs outside of the caller's context: what it makes would keep the request, and its connection, as long as itself. */
+const alone = <A, E, R>(effect: Effect.Effect<A, E, R>, needs: Context.Context<R>): Effect.Effect<A, E> =>
+  Effect.mapInputContext(effect, () => needs)
+
+/** An open account. While nobody uses it, it holds nothing of the requests that did: no fiber, timer or context. */
 interface Entry {
   readonly account: Account
+  readonly scope: Scope.CloseableScope
+  /** How many requests hold it. */
+  users: number
+  /** When it was used last, on the monotonic clock. */
   touched: number
 }
-
-/** How often an account that is used without being held is kept from being closed, in milliseconds. */
-const touching = Duration.toMillis("1 minute")
 
 /** One account, if the service has a key; else one for each key that callers bring, opened when it is first used. */
 export const layer: Layer.Layer<Accounts, never, BatchConfig | HttpClient.HttpClient> = Layer.scoped(
@@ -85,27 +89,54 @@ export const layer: Layer.Layer<Accounts, never, BatchConfig | HttpClient.HttpCl
       const only = yield* open("")
       return { of: () => Effect.succeed(only), opened: () => only }
     }
+    const needs = yield* Effect.context<BatchConfig | HttpClient.HttpClient>()
     const clock = yield* Effect.clock
+    const turn = yield* Effect.makeSemaphore(1)
     const entries = new Map<string, Entry>()
-    const lookup = (token: string) =>
-      Effect.tap(open(token), (account) =>
-        Effect.acquireRelease(
-          Effect.sync(() => entries.set(token, { account, touched: Monotonic.unsafeNow(clock) })),
-          () => Effect.sync(() => entries.delete(token))
+
+    const fresh = (token: string): Effect.Effect<Entry, Problem> =>
+      Effect.gen(function* () {
+        const known = entries.get(token)
+        if (known !== undefined) return known
+        if (entries.size >= capacity) return yield* tooMany
+        const scope = yield* Scope.make()
+        const account = yield* alone(open(token), Context.add(needs, Scope.Scope, scope))
+        const entry = { account, scope, users: 0, touched: 0 }
+        entries.set(token, entry)
+        return entry
+      }).pipe(turn.withPermits(1))
+
+    const hold = (entry: Entry): Entry => {
+      entry.users += 1
+      return entry
+    }
+    const close = (isOver: (entry: Entry) => boolean): Effect.Effect<void> =>
+      Effect.suspend(() =>
+        Effect.forEach(
+          [...entries],
+          ([token, entry]) => {
+            if (!isOver(entry)) return Effect.void
+            entries.delete(token)
+            return Scope.close(entry.scope, Exit.void)
+          },
+          { discard: true }
         )
       )
-    const accounts = yield* RcMap.make({ lookup, idleTimeToLive: idle, capacity })
-    const run = Runtime.runSync(yield* Effect.runtime<never>())
+    yield* Effect.addFinalizer(() => close(() => true))
+    const sweep = close(({ touched, users }) => users === 0 && touched + idle <= Monotonic.unsafeNow(clock))
+    yield* Effect.forkScoped(Effect.forever(Effect.delay(Effect.uninterruptible(sweep), sweeping)))
+
     return {
-      of: (request) => Effect.mapError(RcMap.get(accounts, bearer(request)), () => tooMany),
+      of: (request) =>
+        Effect.acquireRelease(Effect.map(fresh(bearer(request)), hold), (entry) =>
+          Effect.sync(() => {
+            entry.users -= 1
+            entry.touched = Monotonic.unsafeNow(clock)
+          })
+        ).pipe(Effect.map(({ account }) => account)),
       opened: (request) => {
-        const token = bearer(request)
-        const entry = entries.get(token)
-        const now = Monotonic.unsafeNow(clock)
-        if (entry !== undefined && now - entry.touched > touching) {
-          entry.touched = now
-          run(RcMap.touch(accounts, token))
-        }
+        const entry = entries.get(bearer(request))
+        if (entry !== undefined) entry.touched = Monotonic.unsafeNow(clock)
         return entry?.account
       }
     }

@@ -19,7 +19,7 @@ Its settings are environment variables:
   BATCH_SERVER_STORE           where retrievals and campaigns are kept: a folder, or postgres://…
   BATCH_SERVER_ROLE            all, or api or worker on a PostgreSQL that they share
   BATCH_SERVER_FOLDER          the root of folders that retrievals deliver to, and of campaigns
-  BATCH_SERVER_SLOTS           downloads of retrievals at a time, and campaigns: 8
+  BATCH_SERVER_SLOTS           downloads at a time, and campaigns: 8
   BATCH_SERVER_SLOTS_PER_ACCOUNT  of one account, in all processes together: 5
   BATCH_SERVER_SECRET          32 bytes in hex or base64: encrypts the keys of callers at rest
   BATCH_SERVER_WEBHOOK_SECRET  whsec_…: signs completion calls

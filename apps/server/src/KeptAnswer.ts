@@ -85,7 +85,10 @@ export const make: Effect.Effect<
       )
     )
     shutdown.requestStarted()
-    response.on("close", () => {
+    let isOver = false
+    const over = (): void => {
+      if (isOver) return
+      isOver = true
       shutdown.requestEnded()
       write(
         RequestLog.end(entry, {
@@ -95,7 +98,10 @@ export const make: Effect.Effect<
           isFailure: false
         })
       )
-    })
+    }
+    response.on("close", over)
+    // An answer that waits behind another one on the same connection is not told when that closes; its request is.
+    request.on("close", over)
     response.writeHead(status, [...fields, "x-request-id", entry.id])
     response.end(request.method === "HEAD" ? undefined : body)
     return true

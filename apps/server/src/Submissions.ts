@@ -4,7 +4,7 @@
  * for a day, in the state folder if there is one.
  */
 import { type FileSystem, type HttpServerRequest, HttpServerResponse, type Path } from "@effect/platform"
-import { type Batch, toJson } from "@org/batch-core/Batch"
+import { type Batch, type BatchId, toJson } from "@org/batch-core/Batch"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import * as Idempotency from "@org/batch-core/Idempotency"
 import * as SubmitRequest from "@org/batch-core/SubmitRequest"
@@ -15,6 +15,8 @@ import * as JobBody from "./JobBody.js"
 import { fromError, Problem } from "./Problem.js"
 import * as RequestBody from "./RequestBody.js"
 import * as RequestLog from "./RequestLog.js"
+import * as Stored from "./RetrievalStore.js"
+import { RetrievalStore } from "./RetrievalStore.js"
 import { isPassThrough, ServerSettings, SettingsError } from "./Settings.js"
 import { Shutdown } from "./Shutdown.js"
 
@@ -34,11 +36,12 @@ export class Submissions extends Context.Tag("@org/batch-server/Submissions")<
 export const layer: Layer.Layer<
   Submissions,
   SettingsError,
-  Accounts | BatchConfig | ServerSettings | Shutdown | FileSystem.FileSystem | Path.Path
+  Accounts | BatchConfig | RetrievalStore | ServerSettings | Shutdown | FileSystem.FileSystem | Path.Path
 > = Layer.scoped(
   Submissions,
   Effect.gen(function* () {
     const [accounts, config, shutdown] = [yield* Accounts, yield* BatchConfig, yield* Shutdown]
+    const { opened } = yield* RetrievalStore
     const keys = yield* kept
     const scope = yield* Effect.scope
 
@@ -46,6 +49,38 @@ export const layer: Layer.Layer<
       const own = Option.match(config.apiKey, { onNone: () => "", onSome: Redacted.value })
       return `${config.baseUrl}\n${isPassThrough(config) ? Access.bearer(request) : own}`
     }
+
+    /** Whether a campaign of an account has submitted a job; one that is in no open store knows of none. */
+    const isInStore = (account: string) => (batchId: BatchId) =>
+      Effect.flatMap(
+        opened,
+        Option.match({
+          onNone: () => Effect.succeed(false),
+          onSome: ({ campaigns }) =>
+            campaigns.claimed(account).pipe(
+              Effect.map((jobs) => jobs.has(batchId.toLowerCase())),
+              // What the store does not tell may be so.
+              Effect.timeoutTo({ duration: "5 seconds", onSuccess: (isSo) => isSo, onTimeout: () => true })
+            )
+        })
+      )
+
+    /** Tells the campaigns of an account of its job, where the store is open: nobody waits for that. */
+    const noted = (account: string, batchId: BatchId) =>
+      Effect.flatMap(
+        opened,
+        Option.match({
+          onNone: () => Effect.void,
+          onSome: ({ campaigns }) =>
+            campaigns.submitted(account, batchId).pipe(
+              Effect.catchTag("StoreUnavailable", (error) =>
+                Effect.logDebug(`campaigns are not told of job ${batchId}: ${error.message}`)
+              ),
+              Effect.forkIn(scope),
+              Effect.asVoid
+            )
+        })
+      )
 
     /** Counts as a request under way, so that a shutdown waits for it even when its caller has gone. */
     const detached = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -65,12 +100,15 @@ export const layer: Layer.Layer<
           const checked = yield* Either.mapLeft(SubmitRequest.check(kind, body), fromError)
           const started = Effect.gen(function* () {
             const { session } = yield* accounts.of(request)
-            const options = { key, account: accountOf(request), until: shutdown.started }
+            const { id } = yield* Effect.provideService(Stored.accountOf(request), BatchConfig, config)
+            const isClaimed = isInStore(id)
+            const options = { key, account: accountOf(request), until: shutdown.started, isClaimed }
             const batch = yield* Effect.mapError(
               Effect.provide(keys.submit(checked, options), session),
               problemOf
             )
             yield* tell(kind, batch)
+            yield* noted(id, batch.batchId)
             return batch
           }).pipe(Effect.scoped)
           const batch = yield* detached(started)

@@ -317,18 +317,31 @@ it.scopedLive(
       })
       expect(yield* jobsOf(sandbox)).toHaveLength(count)
 
+      // a job that a caller starts by itself keeps its place: of the account's five, a campaign has four then
+      yield* sandbox.onSubmit({ nth: 1, job: { ...submitted, processingMs: 3_600_000 } })
+      const own = yield* call("/batch/person/identify", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ emails: ["somebody@fourth.example"] })
+      })
+      expect(own.status).toBe(200)
+      const crowded = bounded.replace("person/identify", "person/identify&max_active=5")
+      const five = campaign(yield* call(crowded, handIn(ndjson(emails(1500, "fifth.example")))))
+      expect(yield* ended(get, five.campaign_id)).toMatchObject({ state: "done", report: { complete: true } })
+      expect((yield* sandbox.requests).filter(({ status }) => status === 429)).toEqual([])
+
       // lists of them
       expect(page(yield* get("/campaigns?state=failed")).campaigns.map((one) => one.campaign_id)).toContain(
         tooDear.campaign_id
       )
       const first = page(yield* get("/campaigns?limit=1"))
-      expect([first.has_more, first.campaigns[0]?.campaign_id]).toEqual([true, waiting.campaign_id])
+      expect([first.has_more, first.campaigns[0]?.campaign_id]).toEqual([true, five.campaign_id])
       expect(
         page(yield* get(`/campaigns?cursor=${first.next_cursor ?? ""}`)).campaigns.at(-1)?.campaign_id
       ).toBe(id)
       isRefused(yield* get("/campaigns?state=odd"), 400, "RequestRejected")
       isRefused(yield* get("/campaigns?cursor=odd"), 400, "RetrievalInvalid")
-      expect((yield* get("/metrics")).body.toString()).toMatch(/^batch_server_campaigns\{state="done"\} 3$/mu)
+      expect((yield* get("/metrics")).body.toString()).toMatch(/^batch_server_campaigns\{state="done"\} 4$/mu)
     }),
   300_000
 )

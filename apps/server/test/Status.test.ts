@@ -1,14 +1,17 @@
 import { expect, layer } from "@effect/vitest"
 import type { Fault } from "@org/batch-sandbox"
 import { Effect, Schema } from "effect"
+import { connect } from "node:net"
 import { json, problem } from "./Caller.js"
-import { eventually, nobody, over, Service, layer as service, under } from "./Service.js"
+import { eventually, type Line, nobody, over, Service, layer as service, under } from "./Service.js"
 
 const api = (effects: Fault.Effects, times = 1): Fault.Rule => ({ on: { server: "api" }, times, do: effects })
 
 const respond = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}) => ({
   respond: { status, body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } }
 })
+
+const went = `batch_server_requests_total{route="/batch/{batch_id}",method="GET",status="499"}`
 
 layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}", (it) => {
   it.effect("is the upstream's answer, byte for byte, with whatever it says beyond what is known", () =>
@@ -235,6 +238,40 @@ layer(service(), { excludeTestServices: true })("GET /batch/{batch_id}", (it) =>
         expect(yield* seen(method, `/batch/${id}`, `short-way-${method}`)).toEqual(usual)
       }
       expect(yield* calls(id)).toHaveLength(1)
+    })
+  )
+
+  it.effect("a kept answer whose caller goes away before it has all of it is logged as such", () =>
+    Effect.gen(function* () {
+      const { get, logs, metric, port, sandbox } = yield* Service
+      const id = yield* sandbox.createJob({ ...over, parts: 2 })
+      yield* get(`/batch/${id}`)
+      // So many at once, none of them read, that most of the answers do not fit into what lies between us.
+      const one = `GET /batch/${id} HTTP/1.1\r\nhost: 127.0.0.1\r\n`
+      const texts = Array.from({ length: 6000 }, (_, nth) => `${one}x-request-id: gone-${nth}\r\n\r\n`)
+      const mine = Effect.map(logs, (lines) =>
+        lines.filter((line) => `${line["request_id"]}`.includes("gone-"))
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const socket = yield* Effect.acquireRelease(
+            Effect.sync(() => connect(port, "127.0.0.1").pause()),
+            (socket) => Effect.sync(() => socket.resetAndDestroy())
+          )
+          socket.write(texts.join(""))
+          yield* eventually(mine, ({ length }) => length > 0)
+        })
+      )
+      const gone = (lines: ReadonlyArray<Line>) => lines.filter(({ status }) => status === 499)
+      // Those behind the first of them, too, which wait for their turn on the connection.
+      const left = yield* eventually(mine, (lines) => gone(lines).length > 10)
+      expect(gone(left)[0]).toMatchObject({
+        level: "info",
+        path: `/batch/${id}`,
+        error: "the caller went away"
+      })
+      expect(left.find(({ status }) => status === 200)).not.toHaveProperty("error")
+      yield* eventually(metric(went), (count) => count > 10)
     })
   )
 

@@ -10,9 +10,9 @@
  * const hasEnded = (campaign: Campaign.Campaign) => Campaign.isEnded(campaign.state)
  */
 import * as Format from "@org/batch-core/Format"
-import * as Ledger from "@org/batch-core/Ledger"
+import type * as Ledger from "@org/batch-core/Ledger"
 import { Report } from "@org/batch-core/Report"
-import { Effect, Option, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import * as DerivedId from "./DerivedId.js"
 import { Failure, State } from "./Retrieval.js"
 
@@ -100,43 +100,20 @@ export class Campaign extends Schema.Class<Campaign>("Campaign")({
   updatedAt: Schema.propertySignature(Schema.DateTimeUtc).pipe(Schema.fromKey("updated_at"))
 }) {}
 
-/** What its ledger does not say of how far it is. */
-export interface Told {
-  readonly atMost: Option.Option<number>
-  readonly balance: Option.Option<number>
-  readonly notice: Option.Option<string>
-}
-
-/** Nothing of it. */
-export const untold: Told = { atMost: Option.none(), balance: Option.none(), notice: Option.none() }
-
 const encodeProgress = Schema.encode(Schema.parseJson(Progress))
 
-/** How far a campaign is, by its ledger, as the JSON that its row keeps. */
-export const progressOf = (entries: ReadonlyArray<Ledger.Entry>, told: Told): Effect.Effect<string> => {
-  const { chunks, plan } = Ledger.stateOf(entries)
-  const planned = Option.getOrUndefined(plan)
-  const having = (...tags: ReadonlyArray<Ledger.Standing["_tag"]>) =>
-    chunks.filter(({ _tag }) => tags.includes(_tag)).length
-  // What was sent just now has no answer yet; it is undecided once it was looked for.
-  const undecided = chunks.filter((one) => one._tag === "Lost" && one.detail !== undefined).length
+/** How far a campaign is that has this plan, or none yet, as the JSON that its row keeps. */
+export const planned = (plan?: typeof Ledger.Planned.Type): Effect.Effect<string> => {
+  const total = plan?.chunks.length ?? 0
   const progress: Progress = {
-    rows: planned?.rows ?? null,
-    unique: planned?.unique ?? null,
-    rejected: planned?.rejected ?? null,
-    duplicates: planned?.duplicates ?? null,
-    jobs: {
-      total: chunks.length,
-      waiting: having("Planned"),
-      running: having("Running", "Lost") - undecided,
-      completed: having("Completed"),
-      fetched: having("Kept"),
-      failed: having("Failed"),
-      undecided
-    },
-    records: chunks.reduce((sum, one) => sum + (one._tag === "Kept" ? one.records : 0), 0),
-    credits: { atMost: Option.getOrNull(told.atMost), balance: Option.getOrNull(told.balance) },
-    notice: Option.getOrNull(told.notice)
+    rows: plan?.rows ?? null,
+    unique: plan?.unique ?? null,
+    rejected: plan?.rejected ?? null,
+    duplicates: plan?.duplicates ?? null,
+    jobs: { total, waiting: total, running: 0, completed: 0, fetched: 0, failed: 0, undecided: 0 },
+    records: 0,
+    credits: { atMost: null, balance: null },
+    notice: null
   }
   return Effect.orDie(encodeProgress(progress))
 }

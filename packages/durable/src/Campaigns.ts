@@ -15,6 +15,7 @@
  * }).pipe(Effect.scoped)
  */
 import { FileSystem, Path } from "@effect/platform"
+import type { BatchId } from "@org/batch-core/Batch"
 import { BatchConfig } from "@org/batch-core/BatchConfig"
 import {
   InputInvalid,
@@ -43,8 +44,9 @@ import {
   Stream
 } from "effect"
 import * as AccountRow from "./AccountRow.js"
-import { Campaign, idOf, isEnded, progressOf, type State, untold } from "./Campaign.js"
+import { Campaign, idOf, isEnded, planned, type State } from "./Campaign.js"
 import * as CampaignFolder from "./CampaignFolder.js"
+import * as CampaignLedger from "./CampaignLedger.js"
 import * as Paging from "./Paging.js"
 import * as Queue from "./Queue.js"
 import {
@@ -171,6 +173,13 @@ export interface Service {
     account: string,
     id: string
   ) => Effect.Effect<Outcome, CampaignNotFound | CampaignConflict | StoreUnavailable>
+  /**
+   * Notes a job that an account has submitted by itself: campaigns leave it its place until it has ended, and take it for
+   * none of theirs.
+   */
+  readonly submitted: (account: string, batchId: BatchId) => Effect.Effect<void, StoreUnavailable>
+  /** The jobs of an account that are known to come of its campaigns, or of submits that were noted. */
+  readonly claimed: (account: string) => Effect.Effect<ReadonlySet<string>>
   /** How many campaigns are in which state. */
   readonly figures: Effect.Effect<Readonly<Record<State, number>>, StoreUnavailable>
 }
@@ -253,7 +262,7 @@ export const make: Effect.Effect<
       const known = yield* store.query("SELECT 1 FROM batch.campaign WHERE id = $1", [id])
       if (known.length === 0) yield* Effect.provide(placed(CampaignFolder.of(settings, id), received), disk)
       const begun = yield* Ledger.format({ ...described, campaign: id })
-      const progress = yield* progressOf([], untold)
+      const progress = yield* planned()
       const { created, holder } = yield* store.transaction(async (sql, boss) => {
         const before = await holderOf(sql, account, options.idempotencyKey)
         if (before !== undefined && before !== id) return { created: false, holder: before }
@@ -320,6 +329,14 @@ export const make: Effect.Effect<
       const campaign = yield* toCampaign(found)
       return { campaign, files: CampaignFolder.filesOf(settings, campaign.campaignId, campaign.format) }
     }),
+    submitted: (account, batchId) =>
+      Effect.asVoid(
+        store.query(
+          "INSERT INTO batch.submission (account, batch_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+          [account, batchId]
+        )
+      ),
+    claimed: (account) => CampaignLedger.claimed(store, account),
     figures: Effect.gen(function* () {
       const counted = yield* store.query(
         "SELECT state, count(*)::int AS count FROM batch.campaign GROUP BY state"

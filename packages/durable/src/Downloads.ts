@@ -45,6 +45,20 @@ export type Outcome =
 
 const fetched = `${json} AS retrieval, r.account, r.fence, r.tries, r.replace, r.publishing`
 
+/** Whether the results of a chunk `k` are being fetched: what a process has left that died counts no more with its campaign. */
+export const isFetching = `k.state = 'completed' AND k.held
+  AND EXISTS (SELECT 1 FROM batch.campaign c WHERE c.id = k.campaign_id AND c.state IN ('waiting', 'running'))`
+
+/** How many downloads of an account are under way for retrievals, and how many for campaigns. */
+export const ofRetrievals = (account: string): string =>
+  `(SELECT count(*) FROM batch.retrieval WHERE account = ${account} AND state = 'running')`
+const ofChunks = (account: string): string =>
+  `(SELECT count(*) FROM batch.campaign_chunk k WHERE k.account = ${account} AND ${isFetching})`
+
+/** One process at a time decides about the downloads of an account. */
+export const turn = (sql: Sql, account: string): Promise<unknown> =>
+  sql.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 14))", [account])
+
 /** Claims the row behind a job; none if it has ended, or if all places of its account are taken: it waits a second then. */
 export const claim = (
   store: Store,
@@ -55,12 +69,13 @@ export const claim = (
     const row = yield* store.transaction(async (sql, boss) => {
       const [found] = await sql.query("SELECT account FROM batch.retrieval WHERE id = $1", [job.data.id])
       const account = text(found?.["account"])
-      await sql.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 14))", [account])
+      await turn(sql, account)
       const [claimed] = await sql.query(
         `UPDATE batch.retrieval r SET state = 'running', fence = fence + 1, seq = seq + 1,
           updated_at = clock_timestamp() WHERE r.id = $1 AND r.state IN ('waiting', 'running')
           AND r.next_look_at IS NULL AND $2 > (SELECT count(*) FROM batch.retrieval o
-            WHERE o.account = r.account AND o.state = 'running' AND o.id <> r.id) RETURNING ${fetched}`,
+            WHERE o.account = r.account AND o.state = 'running' AND o.id <> r.id) + ${ofChunks("r.account")}
+          RETURNING ${fetched}`,
         [job.data.id, perAccount]
       )
       if (claimed === undefined) {
@@ -73,11 +88,7 @@ export const claim = (
         return undefined
       }
       // Whoever takes it over from a dead worker finds it before all other work.
-      await sql.query("UPDATE batch_queue.job SET priority = $2 WHERE id = $1 AND name = $3", [
-        job.id,
-        Queue.priorityOfTakenOver,
-        downloads
-      ])
+      await Queue.prefer(sql, downloads, job)
       return claimed
     })
     return row === undefined ? Option.none() : Option.some(yield* heldOf(job, row))

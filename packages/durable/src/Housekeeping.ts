@@ -153,5 +153,7 @@ const expire = (store: Service, { retentionDays }: Settings["Type"]): Effect.Eff
         AND (state = 'delivered' OR created_at < now() - $1::int * interval '1 day')`,
       [retentionDays]
     )
+    // What nobody could take for its own any more.
+    yield* store.query(`DELETE FROM batch.submission WHERE created_at < now() - interval '2 days'`)
     yield* store.query(`DELETE FROM batch.look WHERE NOT open AND next_at < now() - interval '1 day'`)
   })

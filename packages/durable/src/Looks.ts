@@ -1,5 +1,6 @@
 /**
- * Looks at batches. A look is a row with a due time, one for all retrievals of a batch in an account: it is claimed with a
+ * Looks at batches. A look is a row with a due time, one for all that wait for a batch in an account, retrievals and chunks
+ * of campaigns: it is claimed with a
  * place at the account's gate, asks once, and says when the next one is due. A look whose process ends is due again when
  * its lease is over.
  */
@@ -11,6 +12,7 @@ import * as BatchPoll from "@org/batch-core/BatchPoll"
 import { Duration, Effect, Either, Schema } from "effect"
 import * as Cadence from "./Cadence.js"
 import { type Sessions, withPrepaid } from "./Gate.js"
+import * as JobEnds from "./JobEnds.js"
 import * as Outbox from "./Outbox.js"
 import * as Queue from "./Queue.js"
 import type { StoreUnavailable } from "./RetrievalError.js"
@@ -29,6 +31,8 @@ export interface Look {
   /** The tag of the last failure that may be final, and how often it came in a row. */
   readonly suspicion: string
   readonly suspected: number
+  /** Whether it was submitted here, by a campaign or by itself: the API may not know it yet. */
+  readonly isSubmitted: boolean
 }
 
 /** How long a look is another process's, unless it is extended. */
@@ -44,6 +48,9 @@ const due = (urgent: string) => `UPDATE batch.look l SET fence = l.fence + 1, le
     AND next_at <= now() ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) d
   WHERE l.account = d.account AND l.batch_id = d.batch_id
   RETURNING l.account, l.batch_id, l.fence, l.requests, l.status, l.suspicion, l.suspected,
+    (EXISTS (SELECT 1 FROM batch.campaign_chunk WHERE account = l.account AND batch_id = l.batch_id
+      AND state = 'waiting') OR EXISTS (SELECT 1 FROM batch.submission WHERE account = l.account
+      AND batch_id = l.batch_id)) AS submitted,
     extract(epoch FROM clock_timestamp() - l.began_at)::float8 AS elapsed`
 
 /** Claims looks that are due, as many as the gates of their accounts let pass now. */
@@ -82,7 +89,8 @@ export const claim = (store: Store, most: number): Effect.Effect<ReadonlyArray<L
         elapsed: Duration.seconds(Math.max(0, figure(row["elapsed"]))),
         isKnown: row["status"] !== null,
         suspicion: text(row["suspicion"]),
-        suspected: figure(row["suspected"])
+        suspected: figure(row["suspected"]),
+        isSubmitted: row["submitted"] === true
       }))
     )
   )
@@ -110,6 +118,10 @@ export const isFinal = (
   return look.suspicion === error._tag && look.suspected + 1 >= BatchPoll.believedAt
 }
 
+/** Whether the API may just not know the job yet. */
+const isLag = ({ _tag }: StatusError, { elapsed, isKnown, isSubmitted }: Look): boolean =>
+  _tag === "BatchNotFound" && !isKnown && isSubmitted && Duration.lessThan(elapsed, BatchPoll.longestLag)
+
 /** Takes one look: asks once, and notes what follows from the answer. */
 export const take = (store: Store, sessions: Sessions, look: Look): Effect.Effect<void> =>
   Effect.gen(function* () {
@@ -124,7 +136,7 @@ export const take = (store: Store, sessions: Sessions, look: Look): Effect.Effec
     yield* patiently(
       Either.isRight(answer)
         ? told(store, look, answer.right, pause)
-        : isFinal(answer.left, look)
+        : isFinal(answer.left, look) && !isLag(answer.left, look)
           ? end(store, look, answer.left)
           : goOn(store, look, answer.left._tag, pause)
     )
@@ -145,36 +157,40 @@ const waiting = "account = $1 AND batch_id = $2 AND state = 'waiting' AND next_l
 const told = (store: Store, look: Look, batch: Batch, pause: Duration.Duration) =>
   batch.status === "failed"
     ? end(store, look, batchFailed(batch), batch)
-    : store.transaction(async (sql, boss) => {
-        if (!(await isMine(sql, look))) return
-        const isOver = isTerminal(batch.status)
-        const moved = await sql.query(
-          `UPDATE batch.retrieval SET status = $3, result_count = $4, seq = seq + 1, updated_at = clock_timestamp(),
+    : Effect.flatMap(JobEnds.ended(store, look, batch), (ends) =>
+        store.transaction(async (sql, boss) => {
+          await ends.begin(sql)
+          if (!(await isMine(sql, look))) return
+          const isOver = isTerminal(batch.status)
+          await ends.note(sql, boss)
+          const moved = await sql.query(
+            `UPDATE batch.retrieval SET status = $3, result_count = $4, seq = seq + 1, updated_at = clock_timestamp(),
             next_look_at = CASE WHEN $5 THEN NULL ELSE clock_timestamp() + $6::float8 * interval '1 ms' END
             WHERE ${waiting} RETURNING id`,
-          [look.account, look.batchId, batch.status, batch.resultCount, isOver, Duration.toMillis(pause)]
-        )
-        if (isOver)
-          await Queue.send(
-            sql,
-            boss,
-            look.account,
-            moved.map(({ id }) => text(id))
+            [look.account, look.batchId, batch.status, batch.resultCount, isOver, Duration.toMillis(pause)]
           )
-        await sql.query(
-          `UPDATE batch.look SET leased = false, requests = requests + 1, suspicion = '', suspected = 0,
-            status = $3, result_count = $4, open = $5, next_at = clock_timestamp() + $6::float8 * interval '1 ms'
-            WHERE account = $1 AND batch_id = $2`,
-          [
-            look.account,
-            look.batchId,
-            batch.status,
-            batch.resultCount,
-            !isOver && moved.length > 0,
-            Duration.toMillis(pause)
-          ]
-        )
-      })
+          if (isOver)
+            await Queue.send(
+              sql,
+              boss,
+              look.account,
+              moved.map(({ id }) => text(id))
+            )
+          await sql.query(
+            `UPDATE batch.look SET leased = false, requests = requests + 1, suspicion = '', suspected = 0,
+            status = $3, result_count = $4, open = $5 OR ${JobEnds.areAwaited},
+            next_at = clock_timestamp() + $6::float8 * interval '1 ms' WHERE account = $1 AND batch_id = $2`,
+            [
+              look.account,
+              look.batchId,
+              batch.status,
+              batch.resultCount,
+              !isOver && moved.length > 0,
+              Duration.toMillis(pause)
+            ]
+          )
+        })
+      )
 
 /** The batch will never be there: so end all that wait for it. */
 const end = (
@@ -183,28 +199,30 @@ const end = (
   error: { readonly _tag: string; readonly message: string },
   batch?: Batch
 ): Effect.Effect<void, StoreUnavailable> =>
-  store.transaction(async (sql) => {
-    if (!(await isMine(sql, look))) return
-    const ended = await sql.query(
-      `UPDATE batch.retrieval SET state = 'failed', error = $3::jsonb, status = coalesce($4, status),
+  Effect.gen(function* () {
+    const told = { type: error._tag, message: error.message }
+    const ends = yield* batch === undefined
+      ? JobEnds.gone(store, look, told)
+      : JobEnds.ended(store, look, batch)
+    yield* store.transaction(async (sql, boss) => {
+      await ends.begin(sql)
+      if (!(await isMine(sql, look))) return
+      await ends.note(sql, boss)
+      const ended = await sql.query(
+        `UPDATE batch.retrieval SET state = 'failed', error = $3::jsonb, status = coalesce($4, status),
         result_count = coalesce($5, result_count), next_look_at = NULL, seq = seq + 1,
         updated_at = clock_timestamp() WHERE ${waiting} RETURNING id`,
-      [
-        look.account,
-        look.batchId,
-        JSON.stringify({ type: error._tag, message: error.message }),
-        batch?.status ?? null,
-        batch?.resultCount ?? null
-      ]
-    )
-    await Outbox.put(
-      sql,
-      ended.map(({ id }) => text(id))
-    )
-    await sql.query(
-      "UPDATE batch.look SET leased = false, open = false WHERE account = $1 AND batch_id = $2",
-      [look.account, look.batchId]
-    )
+        [look.account, look.batchId, JSON.stringify(told), batch?.status ?? null, batch?.resultCount ?? null]
+      )
+      await Outbox.put(
+        sql,
+        ended.map(({ id }) => text(id))
+      )
+      await sql.query(
+        `UPDATE batch.look SET leased = false, open = ${JobEnds.areAwaited} WHERE account = $1 AND batch_id = $2`,
+        [look.account, look.batchId]
+      )
+    })
   })
 
 /** A failure that may heal: the next look is due later. */
@@ -218,7 +236,7 @@ const goOn = (store: Store, look: Look, tag: string, pause: Duration.Duration) =
     )
     await sql.query(
       `UPDATE batch.look SET leased = false, requests = requests + 1, failures = failures + 1,
-        suspected = CASE WHEN suspicion = $3 THEN suspected + 1 ELSE 1 END, suspicion = $3, open = $4,
+        suspected = CASE WHEN suspicion = $3 THEN suspected + 1 ELSE 1 END, suspicion = $3, open = $4 OR ${JobEnds.areAwaited},
         next_at = clock_timestamp() + $5::float8 * interval '1 ms' WHERE account = $1 AND batch_id = $2`,
       [look.account, look.batchId, tag, moved.length > 0, Duration.toMillis(pause)]
     )

@@ -16,6 +16,7 @@ import type { BatchId } from "@org/batch-core/Batch"
 import { Context, Effect, Layer, Option, type Redacted, Stream } from "effect"
 import * as AccountRow from "./AccountRow.js"
 import * as Destination from "./Destination.js"
+import * as LookRow from "./LookRow.js"
 import * as Paging from "./Paging.js"
 import * as Reach from "./Reach.js"
 import { idOf, isEnded, type Request, resolve, type Retrieval, type State } from "./Retrieval.js"
@@ -27,7 +28,7 @@ import {
 } from "./RetrievalError.js"
 import { changes, figure, isUuid, json, noRow, text, toRetrieval } from "./Rows.js"
 import { Settings } from "./Settings.js"
-import { type Row, type Sql, Store } from "./Store.js"
+import { type Row, Store } from "./Store.js"
 
 /** Which retrievals to list. */
 export interface ListOptions {
@@ -108,20 +109,6 @@ export class Retrievals extends Context.Tag("@org/batch-durable/Retrievals")<Ret
 const inState = (id: string, row: Row, detail: string): RetrievalConflict =>
   new RetrievalConflict({ retrievalId: id, state: text(row["state"]), detail })
 
-/** A look at the batch is due, or was already. Gives when, as the row says it. */
-const wantLook = (sql: Sql, account: string, batchId: string): Promise<ReadonlyArray<Row>> =>
-  sql.query(
-    `INSERT INTO batch.look AS l (account, batch_id) VALUES ($1, $2)
-      ON CONFLICT (account, batch_id) DO UPDATE SET open = true,
-        requests = CASE WHEN l.open THEN l.requests ELSE 0 END,
-        suspected = CASE WHEN l.open THEN l.suspected ELSE 0 END,
-        began_at = CASE WHEN l.open THEN l.began_at ELSE clock_timestamp() END,
-        status = CASE WHEN l.open THEN l.status ELSE NULL END,
-        next_at = CASE WHEN l.open THEN l.next_at ELSE clock_timestamp() END,
-        leased = l.open AND l.leased, urgent = l.urgent OR NOT l.open`,
-    [account, batchId]
-  )
-
 const selectOne = `SELECT ${json} AS retrieval, r.state, r.seq, r.notify_url FROM batch.retrieval r
   WHERE r.id = $1 AND r.account = $2`
 
@@ -147,7 +134,7 @@ export const make: Effect.Effect<Service, never, Store | Settings> = Effect.gen(
             WHERE id = $1 AND account = $2 AND state IN (${states}) RETURNING batch_id`,
           [id, account]
         )
-        if (found !== undefined && wants) await wantLook(sql, account, text(found["batch_id"]))
+        if (found !== undefined && wants) await LookRow.want(sql, account, text(found["batch_id"]))
         return found !== undefined
       })
       const now = yield* row(account, id)
@@ -181,7 +168,7 @@ export const make: Effect.Effect<Service, never, Store | Settings> = Effect.gen(
         )
         if (sealed !== undefined) await AccountRow.keep(sql, account, sealed)
         await AccountRow.openGate(sql, account, settings.requestsAMinute)
-        if (inserted.length > 0) await wantLook(sql, account, batchId)
+        if (inserted.length > 0) await LookRow.want(sql, account, batchId)
         return inserted.length > 0
       })
       const found = yield* row(account, id).pipe(Effect.catchTag("RetrievalNotFound", () => noRow))

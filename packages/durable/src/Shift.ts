@@ -16,11 +16,20 @@ export const touchEvery = "3 seconds"
 /** How long the handing over of one job may take when the process ends. */
 const handOver = "4 seconds"
 
+/** Places for jobs in this process. */
+export interface Places {
+  readonly most: number
+  taken: number
+}
+
+/** So many free places. */
+export const places = (most: number): Places => ({ most, taken: 0 })
+
 /** What is done with the jobs of a queue. */
 export interface Options {
   readonly queue: string
-  /** Jobs at a time in this process. */
-  readonly slots: number
+  /** Jobs at a time in this process, which several queues may share. */
+  readonly places: Places
   /** Jobs at a time of one account, in all processes together. */
   readonly slotsPerAccount: number
   /** Carries a job out and settles it. `lost` completes when it is another worker's. */
@@ -63,23 +72,38 @@ export const forever = (
 
 const fetch = (
   store: Service,
-  { execute, queue, slots, slotsPerAccount }: Options,
+  { execute, places, queue, slotsPerAccount }: Options,
   held: Map<string, Holding>
 ): Effect.Effect<number, StoreUnavailable> =>
   Effect.gen(function* () {
-    const free = slots - held.size
+    const free = places.most - places.taken
     if (free <= 0) return 0
-    const jobs = yield* store.engine((boss) =>
-      boss.fetch<Queue.Job>(queue, {
-        batchSize: free,
-        includeMetadata: true,
-        groupConcurrency: slotsPerAccount
-      })
-    )
+    places.taken += free
+    const jobs = yield* store
+      .engine((boss) =>
+        boss.fetch<Queue.Job>(queue, {
+          batchSize: free,
+          includeMetadata: true,
+          groupConcurrency: slotsPerAccount
+        })
+      )
+      .pipe(
+        Effect.onExit(
+          Exit.match({
+            onFailure: () => Effect.sync(() => void (places.taken -= free)),
+            onSuccess: ({ length }) => Effect.sync(() => void (places.taken -= free - length))
+          })
+        )
+      )
     for (const job of jobs) {
       const lost = yield* Deferred.make<void>()
       const fiber = yield* execute(job, lost).pipe(
-        Effect.ensuring(Effect.sync(() => held.delete(job.id))),
+        Effect.ensuring(
+          Effect.sync(() => {
+            held.delete(job.id)
+            places.taken -= 1
+          })
+        ),
         // What is claimed is always noted, but what is noted can be interrupted.
         Effect.interruptible,
         Effect.forkDaemon

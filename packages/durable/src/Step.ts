@@ -13,18 +13,31 @@ import * as Format from "@org/batch-core/Format"
 import { maskText } from "@org/batch-core/Masking"
 import * as Receipt from "@org/batch-core/Receipt"
 import * as CoreRetrieval from "@org/batch-core/Retrieval"
-import { Data, Effect, Option, Schema } from "effect"
+import { Data, type Deferred, Effect, Option, Schema } from "effect"
 import { mkdir, rm } from "node:fs/promises"
 import { staging } from "./Destination.js"
 import type { Held, Note, Outcome } from "./Downloads.js"
 import * as FolderDelivery from "./FolderDelivery.js"
+import type { Sessions } from "./Gate.js"
+import type * as Queue from "./Queue.js"
 import type { Destination } from "./Retrieval.js"
 import * as S3Delivery from "./S3Delivery.js"
 import type { Service as Settings } from "./Settings.js"
+import type { Service as Store } from "./Store.js"
 import * as Tries from "./Tries.js"
 
 /** The download is another process's, or was stopped. */
 export class Lost extends Data.TaggedError("Lost") {}
+
+/** What carries a job of the engine out. */
+export interface Run {
+  readonly store: Store
+  readonly settings: Settings
+  readonly sessions: Sessions
+  readonly job: Queue.Fetched
+  /** Completes when the job is another worker's. */
+  readonly lost: Deferred.Deferred<void>
+}
 
 /** What a download tells and asks while it runs. */
 export interface Handle {

@@ -49,7 +49,10 @@ export const downloads = "download"
 /** The engine's queue of campaigns. */
 export const campaigns = "campaign"
 
-const queues = [downloads, campaigns]
+/** The engine's queue of chunks of campaigns: of those whose results are to be fetched, or whose jobs are looked for. */
+export const chunks = "chunk"
+
+const queues = [downloads, campaigns, chunks]
 
 /** How a queue behaves. A job whose worker is silent for `heartbeatSeconds`, the shortest there is, goes to another. */
 const queueOptions = {

@@ -131,5 +131,42 @@ export const versions: ReadonlyArray<ReadonlyArray<string>> = [
     `CREATE INDEX retrieval_upload ON batch.retrieval (id)
       WHERE state IN ('failed', 'cancelled') AND publishing ? 'upload'`,
     `CREATE INDEX notification_created ON batch.notification (created_at)`
+  ],
+  [
+    // What a worker does for a campaign: `held` by one, `woken` meanwhile, or `idle` until it is due. Of those before this
+    // version it is not known what was done last.
+    `ALTER TABLE batch.campaign ADD COLUMN step text NOT NULL DEFAULT 'held'`,
+    // Whether it would submit more if the account had places.
+    `ALTER TABLE batch.campaign ADD COLUMN starved boolean NOT NULL DEFAULT false`,
+    `ALTER TABLE batch.campaign ADD COLUMN holds int NOT NULL DEFAULT 0`,
+    // Why it submits no more, while what runs comes to its end.
+    `ALTER TABLE batch.campaign ADD COLUMN stopping jsonb`,
+    `CREATE TABLE batch.campaign_chunk (
+      campaign_id uuid NOT NULL REFERENCES batch.campaign ON DELETE CASCADE,
+      chunk int NOT NULL,
+      account text NOT NULL,
+      state text NOT NULL,
+      batch_id uuid,
+      request_id text,
+      records bigint NOT NULL DEFAULT 0,
+      fence bigint NOT NULL DEFAULT 0,
+      held boolean NOT NULL DEFAULT false,
+      stopped boolean NOT NULL DEFAULT false,
+      tries int NOT NULL DEFAULT 0,
+      PRIMARY KEY (campaign_id, chunk)
+    )`,
+    `CREATE INDEX campaign_chunk_open ON batch.campaign_chunk (account, state)
+      WHERE state IN ('reserved', 'sending', 'lost', 'waiting', 'completed')`,
+    `CREATE INDEX campaign_chunk_waiting ON batch.campaign_chunk (account, batch_id) WHERE state = 'waiting'`,
+    // Jobs that came by the service's own submits: places of the account, and nobody's lost job.
+    `CREATE TABLE batch.submission (
+      account text NOT NULL,
+      batch_id uuid NOT NULL,
+      is_over boolean NOT NULL DEFAULT false,
+      created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+      PRIMARY KEY (account, batch_id)
+    )`,
+    `CREATE INDEX submission_active ON batch.submission (account) WHERE NOT is_over`,
+    `CREATE INDEX submission_created ON batch.submission (created_at)`
   ]
 ]

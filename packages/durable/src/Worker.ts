@@ -1,6 +1,6 @@
 /**
- * What carries retrievals out: looks at batches that are due, downloads those that are completed, makes completion calls
- * and clears up. Any number of processes may run one over the same PostgreSQL; what a dead one held goes to the others
+ * What carries retrievals and campaigns out: looks at batches that are due, downloads those that are completed, submits
+ * what campaigns have planned, makes completion calls and clears up. Any number of processes may run one over the same PostgreSQL; what a dead one held goes to the others
  * within 15 seconds. Closing the scope hands over what is under way in less than five.
  *
  * @example
@@ -21,20 +21,22 @@ import { localMachine } from "@org/batch-node/LocalMachine"
 import { Cause, Deferred, Effect, Layer, Option, Ref, Schedule, Scope } from "effect"
 import type { Accounts } from "./Account.js"
 import * as CampaignRun from "./CampaignRun.js"
+import * as ChunkRun from "./ChunkRun.js"
 import * as Downloads from "./Downloads.js"
 import { type Sessions, sessions } from "./Gate.js"
 import * as Housekeeping from "./Housekeeping.js"
 import * as Looks from "./Looks.js"
 import * as Notification from "./Notification.js"
-import type * as Queue from "./Queue.js"
 import type { StoreUnavailable } from "./RetrievalError.js"
 import { Settings } from "./Settings.js"
 import * as Shift from "./Shift.js"
 import * as Step from "./Step.js"
-import { campaigns, downloads, patiently, type Service, Store } from "./Store.js"
+import { campaigns, chunks, downloads, patiently, type Service, Store } from "./Store.js"
 
 /** What a worker needs. */
 export type Needs = Store | Settings | Accounts | FileSystem.FileSystem | Path.Path
+
+type Execution = Effect.Effect<void, never, FileSystem.FileSystem | Path.Path>
 
 /** Looks taken at a time in one process. */
 const looksAtOnce = 16
@@ -47,16 +49,18 @@ export const run: Effect.Effect<void, never, Needs | Scope.Scope> = Effect.gen(f
   const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
   const needs = <A, E>(effect: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path>) =>
     Effect.provideService(Effect.provide(effect, context), LocalMachine, localMachine)
-  yield* Shift.run(store, {
-    ...settings,
-    queue: downloads,
-    execute: (job, lost) => needs(download({ store, settings, sessions: open, job, lost }))
-  })
-  yield* Shift.run(store, {
-    ...settings,
-    queue: campaigns,
-    execute: (job, lost) => needs(CampaignRun.run({ store, settings, sessions: open, job, lost }))
-  })
+  const { slots, slotsPerAccount } = settings
+  const shift = (queue: string, places: Shift.Places, execute: (run: Step.Run) => Execution) =>
+    Shift.run(store, {
+      queue,
+      places,
+      slotsPerAccount,
+      execute: (job, lost) => needs(execute({ store, settings, sessions: open, job, lost }))
+    })
+  const fetching = Shift.places(slots)
+  yield* shift(downloads, fetching, download)
+  yield* shift(chunks, fetching, ChunkRun.run)
+  yield* shift(campaigns, Shift.places(slots), CampaignRun.run)
   yield* lookForever(store, open)
   yield* Effect.forkScoped(Notification.deliver)
   yield* Effect.forkScoped(Housekeeping.run)
@@ -65,16 +69,8 @@ export const run: Effect.Effect<void, never, Needs | Scope.Scope> = Effect.gen(f
 /** A worker that runs as long as the layer. */
 export const layer: Layer.Layer<never, never, Needs> = Layer.scopedDiscard(run)
 
-interface Run {
-  readonly store: Service
-  readonly settings: Settings["Type"]
-  readonly sessions: Sessions
-  readonly job: Queue.Fetched
-  readonly lost: Deferred.Deferred<void>
-}
-
 /** One job: claimed, carried out, settled. Every other end gives it back to the engine, which hands it out again. */
-const download = (run: Run): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
+const download = (run: Step.Run): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const { job, lost, sessions, settings, store } = run
     const claimed = yield* patiently(Downloads.claim(store, job, settings.slotsPerAccount))
@@ -99,7 +95,7 @@ const download = (run: Run): Effect.Effect<void, never, FileSystem.FileSystem | 
   )
 
 /** A download that was stopped leaves nothing; one that another worker goes on with leaves it what has arrived. */
-const afterLoss = ({ job, settings, store }: Run): Effect.Effect<void> =>
+const afterLoss = ({ job, settings, store }: Step.Run): Effect.Effect<void> =>
   Effect.gen(function* () {
     yield* Effect.ignore(
       Effect.timeout(Housekeeping.clearIfCancelled(store, settings, job.data.id), "5 seconds")

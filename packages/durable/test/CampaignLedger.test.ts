@@ -45,7 +45,12 @@ const claim = (campaignId: string) =>
       "UPDATE batch.campaign SET fence = fence + 1 WHERE id = $1 RETURNING fence::int AS fence",
       [campaignId]
     )
-    return { campaignId, fence: Number(row?.["fence"]), folder: "/somewhere" }
+    return {
+      campaignId,
+      account: Account.ofService,
+      fence: Number(row?.["fence"]),
+      folder: "/somewhere"
+    }
   })
 
 const nobody = "00000000-0000-4000-8000-000000000000"
@@ -128,7 +133,7 @@ const story = Effect.gen(function* () {
   const begun = yield* handIn("a@acme.example\nb@acme.example\n")
   expect(begun.created).toBe(true)
   const { campaignId } = begun.campaign
-  const first = yield* CampaignLedger.open(store, yield* claim(campaignId))
+  const first = CampaignLedger.open(store, yield* claim(campaignId))
   const [what, ...none] = yield* first.read
   expect([what, none]).toEqual([
     expect.objectContaining({
@@ -149,7 +154,7 @@ const story = Effect.gen(function* () {
   expect(entries.slice(1).map((entry) => ("chunk" in entry ? entry.chunk : -1))).toEqual([0, 1, 2, 1])
 
   // whoever claims it next reads the same, and the one before can add nothing
-  const second = yield* CampaignLedger.open(store, yield* claim(campaignId))
+  const second = CampaignLedger.open(store, yield* claim(campaignId))
   expect(yield* second.read).toEqual(entries)
   const late = yield* Effect.either(first.append(sending(3)))
   expect(Either.getLeft(late)).toMatchObject(
@@ -169,7 +174,7 @@ const story = Effect.gen(function* () {
     yield* Fiber.interrupt(fiber)
   }
   yield* second.append(sending(8))
-  const third = yield* CampaignLedger.open(store, yield* claim(campaignId))
+  const third = CampaignLedger.open(store, yield* claim(campaignId))
   expect(yield* third.read).toEqual(yield* second.read)
   expect((yield* third.read).at(-1)).toEqual(sending(8))
 
@@ -193,7 +198,7 @@ const story = Effect.gen(function* () {
     [foreign, "it was written by a newer version (2); use that one"]
   ] as const) {
     const opened = yield* Effect.either(
-      Effect.flatMap(claim(id), (claimed) => CampaignLedger.open(store, claimed))
+      Effect.flatMap(claim(id), (claimed) => CampaignLedger.open(store, claimed).read)
     )
     expect(Either.getLeft(opened)).toMatchObject(
       Option.some({ _tag: "StorageError", reason: "Unreadable", detail })

@@ -1,13 +1,14 @@
 /**
- * For tests: a service as a process of its own. It takes retrievals from its standard input, a JSON object a line, and
- * confirms each on its standard output.
+ * For tests: a service as a process of its own. It takes retrievals from its standard input, a JSON object a line, or lists
+ * of addresses to be identified, and confirms each on its standard output.
  */
 import { NodeContext } from "@effect/platform-node"
 import * as BatchConfig from "@org/batch-core/BatchConfig"
 import * as Network from "@org/batch-node/Network"
-import { Effect, Layer, Redacted, Schema } from "effect"
+import { Effect, Layer, Redacted, Schema, Stream } from "effect"
 import { createInterface } from "node:readline"
 import * as Account from "../src/Account.js"
+import * as Campaigns from "../src/Campaigns.js"
 import * as Embedded from "../src/Embedded.js"
 import * as Postgres from "../src/Postgres.js"
 import * as Reach from "../src/Reach.js"
@@ -33,15 +34,39 @@ const settings = Settings.layer({
 
 const config = BatchConfig.layerConfig()
 
+/** A list to be taken in, an address a line; or a campaign to go on with. */
+const List = Schema.Struct({ list: Schema.String, name: Schema.String, max_active: Schema.Int })
+const Again = Schema.Struct({ retry: Schema.String })
+const Line = Schema.parseJson(Schema.Union(Request, List, Again))
+
 const say = (line: object) => Effect.sync(() => process.stdout.write(`${JSON.stringify(line)}\n`))
 
 const lines = Effect.gen(function* () {
   const retrievals = yield* Retrievals.Retrievals
+  const campaigns = yield* Campaigns.Campaigns
+  const handIn = ({ list, max_active: maxActive, name }: typeof List.Type) =>
+    Effect.gen(function* () {
+      const received = yield* campaigns.receive(name, Stream.make(new TextEncoder().encode(list)))
+      const input = { name, format: "lines" } as const
+      const request = { kind: "person/identify", as: "emails", input, maxActive, maxCredits: 1_000_000 }
+      const { campaign, created } = yield* campaigns.begin(Account.ofService, request, received)
+      return { id: campaign.campaignId, created }
+    }).pipe(Effect.scoped)
   yield* say({ ready: true })
+  const answer = (request: typeof Line.Type) =>
+    Effect.gen(function* () {
+      if ("list" in request) return yield* handIn(request)
+      if ("retry" in request) {
+        const { campaignId } = yield* campaigns.retry(Account.ofService, request.retry)
+        return { id: campaignId, created: false }
+      }
+      const { created, retrieval } = yield* retrievals.enqueue(Account.ofService, request)
+      return { id: retrieval.retrievalId, created }
+    })
   const take = (line: string) =>
-    Schema.decode(Schema.parseJson(Request))(line).pipe(
-      Effect.flatMap((request) => retrievals.enqueue(Account.ofService, request)),
-      Effect.flatMap(({ created, retrieval }) => say({ id: retrieval.retrievalId, created })),
+    Schema.decode(Line)(line).pipe(
+      Effect.flatMap(answer),
+      Effect.flatMap(say),
       Effect.catchAll((error) => say({ error: error._tag, message: error.message }))
     )
   yield* Effect.async<never>(() => {
@@ -53,7 +78,7 @@ const lines = Effect.gen(function* () {
 })
 
 const service = (BATCH_TEST_ROLE === "api" ? Layer.empty : Worker.layer).pipe(
-  Layer.provideMerge(Retrievals.layer),
+  Layer.provideMerge(Layer.merge(Retrievals.layer, Campaigns.layer)),
   Layer.provide(Account.layer),
   Layer.provide(settings),
   Layer.provide(store),

@@ -25,17 +25,19 @@ export const emptyFolder = Effect.acquireRelease(
 
 export type Base = Sandboxes.Sandbox | BatchConfig | HttpClient.HttpClient | FileSystem.FileSystem | Path.Path
 
+interface Options {
+  readonly settings?: Partial<Settings.Options>
+  readonly sandbox?: Sandboxes.Options
+  readonly store?: Layer.Layer<Store, StoreRefused>
+}
+
 /** All that a service with a worker of its own has. */
-export const layer = (
-  folder: string,
-  options: {
-    readonly settings?: Partial<Settings.Options>
-    readonly sandbox?: Sandboxes.Options
-    readonly store?: Layer.Layer<Store, StoreRefused>
-  } = {}
-) =>
-  Worker.layer.pipe(
-    Layer.provideMerge(Retrievals.layer),
+export const layer = (folder: string, options: Options = {}) =>
+  Layer.provideMerge(Worker.layer, withoutWorker(folder, options))
+
+/** All that a service has, and a worker needs. */
+export const withoutWorker = (folder: string, options: Options = {}) =>
+  Retrievals.layer.pipe(
     Layer.provideMerge(Account.layer),
     Layer.provideMerge(options.store ?? Embedded.layer(join(folder, "store"))),
     Layer.provideMerge(

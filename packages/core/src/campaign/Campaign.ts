@@ -156,8 +156,6 @@ export const resume = Effect.fn("Campaign.resume")(function* (
   return yield* goOn(yield* Ledger.file(paths.join(folder, ledgerName)), folder, options)
 }, Effect.scoped)
 
-const resultsName = "results"
-
 const removed = (folder: string): Effect.Effect<void, never, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) =>
     Effect.ignore(fs.remove(folder, { recursive: true, force: true }))
@@ -190,6 +188,8 @@ export interface CarryOptions extends Limits {
   readonly onRefused?: Effect.Effect<void> | undefined
 }
 
+// What `carry` does, piece by piece, for whoever takes the steps elsewhere: `planned`, `prepared`, `Jobs`, `joined`.
+
 /** Carries a campaign whose ledger has its first entry, from wherever it stands to its end. */
 export const carry = (
   ledger: Ledger.Ledger,
@@ -197,22 +197,20 @@ export const carry = (
 ): Effect.Effect<Done, CampaignError, Needs | Scope.Scope> =>
   ledger.holding(
     Effect.gen(function* () {
-      const before = yield* began(ledger, options)
-      const { begun, state } = before
-      const isDone = state.isFinished && (yield* Outputs.areHere(begun.output))
-      const isOpen = state.chunks.some(
+      const before = yield* planned(ledger, options)
+      const isOpen = before.state.chunks.some(
         ({ _tag }) => _tag === "Lost" || (_tag === "Failed" && options.retryFailed === true)
       )
-      if (isDone && !isOpen) {
-        const report = yield* Outputs.reportOf(begun.output)
-        if (Option.isSome(report)) return { report: report.value, wasFinished: true }
-      }
-      return { report: yield* carried(ledger, options, before), wasFinished: false }
+      const report = isOpen ? Option.none() : yield* reported(before)
+      if (Option.isSome(report)) return { report: report.value, wasFinished: true }
+      yield* prepared(ledger, options, before)
+      yield* carried(ledger, options, before)
+      return { report: yield* joined(ledger, options, before), wasFinished: false }
     })
   )
 
 /** What the ledger knows; the plan is made if there is none yet. */
-const began = (
+export const planned = (
   ledger: Ledger.Ledger,
   { folder, onRefused = Effect.void }: CarryOptions
 ): Effect.Effect<Before, CampaignError, Needs> =>
@@ -252,47 +250,90 @@ const began = (
     return { begun, kind, plan, property, state: { ...state, chunks: Ledger.stateOf([plan]).chunks } }
   })
 
-/** Submits, waits and fetches, and writes what came of it. */
+/** The report of a campaign that is finished, with everything at its place. */
+export const reported = ({
+  begun,
+  state
+}: Before): Effect.Effect<Option.Option<Report>, StorageError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const isDone = state.isFinished && (yield* Outputs.areHere(begun.output))
+    return isDone ? yield* Outputs.reportOf(begun.output) : Option.none()
+  })
+
+/** Fails where nothing may be submitted: there is something in the way, or it may cost too much, or is not wanted. */
+export const prepared = (
+  ledger: Ledger.Ledger,
+  options: CarryOptions,
+  before: Before
+): Effect.Effect<void, CampaignError, Needs> =>
+  Effect.gen(function* () {
+    const { begun, state } = before
+    if (!state.isPublished) yield* Outputs.check(begun.output)
+    const entries = yield* ledger.read
+    yield* weighed(options, before, entries).pipe(
+      Effect.tapError(() =>
+        entries.some(({ _tag }) => _tag === "sending") ? Effect.void : (options.onRefused ?? Effect.void)
+      )
+    )
+    yield* Storage.makeFolder(resultsIn(options.folder))
+  })
+
+const resultsIn = (folder: string): string => `${folder}/results`
+
+/** Where the results of a job are kept, in the folder of a campaign. */
+export const resultOf =
+  (folder: string) =>
+  (batchId: string): string =>
+    `${resultsIn(folder)}/${batchId}.jsonl.gz`
+
+/** What the steps of its jobs work with. */
+export const jobsOf = (
+  ledger: Ledger.Ledger,
+  { claimed, folder, onEvent: emit = () => Effect.void }: CarryOptions,
+  { begun, kind, plan, state: { chunks } }: Before
+): Effect.Effect<Jobs.Options> =>
+  // One look for a lost job asks it of many, and a ledger is not read for each of them.
+  Effect.map(Effect.cachedWithTTL(claimed, "1 second"), (jobs) => ({
+    kind,
+    begun,
+    plan,
+    chunks,
+    ledger,
+    folder,
+    resultOf: resultOf(folder),
+    isClaimed: (batchId) => Effect.map(jobs, (all) => all.has(batchId.toLowerCase())),
+    emit
+  }))
+
+/** Submits, waits and fetches. */
 const carried = (
   ledger: Ledger.Ledger,
   options: CarryOptions,
-  { begun, kind, plan, property, state }: Before
-): Effect.Effect<Report, CampaignError, Needs> =>
+  before: Before
+): Effect.Effect<void, CampaignError, Needs> =>
   Effect.gen(function* () {
-    const paths = yield* Path.Path
-    const { deadline = Infinity, folder, maxActive = 4, retryFailed = false } = options
-    const { onEvent = () => Effect.void, onRefused = Effect.void } = options
-    if (!state.isPublished) yield* Outputs.check(begun.output)
-    const entries = yield* ledger.read
-    yield* weighed(options, { begun, kind, plan, property, state }, entries).pipe(
-      Effect.tapError(() => (entries.some(({ _tag }) => _tag === "sending") ? Effect.void : onRefused))
-    )
-    // One look for a lost job asks it of many, and a ledger is not read for each of them.
-    const claimed = yield* Effect.cachedWithTTL(options.claimed, "1 second")
-    const results = paths.join(folder, resultsName)
-    yield* Storage.makeFolder(results)
-    const resultOf = (batchId: string) => paths.join(results, `${batchId}.jsonl.gz`)
-    const chunks = yield* Jobs.carry({
-      kind,
-      begun,
-      plan,
-      chunks: state.chunks,
-      ledger,
-      folder,
-      resultOf,
-      maxActive,
-      retryFailed,
-      isClaimed: (batchId) => Effect.map(claimed, (jobs) => jobs.has(batchId.toLowerCase())),
-      emit: onEvent
-    }).pipe(
+    const { deadline = Infinity, maxActive = 4, retryFailed = false } = options
+    const jobs = yield* jobsOf(ledger, options, before)
+    yield* Jobs.carry({ ...jobs, maxActive, retryFailed }).pipe(
       Effect.timeoutFail({
         duration: BatchPoll.durationOf(deadline),
         onTimeout: () =>
-          new CampaignTimeout({ campaign: begun.campaign, elapsed: BatchPoll.durationOf(deadline) })
+          new CampaignTimeout({ campaign: before.begun.campaign, elapsed: BatchPoll.durationOf(deadline) })
       })
     )
+  })
+
+/** Writes what came of it, when all its jobs are over. */
+export const joined = (
+  ledger: Ledger.Ledger,
+  { folder, onEvent = () => Effect.void }: CarryOptions,
+  { begun, kind, plan, property }: Before
+): Effect.Effect<Report, CampaignError, Needs> =>
+  Effect.gen(function* () {
+    const paths = yield* Path.Path
     yield* onEvent({ _tag: "Joining" })
-    const after = yield* ledger.read
+    const entries = yield* ledger.read
+    const chunks = Ledger.chunksOf(entries)
     const report = yield* Outputs.write({
       begun,
       plan,
@@ -301,9 +342,9 @@ const carried = (
       property,
       folder,
       input: paths.join(folder, inputName),
-      resultOf,
+      resultOf: resultOf(folder),
       credits: {
-        at_most: Option.getOrNull(worstCase(kind, sentInputs(after, plan))),
+        at_most: Option.getOrNull(worstCase(kind, sentInputs(entries, plan))),
         spent: Option.getOrNull(yield* Spending.spent(kind, chunks))
       },
       publishing: Effect.flatMap(DateTime.now, (at) => ledger.append({ _tag: "publishing", at }))
@@ -312,6 +353,6 @@ const carried = (
     yield* Effect.ignore(
       (yield* FileSystem.FileSystem).remove(paths.join(folder, Outputs.recordsName), { force: true })
     )
-    if (report.complete) yield* removed(results)
+    if (report.complete) yield* removed(resultsIn(folder))
     return report
   })

@@ -1,6 +1,7 @@
 /**
  * Brings the jobs of a campaign to their end: submits chunks as slots are free, waits for them, and keeps their results,
- * each step in the ledger before the next. Nothing is submitted twice, whenever this ends.
+ * each step in the ledger before the next. Nothing is submitted twice, whenever this ends. `carry` takes all the steps in
+ * one process; `open`, `send`, `look`, `endOf` and `keep` are the steps, for whoever waits elsewhere between them.
  *
  * @example
  * import type { Jobs } from "@org/batch-core"
@@ -72,24 +73,28 @@ export type Failure = Retrieval.DownloadError | Retrieval.GetError | ApiError | 
 /** What is needed. */
 export type Needs = BatchClient | BatchConfig | BatchHttp | FileSystem.FileSystem | Path.Path
 
-/** How to bring the jobs to their end. */
+/** What the steps work with. */
 export interface Options {
   readonly kind: JobKind
   readonly begun: typeof Ledger.Begun.Type
   readonly plan: typeof Ledger.Planned.Type
   readonly chunks: ReadonlyArray<Ledger.Standing>
-  readonly ledger: Ledger.Ledger
+  readonly ledger: Pick<Ledger.Ledger, "append">
   /** Where the plan is. */
   readonly folder: string
   /** Where the results of a job are kept. */
   readonly resultOf: (batchId: BatchId) => string
+  /** Whether a job is claimed by another ledger. */
+  readonly isClaimed: (batchId: BatchId) => Effect.Effect<boolean>
+  readonly emit: (event: Event) => Effect.Effect<void>
+}
+
+/** How to bring the jobs to their end. */
+export interface CarryOptions extends Options {
   /** Jobs that may be active at a time. */
   readonly maxActive: number
   /** Whether chunks whose jobs failed are submitted again. */
   readonly retryFailed: boolean
-  /** Whether a job is claimed by another ledger. */
-  readonly isClaimed: (batchId: BatchId) => Effect.Effect<boolean>
-  readonly emit: (event: Event) => Effect.Effect<void>
 }
 
 /** Downloads beside the jobs that run. */
@@ -100,38 +105,13 @@ const downloadsBeside = 2
  * the failure when the others are at their end.
  */
 export const carry = Effect.fn("Jobs.carry")(function* (
-  options: Options
+  options: CarryOptions
 ): Effect.fn.Return<ReadonlyArray<Ledger.Standing>, Failure, Needs> {
-  const { emit, ledger, maxActive } = options
-  const standings = [...options.chunks]
+  const { emit, maxActive } = options
   const stopped = yield* Ref.make(Option.none<Failure>())
   const slots = yield* Effect.makeSemaphore(maxActive)
-  const own = yield* Ref.make(
-    HashSet.fromIterable(standings.flatMap((one) => ("batchId" in one ? [one.batchId] : [])))
-  )
-  const append = (entry: Ledger.ChunkEntry) =>
-    Effect.zipRight(
-      ledger.append(entry),
-      Effect.sync(() => {
-        const requestId = entry._tag === "sent" ? entry.request_id : undefined
-        const known = standings[entry.chunk]
-        standings[entry.chunk] = Ledger.after(
-          known ?? { _tag: "Planned" },
-          entry,
-          requestId ?? (known !== undefined && "requestId" in known ? known.requestId : undefined)
-        )
-      })
-    )
-  const step: Step = {
-    ...options,
-    append,
-    client: yield* BatchClient,
-    isClaimed: (batchId) =>
-      Effect.flatMap(Ref.get(own), (jobs) =>
-        HashSet.has(jobs, batchId) ? Effect.succeed(true) : options.isClaimed(batchId)
-      ),
-    claim: (batchId) => Ref.update(own, HashSet.add(batchId))
-  }
+  const step = yield* open(options)
+  const { standings } = step
   const stop = (error: Failure) =>
     Ref.modify(stopped, (first) => [Option.isNone(first), Option.orElseSome(first, () => error)]).pipe(
       Effect.flatMap((isFirst) => (isFirst ? emit({ _tag: "Stopping", error }) : Effect.void))
@@ -143,13 +123,13 @@ export const carry = Effect.fn("Jobs.carry")(function* (
       yield* slots.withPermits(1)(
         Effect.gen(function* () {
           if (standings[chunk]?._tag === "Planned" && Option.isSome(yield* Ref.get(stopped))) return
-          yield* started(step, chunk, standings)
+          yield* started(step, chunk)
           const running = standings[chunk]
           if (running?._tag === "Running") yield* ended(step, chunk, running)
         })
       )
       const completed = standings[chunk]
-      if (completed?._tag === "Completed" || completed?._tag === "Kept") yield* kept(step, chunk, completed)
+      if (completed?._tag === "Completed" || completed?._tag === "Kept") yield* keep(step, chunk, completed)
     }).pipe(Effect.catchAll(stop))
   yield* Effect.forEach(orderOf(standings, options.retryFailed), one, {
     concurrency: maxActive + downloadsBeside,
@@ -176,39 +156,61 @@ const orderOf = (standings: ReadonlyArray<Ledger.Standing>, retryFailed: boolean
     .map(({ chunk }) => chunk)
 }
 
-interface Step extends Options {
+/** The jobs of a campaign in one process. */
+export interface Step extends Options {
+  /** Where the chunks stand: it changes with each step. */
+  readonly standings: ReadonlyArray<Ledger.Standing>
   readonly append: (entry: Ledger.ChunkEntry) => Effect.Effect<void, StorageError>
   readonly client: BatchClient["Type"]
   readonly claim: (batchId: BatchId) => Effect.Effect<void>
 }
 
-/** Submits a chunk that has no job yet, or finds out whether it has one. */
-const started = (
-  step: Step,
-  chunk: number,
-  standings: ReadonlyArray<Ledger.Standing>
-): Effect.Effect<void, Failure, Needs> =>
+/** The jobs of a campaign, to take steps with. */
+export const open = (options: Options): Effect.Effect<Step, never, BatchClient> =>
   Effect.gen(function* () {
-    const standing = standings[chunk]
-    if (
-      standing === undefined ||
-      standing._tag === "Running" ||
-      standing._tag === "Completed" ||
-      standing._tag === "Kept"
+    const standings = [...options.chunks]
+    const own = yield* Ref.make(
+      HashSet.fromIterable(standings.flatMap((one) => ("batchId" in one ? [one.batchId] : [])))
     )
-      return
-    const request = yield* requestOf(step, chunk)
-    if (standing._tag === "Lost") {
-      const { requestId, sentAt } = standing
-      yield* step.emit({
-        _tag: "Lost",
-        chunk,
-        detail: standing.detail ?? "this campaign ended before the answer came"
-      })
-      const lost = { ...lostOf(request), sentAt, requestId: Option.fromNullable(requestId) }
-      if (yield* settled(step, chunk, lost)) return
+    const append = (entry: Ledger.ChunkEntry) =>
+      Effect.zipRight(
+        options.ledger.append(entry),
+        Effect.sync(() => {
+          const requestId = entry._tag === "sent" ? entry.request_id : undefined
+          const known = standings[entry.chunk]
+          standings[entry.chunk] = Ledger.after(
+            known ?? { _tag: "Planned" },
+            entry,
+            requestId ?? (known !== undefined && "requestId" in known ? known.requestId : undefined)
+          )
+        })
+      )
+    return {
+      ...options,
+      standings,
+      append,
+      client: yield* BatchClient,
+      isClaimed: (batchId) =>
+        Effect.flatMap(Ref.get(own), (jobs) =>
+          HashSet.has(jobs, batchId) ? Effect.succeed(true) : options.isClaimed(batchId)
+        ),
+      claim: (batchId) => Ref.update(own, HashSet.add(batchId))
     }
-    for (let attempt = 0; !(yield* submitted(step, chunk, request, attempt)); attempt++);
+  })
+
+/** Submits a chunk that has no job yet, or finds out whether it has one. */
+const started = (step: Step, chunk: number): Effect.Effect<void, Failure, Needs> =>
+  Effect.gen(function* () {
+    const standing = step.standings[chunk]
+    if (standing?._tag === "Lost") {
+      if (yield* settled(step, chunk, yield* lostOf(step, chunk, standing))) return
+    } else if (standing?._tag !== "Planned" && standing?._tag !== "Failed") return
+    for (let attempt = 0; ; attempt++) {
+      const came = yield* send(step, chunk, attempt)
+      if (came._tag === "Started" || (came._tag === "Lost" && (yield* settled(step, chunk, came.lost))))
+        return
+      if (came._tag === "Held") yield* Effect.sleep(came.delay)
+    }
   })
 
 const requestOf = (
@@ -221,11 +223,23 @@ const requestOf = (
     return yield* SubmitRequest.check(kind.name, { ...begun.body, [begun.property]: identifiers })
   })
 
-const lostOf = (request: SubmitRequest.SubmitRequest) => ({
-  kind: request.kind,
-  body: request.body,
-  count: SubmitRequest.inputs(request)
-})
+/** What is to be looked for of a chunk that was sent and has no answer. */
+export const lostOf = (
+  step: Step,
+  chunk: number,
+  { detail, requestId, sentAt }: Extract<Ledger.Standing, { readonly _tag: "Lost" }>
+): Effect.Effect<Settlement.Lost, RequestInvalid | StorageError, Needs> =>
+  Effect.gen(function* () {
+    const request = yield* requestOf(step, chunk)
+    yield* step.emit({
+      _tag: "Lost",
+      chunk,
+      detail: detail ?? "this campaign ended before the answer came"
+    })
+    const { body, kind } = request
+    const count = SubmitRequest.inputs(request)
+    return { kind, body, count, sentAt, requestId: Option.fromNullable(requestId) }
+  })
 
 /** Pauses of a chunk that the API does not take: the first at once after what the server asks for. */
 const heldPause = { first: Duration.seconds(5), longest: Duration.seconds(60) }
@@ -233,21 +247,28 @@ const heldPause = { first: Duration.seconds(5), longest: Duration.seconds(60) }
 /** How long an answer is still awaited when the campaign is interrupted. */
 const parting = Duration.seconds(5)
 
-/** Sends a chunk once; whether it is settled now, or is to be sent again. */
-const submitted = (
-  step: Step,
-  chunk: number,
-  request: SubmitRequest.SubmitRequest,
-  attempt: number
-): Effect.Effect<boolean, Failure, Needs> =>
+/** What came of a chunk that was sent. */
+export type Sent =
+  /** It has a job. */
+  | { readonly _tag: "Started" }
+  /** Its answer was lost: it is to be looked for. */
+  | { readonly _tag: "Lost"; readonly lost: Settlement.Lost }
+  /** It was not accepted, and may be sent again after this. */
+  | { readonly _tag: "Held"; readonly delay: Duration.Duration }
+
+const isStarted: Sent = { _tag: "Started" }
+
+/** Sends a chunk once. `attempt` is how often it, or whatever waits with it, was held before. */
+export const send = (step: Step, chunk: number, attempt: number): Effect.Effect<Sent, Failure, Needs> =>
   Effect.gen(function* () {
+    const request = yield* requestOf(step, chunk)
     const answer = yield* outliving(Effect.either(sent(step, chunk, request)))
-    if (Either.isRight(answer)) return true
+    if (Either.isRight(answer)) return isStarted
     const error = answer.left
     switch (error._tag) {
       case "SubmitUnknown":
         yield* step.emit({ _tag: "Lost", chunk, detail: error.detail })
-        return yield* settled(step, chunk, Settlement.lostOf(request, error))
+        return { _tag: "Lost", lost: Settlement.lostOf(request, error) }
       case "RateLimited":
         return yield* held(step, chunk, error, error.retryAfter, attempt)
       case "ApiUnavailable":
@@ -310,14 +331,14 @@ const outliving = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E,
     })
   )
 
-/** Waits until a chunk may be sent again. */
+/** How long to wait until a chunk may be sent again. */
 const held = (
   { emit }: Step,
   chunk: number,
   error: RateLimited | ApiUnavailable,
   asked: Duration.Duration,
   attempt: number
-): Effect.Effect<boolean> =>
+): Effect.Effect<Sent> =>
   Effect.gen(function* () {
     const grown = Math.min(
       Duration.toMillis(heldPause.first) * 2 ** Math.min(attempt, 10),
@@ -326,18 +347,43 @@ const held = (
     const jittered = Duration.millis(Math.round(grown * (0.5 + (yield* Random.next) / 2)))
     const delay = Duration.max(asked, jittered)
     yield* emit({ _tag: "Held", chunk, delay, error })
-    yield* Effect.sleep(delay)
-    return false
+    return { _tag: "Held", delay }
   })
 
 /** Finds out what has become of a lost job: whether the chunk is settled, or may be sent again. */
 const settled = (
-  { append, claim, emit, isClaimed }: Step,
+  step: Step,
   chunk: number,
   lost: Settlement.Lost
 ): Effect.Effect<boolean, StorageError, BatchClient> =>
+  Effect.flatMap(Settlement.settle(lost, step), (verdict) => noted(step, chunk, lost, verdict))
+
+/**
+ * Looks once for a lost job: none if it is known now what became of it, or how long to wait for the next look. `looks` are
+ * those before this one.
+ */
+export const look = (
+  step: Step,
+  chunk: number,
+  lost: Settlement.Lost,
+  looks: number
+): Effect.Effect<Option.Option<Duration.Duration>, StorageError, BatchClient> =>
+  Effect.flatMap(
+    Settlement.look(lost, looks, step),
+    Either.match({
+      onLeft: Effect.succeedSome,
+      onRight: (verdict) => Effect.as(noted(step, chunk, lost, verdict), Option.none())
+    })
+  )
+
+/** Notes what has become of a lost job: whether the chunk is settled, or may be sent again. */
+const noted = (
+  { append, claim, emit }: Step,
+  chunk: number,
+  lost: Settlement.Lost,
+  verdict: Settlement.Verdict
+): Effect.Effect<boolean, StorageError> =>
   Effect.gen(function* () {
-    const verdict = yield* Settlement.settle(lost, { isClaimed })
     const at = yield* DateTime.now
     switch (verdict._tag) {
       case "Accepted": {
@@ -375,37 +421,41 @@ const ended = (
       submitted: true,
       ...JobEvent.ofWait(tell)
     }).pipe(Effect.catchTag("BatchFailed", (failed) => Effect.succeed(failed.batch)))
-    yield* append({
-      _tag: "ended",
-      chunk,
-      at: yield* DateTime.now,
-      batch_id: batchId,
-      status: batch.status,
-      requested: batch.entitiesRequested,
-      fulfilled: batch.entitiesFulfilled,
-      ...Option.match(batch.completedAt, {
-        onNone: () => ({}),
-        onSome: (completed_at) => ({ completed_at })
-      }),
-      ...Option.match(batch.errorMessage, {
-        onNone: () => ({}),
-        onSome: (error_message) => ({ error_message })
-      })
-    })
+    yield* append(endOf(chunk, batchId, batch, yield* DateTime.now))
     yield* emit({ _tag: "Ended", chunk, batch })
   })
 
-/** Fetches the results of a job, unless they are here. */
-const kept = (
-  { append, emit, resultOf }: Step,
+/** What the ledger says of a job that has ended. */
+export const endOf = (
   chunk: number,
-  { batchId }: Ledger.Ended
+  batchId: BatchId,
+  { completedAt, entitiesFulfilled, entitiesRequested, errorMessage, status }: Batch,
+  at: DateTime.Utc
+): Ledger.ChunkEntry => ({
+  _tag: "ended",
+  chunk,
+  at,
+  batch_id: batchId,
+  status,
+  requested: entitiesRequested,
+  fulfilled: entitiesFulfilled,
+  ...Option.match(completedAt, { onNone: () => ({}), onSome: (completed_at) => ({ completed_at }) }),
+  ...Option.match(errorMessage, { onNone: () => ({}), onSome: (error_message) => ({ error_message }) })
+})
+
+/** Fetches the results of a job, unless they are here. */
+export const keep = (
+  { append, emit, resultOf }: Pick<Step, "append" | "emit" | "resultOf">,
+  chunk: number,
+  { batchId }: Pick<Ledger.Ended, "batchId">
 ): Effect.Effect<void, Failure, Needs> =>
   Effect.gen(function* () {
     const output = resultOf(batchId)
     const options = {
       output,
       receipt: true,
+      // The folder is the campaign's own: what has no receipt there was left by a process that ended before it wrote one.
+      force: true,
       onEvent: (event: JobEvent.Event) => emit({ _tag: "Job", chunk, batchId, event })
     } as const
     const here = yield* Existing.find(batchId, options)

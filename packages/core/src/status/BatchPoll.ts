@@ -160,7 +160,7 @@ const begin = (
       batchId,
       startedAt,
       deadlineAt: startedAt + Duration.toMillis(durationOf(options.deadline)),
-      unknownUntil: options.submitted === true ? startedAt + minute : 0,
+      unknownUntil: options.submitted === true ? startedAt + Duration.toMillis(longestLag) : 0,
       poll: (yield* BatchConfig).poll,
       client: yield* BatchClient,
       notify: options.onNotice ?? logNotice,
@@ -233,6 +233,9 @@ const wake = (wait: Wait, expectedAt: number): Effect.Effect<void> =>
       ? Ref.update(wait.state, (state) => ({ ...state, overslept: true }))
       : Effect.void
   )
+
+/** How long the API may not know a job that we have submitted. */
+export const longestLag = Duration.minutes(1)
 
 const minute = 60_000
 

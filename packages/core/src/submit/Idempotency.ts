@@ -56,7 +56,12 @@ export interface SubmitOptions {
   readonly key: Option.Option<string>
   /** When it is over, a lost answer is looked for no longer. Default: after two minutes. */
   readonly until?: Effect.Effect<void> | undefined
+  /** Whether a job is known to come of a request that came elsewhere, so that it is not taken for this one's. */
+  readonly isClaimed?: ((batchId: BatchId) => Effect.Effect<boolean>) | undefined
 }
+
+/** How a lost answer is looked for. */
+type Looking = Pick<SubmitOptions, "isClaimed" | "until">
 
 /** Submits under keys. */
 export interface Service {
@@ -152,21 +157,23 @@ const service = (store: Store, jobs: Claims): Service => {
     string,
     { readonly sha256: string; readonly end: Deferred.Deferred<Batch, KeyedError> }
   >()
-  const isClaimed = (id: BatchId) => Effect.sync(() => jobs.has(id))
+  const nobody = () => Effect.succeed(false)
 
   /** What became of a lost request; whoever claims a job first has it. */
   const settle = (
     lost: Settlement.Lost,
-    until: Effect.Effect<void>
+    { isClaimed = nobody, until = Effect.never }: Looking
   ): Effect.Effect<Settlement.Verdict, never, BatchClient> =>
-    Settlement.settle(lost, { isClaimed }).pipe(
+    Settlement.settle(lost, {
+      isClaimed: (id) => Effect.suspend(() => (jobs.has(id) ? Effect.succeed(true) : isClaimed(id)))
+    }).pipe(
       Effect.repeat({ until: (verdict) => verdict._tag !== "Accepted" || jobs.add(verdict.batch.batchId) }),
       Effect.raceFirst(Effect.as(until, stopped))
     )
 
   const plain = (
     request: SubmitRequest,
-    until: Effect.Effect<void>,
+    looking: Looking,
     onLost: (error: SubmitUnknown) => Effect.Effect<void>
   ): Effect.Effect<Batch, SubmitError, BatchClient> =>
     Effect.flatMap(BatchClient, (client) => client.submit(request)).pipe(
@@ -174,7 +181,7 @@ const service = (store: Store, jobs: Claims): Service => {
       Effect.catchTag("SubmitUnknown", (error) =>
         Effect.gen(function* () {
           yield* onLost(error)
-          const verdict = yield* settle(Settlement.lostOf(request, error), until)
+          const verdict = yield* settle(Settlement.lostOf(request, error), looking)
           if (verdict._tag === "Accepted") return verdict.batch
           const detail = `${error.detail}; ${verdict.detail}`
           return yield* verdict._tag === "Undecided"
@@ -185,8 +192,8 @@ const service = (store: Store, jobs: Claims): Service => {
     )
 
   /** Sends what is noted already, and notes what becomes of it. */
-  const send = (name: string, note: Kept, request: SubmitRequest, until: Effect.Effect<void>) =>
-    plain(request, until, (error) => told(store.write(name, lostIn(note, request, error)))).pipe(
+  const send = (name: string, note: Kept, request: SubmitRequest, looking: Looking) =>
+    plain(request, looking, (error) => told(store.write(name, lostIn(note, request, error)))).pipe(
       Effect.tap((batch) => told(store.write(name, answeredIn(note, batch)))),
       Effect.tapError((error) => (error._tag === "SubmitUnknown" ? Effect.void : told(store.drop(name))))
     )
@@ -196,7 +203,7 @@ const service = (store: Store, jobs: Claims): Service => {
     sha256: string,
     key: string,
     request: SubmitRequest,
-    until: Effect.Effect<void>
+    looking: Looking
   ): Effect.Effect<Batch, KeyedError, BatchClient> =>
     Effect.gen(function* () {
       const now = yield* DateTime.now
@@ -211,13 +218,13 @@ const service = (store: Store, jobs: Claims): Service => {
       if (before === undefined) {
         if (Option.isSome(found)) yield* store.drop(name)
         // Another process may have been faster.
-        if (!(yield* store.claim(name, note))) return yield* keyed(name, sha256, key, request, until)
-        return yield* send(name, note, request, until)
+        if (!(yield* store.claim(name, note))) return yield* keyed(name, sha256, key, request, looking)
+        return yield* send(name, note, request, looking)
       }
       if (before.sha256 !== sha256) return yield* new KeyReused({ key })
       if (before.answer !== undefined) return yield* Effect.orDie(decodeBatch(before.answer))
       const error = unknownOf(request, before)
-      const verdict = yield* settle(Settlement.lostOf(request, error), until)
+      const verdict = yield* settle(Settlement.lostOf(request, error), looking)
       if (verdict._tag === "Accepted") {
         yield* told(store.write(name, answeredIn(before, verdict.batch)))
         return verdict.batch
@@ -227,12 +234,12 @@ const service = (store: Store, jobs: Claims): Service => {
         return yield* new SubmitUnknown({ ...error, detail: verdict.detail })
       }
       yield* store.write(name, note)
-      return yield* send(name, note, request, until)
+      return yield* send(name, note, request, looking)
     })
 
-  const submit: Service["submit"] = (request, { account, key, until = Effect.never }) =>
+  const submit: Service["submit"] = (request, { account, key, ...looking }) =>
     Effect.suspend(() => {
-      if (Option.isNone(key)) return plain(request, until, () => Effect.void)
+      if (Option.isNone(key)) return plain(request, looking, () => Effect.void)
       const name = hash(`${account}\n${key.value}`)
       const sha256 = hash(`${request.kind.path}\n${JSON.stringify(request.body)}`)
       const first = running.get(name)
@@ -241,7 +248,7 @@ const service = (store: Store, jobs: Claims): Service => {
       }
       const end = Deferred.unsafeMake<Batch, KeyedError>(FiberId.none)
       running.set(name, { sha256, end })
-      return keyed(name, sha256, key.value, request, until).pipe(
+      return keyed(name, sha256, key.value, request, looking).pipe(
         Effect.onExit((exit) =>
           Effect.zipRight(
             Effect.sync(() => running.delete(name)),

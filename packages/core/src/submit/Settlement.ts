@@ -13,7 +13,7 @@
  *   yield* Effect.log(batchId)
  * })
  */
-import { Array, Clock, DateTime, Duration, Effect, Option, Order, Predicate } from "effect"
+import { Array, Clock, DateTime, Duration, Effect, Either, Option, Order, Predicate } from "effect"
 import type { Batch, BatchId } from "../model/Batch.js"
 import {
   type ApiError,
@@ -61,8 +61,8 @@ const usageDelay = Duration.seconds(20)
 /** How far apart the clocks of the vendor's services may be, and how long a job may take to be made. */
 const tolerance = { before: Duration.seconds(15), after: Duration.seconds(90) }
 
-/** Before each look; together they are `patience`, so that the last look is after it. */
-const pauses = [0, 3, 5, 7, 10, 15, 15, 15, 15, 15, 20].map((seconds) => Duration.seconds(seconds))
+/** Between the looks; together they are `patience`, so that the last look is after it. */
+const pauses = [3, 5, 7, 10, 15, 15, 15, 15, 15, 20].map((seconds) => Duration.seconds(seconds))
 
 /** Pages of the list and of the events that are looked through, at most. */
 const mostPages = 20
@@ -72,18 +72,41 @@ export const settle = Effect.fn("Settlement.settle")(function* (
   lost: Lost,
   options: Options = {}
 ): Effect.fn.Return<Verdict, never, BatchClient> {
-  const look = yield* looker(lost, options)
-  let verdict = undecided("it could not be looked for")
-  for (const [at, pause] of pauses.entries()) {
-    yield* Effect.sleep(pause)
-    const elapsed = (yield* Clock.currentTimeMillis) - DateTime.toEpochMillis(lost.sentAt)
-    const isLast = at === pauses.length - 1 || elapsed >= Duration.toMillis(patience)
-    const sight = yield* look
-    verdict = conclude(lost, sight, { elapsed, isLast })
-    if (verdict._tag !== "Undecided" || (isLast && Option.isSome(sight.jobs))) return verdict
+  const sight = yield* looker(lost, options)
+  for (let looks = 0; ; looks++) {
+    const looked = yield* judge(lost, sight, looks)
+    if (Either.isRight(looked)) return looked.right
+    yield* Effect.sleep(looked.left)
   }
-  return verdict
 })
+
+/**
+ * One of the looks that `settle` takes, for whoever waits elsewhere between them: the verdict, or how long to wait for the
+ * next look. `looks` are those before this one. Cannot fail: what cannot be asked is not known.
+ */
+export const look = Effect.fn("Settlement.look")(function* (
+  lost: Lost,
+  looks: number,
+  options: Options = {}
+): Effect.fn.Return<Either.Either<Verdict, Duration.Duration>, never, BatchClient> {
+  return yield* judge(lost, yield* looker(lost, options), looks)
+})
+
+/** The verdict after a look, or the pause before the next one: there is none after the last, or after one that tells. */
+const judge = (
+  lost: Lost,
+  look: Effect.Effect<Sight>,
+  looks: number
+): Effect.Effect<Either.Either<Verdict, Duration.Duration>> =>
+  Effect.gen(function* () {
+    const elapsed = (yield* Clock.currentTimeMillis) - DateTime.toEpochMillis(lost.sentAt)
+    const pause = pauses[looks]
+    const isLast = pause === undefined || elapsed >= Duration.toMillis(patience)
+    const sight = yield* look
+    const verdict = conclude(lost, sight, { elapsed, isLast })
+    const isOver = verdict._tag !== "Undecided" || (isLast && Option.isSome(sight.jobs))
+    return isOver || pause === undefined ? Either.right(verdict) : Either.left(pause)
+  })
 
 /**
  * Submits, and settles an answer that is lost: fails with `SubmitUnknown` only if that stays undecided, and with
