@@ -7,11 +7,11 @@ import type { BatchConfig } from "@org/batch-core/BatchConfig"
 import { mediaTypes } from "@org/batch-core/Format"
 import * as InputRows from "@org/batch-core/InputRows"
 import type { Campaigns } from "@org/batch-durable"
-import { Duration, Effect, Option, type Scope, Stream } from "effect"
+import { Chunk, Duration, Effect, Option, type Scope, Stream } from "effect"
 import Negotiator from "negotiator"
 import { createHash } from "node:crypto"
 import * as ByteRange from "./ByteRange.js"
-import { waitForFirstChunk } from "./FirstChunk.js"
+import { fromStream, waitForFirstChunk } from "./FirstChunk.js"
 import { fromError, Problem } from "./Problem.js"
 
 /** What sending needs. */
@@ -45,8 +45,8 @@ const notAcceptable = new Problem({
 /** What became of each row, as CSV, or as a JSON object a line where that is what `Accept` asks for. */
 export const fates = ({ campaign, files }: Campaigns.Outcome): Sent =>
   Effect.gen(function* () {
-    const { headers } = yield* HttpServerRequest.HttpServerRequest
-    const { accept } = headers
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const { accept } = request.headers
     const wanted = new Negotiator({ headers: accept === undefined ? {} : { accept } }).mediaType([
       "text/csv",
       ...ndjson
@@ -60,11 +60,12 @@ export const fates = ({ campaign, files }: Campaigns.Outcome): Sent =>
     yield* sizeOf(files.fates)
     const lines = InputRows.read(files.fates, { format: "csv", column: "row", name }).pipe(
       Stream.map((row) => `${JSON.stringify(fateOf(InputRows.named(row)))}\n`),
-      Stream.rechunk(256),
+      Stream.grouped(256),
+      Stream.map(Chunk.join("")),
       Stream.encodeText
     )
-    const started = yield* Effect.mapError(waitForFirstChunk(lines), fromError)
-    return HttpServerResponse.stream(started.stream, {
+    const started = yield* Effect.mapError(waitForFirstChunk(fromStream(lines), request), fromError)
+    return HttpServerResponse.stream(started, {
       contentType: "application/x-ndjson",
       headers: { "cache-control": "private, no-cache", vary: "accept" }
     })

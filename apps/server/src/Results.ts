@@ -5,6 +5,7 @@
 import { FileSystem, HttpServerRequest, HttpServerResponse, type Path } from "@effect/platform"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import type { Batch } from "@org/batch-core/Batch"
+import { BatchConfig } from "@org/batch-core/BatchConfig"
 import { type BatchError, storageErrorAt } from "@org/batch-core/BatchError"
 import * as Csv from "@org/batch-core/Csv"
 import { type Format, mediaTypes } from "@org/batch-core/Format"
@@ -15,11 +16,11 @@ import * as ResultRange from "@org/batch-core/ResultRange"
 import * as ResultStream from "@org/batch-core/ResultStream"
 import * as Retrieval from "@org/batch-core/Retrieval"
 import * as Telemetry from "@org/batch-core/Telemetry"
-import { Cause, DateTime, Effect, Either, Exit, Mailbox, Option, type Scope, Stream } from "effect"
+import { Cause, DateTime, Effect, Either, Exit, Option, type Scope, Stream } from "effect"
 import Negotiator from "negotiator"
 import { createHash } from "node:crypto"
 import * as ByteRange from "./ByteRange.js"
-import { waitForFirstChunk } from "./FirstChunk.js"
+import { fromStream, type Source, waitForFirstChunk } from "./FirstChunk.js"
 import * as Metrics from "./Metrics.js"
 import { fromError, Problem } from "./Problem.js"
 
@@ -156,7 +157,7 @@ export const respond = (
     let file: File = Option.none()
     const noted = (delivered: ResultStream.DeliveredFile) =>
       Effect.sync(() => void (file = Option.some(delivered)))
-    const whole = yield* sending(Stream.tapError(bytes(batch, form, noted), forgetting(forget)))
+    const whole = yield* sending(bytes(batch, form, noted), forgetting(forget))
     return HttpServerResponse.stream(whole, {
       contentType: mediaTypes[form.format],
       // Without a length: by that a caller would take for whole what is not proven yet.
@@ -167,9 +168,10 @@ export const respond = (
 const lengthOf = (file: File): { readonly contentLength?: number } =>
   Option.match(file, { onNone: () => ({}), onSome: ({ total }) => ({ contentLength: total }) })
 
-/** A stream whose first bytes are here, to be sent: it is counted, and broken off if it fails. */
+/** A body whose first bytes are here, to be sent: it is counted, and broken off if it fails. */
 const sending = <R>(
-  stream: Stream.Stream<Uint8Array, BatchError, R>
+  source: Source<BatchError, R>,
+  onFailure: (error: BatchError) => Effect.Effect<void> = () => Effect.void
 ): Effect.Effect<
   Stream.Stream<Uint8Array, unknown>,
   Problem,
@@ -178,8 +180,11 @@ const sending = <R>(
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     yield* Metrics.whileOpen("results")
-    const started = yield* Effect.mapError(waitForFirstChunk(stream), fromError)
-    return started.stream.pipe(Stream.map(releasing(request)), Stream.ensuringWith(conclude(request)))
+    const started = yield* waitForFirstChunk(source, request).pipe(
+      Effect.tapError(onFailure),
+      Effect.mapError(fromError)
+    )
+    return started.pipe(Stream.tapError(onFailure), Stream.ensuringWith(conclude(request)))
   })
 
 /** A part of the bytes as delivered, or 416 if there is none. */
@@ -196,7 +201,7 @@ const partial = (
     if (start >= end) {
       return ByteRange.unsatisfiable(file.total)
     }
-    const stream = yield* sending(ResultRange.stream(batch, { file, start, end }))
+    const stream = yield* sending(fromStream(ResultRange.stream(batch, { file, start, end })))
     return HttpServerResponse.stream(stream, {
       ...options,
       status: 206,
@@ -214,17 +219,6 @@ const forgetting =
       ? forget
       : Effect.void
 
-/** Releases the memory of the last chunk when the next one comes, if Node has written all it was given until then. */
-const releasing = (request: HttpServerRequest.HttpServerRequest) => {
-  const response = NodeHttpServerRequest.toServerResponse(request)
-  let last: Uint8Array = new Uint8Array(0)
-  return (next: Uint8Array): Uint8Array => {
-    if (response.writableLength === 0) Buffers.release(last)
-    last = next
-    return next
-  }
-}
-
 /** So many streams at a time are given what makes one fast; one that is opened beside more is given less memory. */
 const few = 32
 
@@ -235,15 +229,33 @@ const bytes = (
   batch: Batch,
   { columns, format, isEncoded }: Form,
   onFile: ResultStream.StreamOptions["onFile"]
-): Stream.Stream<Uint8Array, BatchError, Needs> => {
+): Source<BatchError, Needs> => {
   const chunkBytes = Metrics.openNow("results") < few ? undefined : smallChunk
+  const rows =
+    (format: ResultStream.StreamOptions["format"]): Source<BatchError, Needs> =>
+    (write) =>
+      ResultStream.run(batch, { format, onFile, chunkBytes }, write)
   const text = Option.match(columns, {
-    onNone: () =>
-      format === "csv" ? table(batch) : ResultStream.make(batch, { format, onFile, chunkBytes }),
-    onSome: (names) => Csv.encode(names)(ResultStream.make(batch, { format: "jsonl", chunkBytes }))
+    onNone: () => (format === "csv" ? fromStream(table(batch)) : rows(format)),
+    onSome: (names) => asTable(names, rows("jsonl"))
   })
   return isEncoded ? encoded(text) : text
 }
+
+/** Rows as a table of these columns, portion by portion. */
+const asTable =
+  <R>(columns: ReadonlyArray<string>, rows: Source<BatchError, R>): Source<BatchError, R | BatchConfig> =>
+  (write) =>
+    Effect.gen(function* () {
+      const { transfer } = yield* BatchConfig
+      const cells = Csv.rowsOf(columns, transfer)
+      yield* rows((bytes) => {
+        const portion = cells.push(bytes)
+        Buffers.release(bytes)
+        return Effect.flatMap(portion, write)
+      })
+      yield* write(yield* cells.end())
+    })
 
 /** Of zlib: on its way to a caller a text is compressed at the pace of its arrival. */
 const fastest = 1
@@ -252,18 +264,19 @@ const fastest = 1
  * A text compressed into one gzip member. The delivered members would do for few callers: curl refuses a second one, and
  * browsers leave it out without a word.
  */
-const encoded = <E, R>(text: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E, R> =>
-  Stream.unwrapScoped(
+const encoded =
+  <E, R>(text: Source<E, R>): Source<E, R> =>
+  (write) =>
     Effect.gen(function* () {
-      const output = yield* Mailbox.make<Uint8Array, E>(1)
-      const member = yield* Compression.make((chunks) => Effect.asVoid(output.offerAll(chunks)), {
-        level: fastest
-      })
-      const all = Effect.zipRight(Stream.runForEach(text, member.push), member.end)
-      yield* Effect.forkScoped(Mailbox.into(all, output))
-      return Mailbox.toStream(output)
-    })
-  )
+      const member = yield* Compression.make(Effect.forEach(write, { discard: true }), { level: fastest })
+      yield* text((bytes) =>
+        Effect.zipRight(
+          member.push(bytes),
+          Effect.sync(() => Buffers.release(bytes))
+        )
+      )
+      yield* member.end
+    }).pipe(Effect.scoped)
 
 /** CSV with all columns. Which there are is known only after the last record, so the table is spooled to the disk first. */
 const table = (batch: Batch): Stream.Stream<Uint8Array, BatchError, Needs> =>

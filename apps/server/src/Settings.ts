@@ -3,6 +3,7 @@
  * used ends the start with one line that names it, the reason and the way out.
  */
 import * as BatchConfig from "@org/batch-core/BatchConfig"
+import * as StateFolder from "@org/batch-node/StateFolder"
 import {
   Config,
   ConfigProvider,
@@ -15,7 +16,6 @@ import {
   Option,
   Redacted
 } from "effect"
-import { isAbsolute, join } from "node:path"
 import * as Access from "./Access.js"
 import * as Cors from "./Cors.js"
 import * as RetrievalSettings from "./RetrievalSettings.js"
@@ -99,13 +99,14 @@ const text = (name: string) => Config.withDefault(Config.string(name), "")
 /** `$BATCH_SERVER_STATE`, else `batch-server` in the folder that XDG has for state. */
 const state = Config.all({
   asked: text("BATCH_SERVER_STATE"),
-  xdg: text("XDG_STATE_HOME"),
-  home: text("HOME")
+  XDG_STATE_HOME: text("XDG_STATE_HOME"),
+  HOME: text("HOME"),
+  USERPROFILE: text("USERPROFILE")
 }).pipe(
-  Config.map(({ asked, home, xdg }): Settings["state"] => {
+  Config.map(({ asked, ...variables }): Settings["state"] => {
     if (asked !== "") return { folder: asked, isAsked: true }
-    const base = isAbsolute(xdg) ? xdg : home === "" ? "" : join(home, ".local", "state")
-    return base === "" ? undefined : { folder: join(base, "batch-server"), isAsked: false }
+    const folder = StateFolder.below(variables, "batch-server")
+    return folder === undefined ? undefined : { folder, isAsked: false }
   })
 )
 

@@ -12,13 +12,32 @@ const upgrade = {
 /** Slow enough that the outage is not long: after a dozen failures in a minute nothing would be asked for a while. */
 const pace = { BATCH_POLL_INITIAL_DELAY: "800ms", BATCH_POLL_MAX_DELAY: "3s", BATCH_POLL_MIN_DELAY: "400ms" }
 
+/** The sizes of the chunks in which a body came. */
+const sizesOf = (received: string): ReadonlyArray<number> => {
+  const sizes: Array<number> = []
+  for (let at = received.indexOf("\r\n\r\n") + 4; at < received.length;) {
+    const end = received.indexOf("\r\n", at)
+    const size = Number.parseInt(received.slice(at, end), 16)
+    sizes.push(size)
+    at = end + 2 + size + 2
+  }
+  expect(sizes.at(-1)).toBe(0)
+  return sizes
+}
+
+const sum = (sizes: ReadonlyArray<number>): number => sizes.reduce((all, size) => all + size, 0)
+
 it.scopedLive(
   "500 streams through an outage, half of them abandoned, leave nothing open, and SIGTERM ends in time",
   () =>
     Effect.gen(function* () {
-      const { kill, metric, open, outcome, sandbox } = yield* start({ env: pace })
+      const { kill, metric, open, outcome, raw, sandbox } = yield* start({ env: pace })
       const stuck = yield* sandbox.createJob({ stuck: true })
       const large = yield* sandbox.createJob({ ...over, records: 10_000 })
+      const short = yield* sandbox.createJob({ ...over, records: 600 })
+      const asked = `GET /batch/${short}/results HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n`
+      const alone = sizesOf((yield* raw(asked)).received)
+      expect(Math.max(...alone)).toBeGreaterThan(131_072)
       const gauge = (kind: string) => metric(`batch_server_open_streams{kind="${kind}"}`)
       const paths = Array.from({ length: 500 }, (_, index) =>
         index % 10 === 0 ? `/batch/${large}/results` : `/batch/${stuck}/events`
@@ -29,6 +48,10 @@ it.scopedLive(
       expect(new Set(streams.map(({ status }) => status))).toEqual(new Set([200]))
       yield* eventually(gauge("events"), (now) => now === 450)
       expect(yield* gauge("results")).toBe(50)
+      // One of many is given less memory, and the same rows.
+      const among = sizesOf((yield* raw(asked)).received)
+      expect(Math.max(...among)).toBeLessThanOrEqual(65_536)
+      expect(sum(among)).toBe(sum(alone))
 
       const failures = metric(`batch_api_requests_total{outcome="network"}`)
       yield* sandbox.pauseApi

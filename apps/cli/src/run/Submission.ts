@@ -2,7 +2,7 @@
  * Submits a job once: what is about to be sent is on the disk before, and its batch id before it is printed. Loaded only
  * when there is something to send.
  */
-import { FileSystem, Path } from "@effect/platform"
+import type { FileSystem, Path } from "@effect/platform"
 import type { Batch } from "@org/batch-core/Batch"
 import type { BatchClient } from "@org/batch-core/BatchClient"
 import { type StorageError, type SubmitError, type SubmitUnknown } from "@org/batch-core/BatchError"
@@ -10,13 +10,14 @@ import * as Ledger from "@org/batch-core/Ledger"
 import * as Preflight from "@org/batch-core/Preflight"
 import * as Settlement from "@org/batch-core/Settlement"
 import * as SubmitRequest from "@org/batch-core/SubmitRequest"
-import { DateTime, Effect, Option, Random, Ref, type Scope } from "effect"
+import { DateTime, Effect, Option, Ref, type Scope } from "effect"
 import type { Environment } from "../settings/Settings.js"
 import * as StateFolder from "../settings/StateFolder.js"
 import { command } from "../terminal/CommandLine.js"
 import { credits as amount, plural } from "../terminal/Humanize.js"
 import { Stderr } from "../terminal/Stderr.js"
 import { unbroken } from "../terminal/Wrap.js"
+import * as SubmitRecords from "./SubmitRecords.js"
 
 type Needs = BatchClient | Environment | FileSystem.FileSystem | Path.Path | Stderr
 
@@ -24,8 +25,10 @@ type Needs = BatchClient | Environment | FileSystem.FileSystem | Path.Path | Std
 export const send = Effect.fn("Submission.send")(function* (
   request: SubmitRequest.SubmitRequest
 ): Effect.fn.Return<Batch, SubmitError | StorageError, Needs | Scope.Scope> {
-  const path = yield* placeOf(request)
+  const folder = yield* StateFolder.submits
+  const path = yield* SubmitRecords.place(folder, request.kind.name)
   const ledger = yield* Ledger.file(path)
+  yield* SubmitRecords.prune(folder)
   yield* warn(request)
   const sentAt = yield* DateTime.now
   const append = (entry: Ledger.Entry) => ledger.append(entry)
@@ -48,18 +51,6 @@ export const send = Effect.fn("Submission.send")(function* (
     })
   )
 }, Effect.scoped)
-
-/** A file of its own for each submit. */
-const placeOf = ({
-  kind
-}: SubmitRequest.SubmitRequest): Effect.Effect<string, StorageError, Environment | Path.Path> =>
-  Effect.gen(function* () {
-    const paths = yield* Path.Path
-    const folder = yield* StateFolder.submits
-    const at = DateTime.formatIso(yield* DateTime.now).replaceAll(/[-:]|\.\d+/gu, "")
-    const number = (yield* Random.nextIntBetween(0, 2 ** 32)).toString(16).padStart(8, "0")
-    return paths.join(folder, `${at}-${kind.name.replace("/", "-")}-${number}.jsonl`)
-  })
 
 const settled = (request: SubmitRequest.SubmitRequest, lost: Ref.Ref<boolean>) =>
   Effect.gen(function* () {

@@ -4,6 +4,7 @@
 import type { FileSystem, Path } from "@effect/platform"
 import type { BatchId } from "@org/batch-core/Batch"
 import { StorageError } from "@org/batch-core/BatchError"
+import * as StateFolder from "@org/batch-node/StateFolder"
 import { Effect } from "effect"
 import { Environment } from "./Settings.js"
 
@@ -19,15 +20,14 @@ export const campaigns: Effect.Effect<string, StorageError, Environment> = Effec
 
 const below = (name: string): Effect.Effect<string, StorageError, Environment> =>
   Effect.flatMap(Environment, ({ variables }) => {
-    const home = variables["HOME"] ?? variables["USERPROFILE"] ?? ""
-    const state = variables["XDG_STATE_HOME"] || (home === "" ? "" : `${home}/.local/state`)
-    return state === ""
+    const folder = StateFolder.below(variables, "batchctl", name)
+    return folder === undefined
       ? new StorageError({
           reason: "Unwritable",
           path: `batchctl/${name}`,
           detail: "neither HOME nor XDG_STATE_HOME is set"
         })
-      : Effect.succeed(`${state.replace(/(?<=.)\/+$/u, "")}/batchctl/${name}`)
+      : Effect.succeed(folder)
   })
 
 /** Whether a ledger here claims a job. One that cannot be read claims nothing. */

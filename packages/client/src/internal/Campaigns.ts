@@ -6,9 +6,8 @@ import * as CoreFormat from "@org/batch-core/Format"
 import * as InputRows from "@org/batch-core/InputRows"
 import * as JobKind from "@org/batch-core/JobKind"
 import type { Retrieval } from "@org/batch-core"
+import { StateFolder } from "@org/batch-node"
 import { DateTime, Effect, Option, Stream } from "effect"
-import { join } from "node:path"
-import { homedir } from "node:os"
 import { InvalidArgument } from "../BatchError.js"
 import type {
   CampaignInput,
@@ -46,7 +45,7 @@ export const run = (
       output,
       format: options.format ?? Option.getOrUndefined(CoreFormat.ofName(output)),
       join: options.join === true,
-      folder: options.folder ?? campaigns(),
+      folder: yield* folderOf(options.folder),
       maxActive,
       maxCredits,
       deadline,
@@ -56,9 +55,13 @@ export const run = (
     return Plain.report(report)
   })
 
-/** The folder of `batchctl`. */
-const campaigns = (): string =>
-  join(process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"), "batchctl", "campaigns")
+/** The folder of `batchctl`, where none is named. */
+const folderOf = (named: string | undefined): Effect.Effect<string, InvalidArgument> => {
+  const folder = named ?? StateFolder.below(process.env, "batchctl", "campaigns")
+  return folder === undefined
+    ? Arguments.refused("folder", "it must be named, since neither HOME nor XDG_STATE_HOME is set")
+    : Effect.succeed(folder)
+}
 
 const inputOf = ({ bytes, column, format, path }: CampaignInput): Core.Input => ({
   path,

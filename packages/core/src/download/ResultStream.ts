@@ -12,7 +12,7 @@
  *     Stream.runFold(0, (sum, chunk) => sum + chunk.length)
  *   )
  */
-import { Effect, Either, Mailbox, Option, Queue, type Scope, Stream } from "effect"
+import { Effect, Either, Mailbox, Option, Predicate, Queue, type Scope, Stream } from "effect"
 import type { Batch, BatchId } from "../model/Batch.js"
 import { BatchClient } from "../status/BatchClient.js"
 import { BatchConfig, type Settings } from "../model/BatchConfig.js"
@@ -106,33 +106,53 @@ export const get = (batchId: BatchId, options: GetOptions): Stream.Stream<Uint8A
   )
 }
 
-const ofCompleted = (
-  completed: Batch,
-  options: StreamOptions
-): Stream.Stream<Uint8Array, ResultsError, Needs> =>
+/** Takes the next bytes; they are its own, so it may release their memory. The next ones follow when it is done. */
+export type Write<E = never> = (bytes: Uint8Array) => Effect.Effect<void, E>
+
+/**
+ * Hands the results of a completed job to `write`, chunk by chunk: as `make`, for those who only pass them on, without what
+ * a stream costs for each chunk. Fails as `make` does, and as `write` does, at once.
+ */
+export const run = <E>(
+  answered: Batch,
+  options: StreamOptions,
+  write: Write<E>
+): Effect.Effect<void, StreamError | E, Needs> =>
+  Effect.flatMap(ResultPlan.completed(answered), (batch) => runCompleted(batch, options, write))
+
+const ofCompleted = (batch: Batch, options: StreamOptions): Stream.Stream<Uint8Array, ResultsError, Needs> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
-      const emit = options.onEvent ?? Event.silent
-      const client = yield* BatchClient
-      const settings = yield* BatchConfig
-      const batch = yield* Settling.links(completed, {
-        client,
-        settings,
-        onPause: (pause) => emit({ _tag: "Settling", ...pause })
-      })
-      const plan = yield* ResultPlan.make(batch, { parts: false })
-      yield* emit({ _tag: "Planned", batch, source: plan.source, files: plan.files.length })
-      if (plan.source === "none") {
-        return options.format === "jsonl.gz" ? Stream.make(Uint8Array.from(Gunzip.emptyMember)) : Stream.empty
-      }
       const output = yield* Mailbox.make<Uint8Array, ResultsError>(0)
-      const progress = progressOf(emit)
-      const sharing = yield* share(batch, { emit, onSize: progress.sized, chunkBytes: options.chunkBytes })
-      const run: Run = { ...sharing, batch, options, plan, output, emit, progress, versions: new Map() }
-      yield* Effect.forkScoped(Mailbox.into(pump(run), output))
+      const write = (bytes: Uint8Array) => Effect.asVoid(output.offer(bytes))
+      yield* Effect.forkScoped(Mailbox.into(runCompleted(batch, options, write), output))
       return Mailbox.toStream(output)
     })
   )
+
+const runCompleted = <E>(
+  completed: Batch,
+  options: StreamOptions,
+  write: Write<E>
+): Effect.Effect<void, ResultsError | E, Needs> =>
+  Effect.gen(function* () {
+    const emit = options.onEvent ?? Event.silent
+    const client = yield* BatchClient
+    const settings = yield* BatchConfig
+    const batch = yield* Settling.links(completed, {
+      client,
+      settings,
+      onPause: (pause) => emit({ _tag: "Settling", ...pause })
+    })
+    const plan = yield* ResultPlan.make(batch, { parts: false })
+    yield* emit({ _tag: "Planned", batch, source: plan.source, files: plan.files.length })
+    if (plan.source === "none") {
+      return options.format === "jsonl.gz" ? yield* write(Uint8Array.from(Gunzip.emptyMember)) : undefined
+    }
+    const progress = progressOf(emit)
+    const sharing = yield* share(batch, { emit, onSize: progress.sized, chunkBytes: options.chunkBytes })
+    yield* pump({ ...sharing, batch, options, plan, write, emit, progress, versions: new Map() })
+  }).pipe(Effect.scoped)
 
 /** Bytes in a chunk, if nothing else is asked for: nearly as fast as larger ones. */
 const defaultChunkBytes = 262_144
@@ -145,11 +165,11 @@ export interface Sharing {
   readonly shared: RangeFetch.Shared<StatusError>
 }
 
-interface Run extends Sharing {
+interface Run<E> extends Sharing {
   readonly batch: Batch
   readonly options: StreamOptions
   readonly plan: ResultPlan.ResultPlan
-  readonly output: Mailbox.Mailbox<Uint8Array, ResultsError>
+  readonly write: Write<E>
   readonly emit: Emit
   /** The ETag of each file that was read. */
   readonly versions: Map<ResultPlan.PlannedFile, string>
@@ -157,7 +177,7 @@ interface Run extends Sharing {
 }
 
 /** Takes the next bytes for the reader, in order. */
-type HandOn = (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, ResultsCorrupt>
+type HandOn<E> = (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, ResultsCorrupt | E>
 
 /** Makes what the transfers of a job's files to one reader share: one connection, and small blocks. */
 export const share = (
@@ -233,18 +253,21 @@ const progressOf = (emit: Emit): Progress => {
  * All rows. If the merged file has not all of them, the part files may go on where it ended; and if the job says later
  * that there are more, or its files are other ones, these may.
  */
-const pump = (run: Run): Effect.Effect<void, ResultsError, BatchHttp> =>
+const pump = <E>(run: Run<E>): Effect.Effect<void, ResultsError | E, BatchHttp> =>
   Effect.gen(function* () {
-    const { batch, emit, links, options, output, plan, settings } = run
+    const { batch, emit, links, options, plan, settings, write } = run
     const isText = options.format === "jsonl"
     const read = { bytes: 0, crc: 0 }
-    const offer: HandOn = (chunks) => {
-      for (const chunk of isText ? chunks : []) {
-        read.bytes += chunk.length
-        read.crc = Digest.crc32(chunk, read.crc)
-      }
-      return Effect.asVoid(output.offerAll(chunks))
-    }
+    const offer: HandOn<E> = Effect.forEach(
+      (chunk) => {
+        if (isText) {
+          read.bytes += chunk.length
+          read.crc = Digest.crc32(chunk, read.crc)
+        }
+        return write(chunk)
+      },
+      { discard: true }
+    )
     const counts: Counts = [{ plan, count: yield* pumpFiles(run, plan, offer) }]
     const other = isText ? ResultPlan.alternative(batch, plan) : Option.none()
     const isShort = (announced: number) =>
@@ -282,7 +305,7 @@ const pump = (run: Run): Effect.Effect<void, ResultsError, BatchHttp> =>
 
 /** Whether an answer says something new of the job, or its files have another version than those that were read. */
 const isNews = (
-  { links, settings, versions }: Run,
+  { links, settings, versions }: Run<unknown>,
   before: Batch,
   fresh: Batch
 ): Effect.Effect<boolean, never, BatchHttp> =>
@@ -306,11 +329,11 @@ const inWords = ({ count, plan }: Counts[number]): string =>
   `${CountText.plural(count.records, "row")} in ${ResultPlan.inWords(plan)}`
 
 /** Hands on what follows the bytes that were read already, if these are the same. */
-const behind = (
+const behind = <E>(
   batch: Batch,
   read: { readonly bytes: number; readonly crc: number },
-  offer: HandOn
-): HandOn => {
+  offer: HandOn<E>
+): HandOn<E> => {
   let [seen, crc] = [0, 0]
   return Effect.forEach(
     (chunk) => {
@@ -329,11 +352,11 @@ const wrongCount = (batch: Batch, actual: string): Effect.Effect<never, ResultsC
   Effect.fail(Proof.wrongCount(batch, actual))
 
 /** All files of a plan in their order; gives the number of their rows. A last row is given its line feed. */
-const pumpFiles = (
-  run: Run,
+const pumpFiles = <E>(
+  run: Run<E>,
   { files }: ResultPlan.ResultPlan,
-  handOn: HandOn
-): Effect.Effect<Proof.Count, ResultsError, BatchHttp> =>
+  handOn: HandOn<E>
+): Effect.Effect<Proof.Count, ResultsError | E, BatchHttp> =>
   Effect.gen(function* () {
     const count = { records: 0, blankLines: 0 }
     run.progress.begin(files.length)
@@ -352,19 +375,19 @@ const lineFeed = (format: StreamOptions["format"]): Uint8Array =>
   format === "jsonl" ? Uint8Array.of(0x0a) : Uint8Array.from(Gunzip.lineFeedMember)
 
 /** How one file is proven and handed on: made once its first byte says what it is. */
-interface Reader {
-  readonly push: (block: Uint8Array) => Effect.Effect<unknown, Gunzip.GzipFault | ResultsCorrupt>
+interface Reader<E> {
+  readonly push: (block: Uint8Array) => Effect.Effect<unknown, Gunzip.GzipFault | ResultsCorrupt | E>
   readonly position: Effect.Effect<Gunzip.Position>
-  readonly end: Effect.Effect<Gunzip.Position, Gunzip.GzipFault | ResultsCorrupt>
+  readonly end: Effect.Effect<Gunzip.Position, Gunzip.GzipFault | ResultsCorrupt | E>
 }
 
-const readerOf = (
-  { options }: Run,
+const readerOf = <E>(
+  { options }: Run<E>,
   planned: ResultPlan.PlannedFile,
   first: Uint8Array,
-  handOn: HandOn,
+  handOn: HandOn<E>,
   isFollowed: boolean
-): Effect.Effect<Reader, never, Scope.Scope> =>
+): Effect.Effect<Reader<E>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const isText = options.format === "jsonl"
     const isPlain = first.length === 0 ? planned.target !== "merged" : PlainLines.mayBegin(first)
@@ -396,7 +419,7 @@ const readerOf = (
   })
 
 /** Hands on blocks without the zeros at their end until it is known that they are no padding. */
-const withheld = (handOn: HandOn) => {
+const withheld = <E>(handOn: HandOn<E>) => {
   let zeros = 0
   const handOnZeros = (count: number) => {
     const lengths = Array.from({ length: Math.ceil(count / defaultChunkBytes) }, (_, index) =>
@@ -418,13 +441,13 @@ const withheld = (handOn: HandOn) => {
 }
 
 /** One file: fetched, inflated and handed on. The next block is gathered meanwhile, and is copied when its turn comes. */
-const pumpFile = (
-  run: Run,
+const pumpFile = <E>(
+  run: Run<E>,
   planned: ResultPlan.PlannedFile,
-  handOn: HandOn,
+  handOn: HandOn<E>,
   onRead: Progress["read"],
   isFollowed: boolean
-): Effect.Effect<Gunzip.Position, ResultsError, BatchHttp | Scope.Scope> =>
+): Effect.Effect<Gunzip.Position, ResultsError | E, BatchHttp | Scope.Scope> =>
   Effect.gen(function* () {
     const blocks = yield* Queue.bounded<Option.Option<Uint8Array>>(1)
     const turn = yield* Effect.makeSemaphore(1)
@@ -449,10 +472,12 @@ const pumpFile = (
       const end = yield* reader.end
       yield* onRead(0, Gunzip.countOf(end))
       return end
-    }).pipe(Effect.catchTag("GzipFault", (fault) => Proof.corrupt(planned.name, fault)))
+    }).pipe(Effect.catchIf(isFault, (fault) => Proof.corrupt(planned.name, fault)))
     const [end] = yield* Effect.all([proven, fetched], { concurrency: 2 })
     return end
   })
+
+const isFault = (error: unknown): error is Gunzip.GzipFault => Predicate.isTagged(error, "GzipFault")
 
 /** What a file is known as, once its first bytes are here. */
 export const deliveredFile = <E>(file: FileTransfer.FileTransfer<E>): Option.Option<DeliveredFile> =>
@@ -464,7 +489,7 @@ export const deliveredFile = <E>(file: FileTransfer.FileTransfer<E>): Option.Opt
 
 /** Every byte of a file, in order, to `write`. */
 const fetchAll = (
-  { options, plan, settings, shared, versions }: Run,
+  { options, plan, settings, shared, versions }: Run<unknown>,
   planned: ResultPlan.PlannedFile,
   write: (bytes: Uint8Array) => Effect.Effect<unknown>
 ): Effect.Effect<void, ResultsError, BatchHttp> =>

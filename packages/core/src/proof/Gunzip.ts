@@ -18,7 +18,7 @@
 import { Effect, type Scope } from "effect"
 import { createGunzip, type Gunzip as Inflater } from "node:zlib"
 import * as Buffers from "../disk/Buffers.js"
-import { count, plural } from "../model/CountText.js"
+import * as CountText from "../model/CountText.js"
 import * as Lines from "./Lines.js"
 import * as Members from "./Members.js"
 
@@ -150,6 +150,7 @@ const read = (
   /** How many chunks to hold; 0 if nobody takes them. */
   most: number
 ): Reading => {
+  let inflated: Array<Uint8Array> = []
   let held: Array<Uint8Array> = []
   let fault: GzipFault | undefined
   let padding = 0
@@ -159,6 +160,7 @@ const read = (
     portion: new Uint8Array(0),
     ended: false,
     get position() {
+      count()
       return { ...lines.position(), padding }
     },
     pad: (bytes) => {
@@ -166,18 +168,23 @@ const read = (
       if (other === -1) padding += bytes.length
       else fail(trailing(gunzip.bytesWritten, reading.given - bytes.length + other))
     },
-    wake: () => undefined,
+    wake: () => count(),
     until: (isDone) =>
       Effect.async((resume) => {
         reading.wake = () => {
+          count()
           if (fault === undefined && held.length === 0 && !isDone()) return
-          reading.wake = () => undefined
+          reading.wake = count
           resume(fault === undefined ? Effect.void : Effect.fail(fault))
         }
         reading.wake()
       }),
-    holding: () => held.length,
+    holding: () => {
+      count()
+      return held.length
+    },
     take: () => {
+      count()
       const taken = held
       held = []
       gunzip.resume()
@@ -190,15 +197,21 @@ const read = (
     gunzip.destroy()
   }
   const take = (text: Uint8Array) => {
-    if (most > 0 && text.length > 0) {
-      held.push(text)
-      if (held.length >= most) gunzip.pause()
-    } else {
-      Buffers.release(text)
-    }
-    reading.wake()
+    if (most > 0 && text.length > 0) held.push(text)
+    else Buffers.release(text)
   }
-  gunzip.on("data", (chunk: Uint8Array) => take(lines.push(chunk)))
+  /** Counts what has been inflated since, and lets it be taken. */
+  const count = () => {
+    const chunks = inflated
+    inflated = []
+    for (const chunk of chunks) take(lines.push(chunk))
+  }
+  gunzip.on("data", (chunk: Uint8Array) => {
+    inflated.push(chunk)
+    if (most > 0 && held.length + inflated.length >= most) gunzip.pause()
+    // Node goes on inflating, in another thread, only when we return: so it is counted behind that, meanwhile.
+    queueMicrotask(() => reading.wake())
+  })
   gunzip.on("error", (error: Error) => {
     fail(unsound(error, reading))
     reading.wake()
@@ -207,7 +220,9 @@ const read = (
     const rest = reading.given - gunzip.bytesWritten
     if (rest > 0) reading.pad(reading.portion.subarray(reading.portion.length - rest))
     reading.ended = true
+    count()
     take(lines.end())
+    reading.wake()
   })
   return reading
 }
@@ -215,8 +230,8 @@ const read = (
 /** What lies behind the last member and is neither zeros nor a member. */
 const trailing = (end: number, other: number): GzipFault =>
   gzipFault(
-    `an end after ${plural(end, "byte")}, or nothing but zeros from there on`,
-    `other bytes from byte ${count(other)} on`
+    `an end after ${CountText.plural(end, "byte")}, or nothing but zeros from there on`,
+    `other bytes from byte ${CountText.count(other)} on`
   )
 
 /** Node does not say where in a portion it failed. Of one that begins with the file, a second look does. */
@@ -227,7 +242,7 @@ const unsound = (error: Error, { given, portion }: Reading): GzipFault => {
     ? trailing(end, end)
     : gzipFault(
         "sound gzip data",
-        `${error.message} between byte ${count(begun + end)} and byte ${count(given)}`
+        `${error.message} between byte ${CountText.count(begun + end)} and byte ${CountText.count(given)}`
       )
 }
 

@@ -18,6 +18,57 @@ const storage = (effects: Fault.Effects, nth = 1, times = 1): Fault.Rule => ({
 })
 
 layer(Bench.upstream, { excludeTestServices: true })("ResultStream", (it) => {
+  it.scoped("come in chunks that are as small as they are asked for", () =>
+    withJob(
+      { records: 400 },
+      ({ id, read, services }) =>
+        Effect.gen(function* () {
+          const batch = yield* BatchClient.status(id)
+          for (const format of ["jsonl", "jsonl.gz"] as const) {
+            const whole = yield* read(format)
+            for (const chunkBytes of [8192, 65_536, undefined]) {
+              const chunks: Array<Uint8Array> = []
+              yield* ResultStream.run(batch, { format, chunkBytes }, (chunk) =>
+                Effect.sync(() => chunks.push(chunk))
+              )
+              expect(Buffer.concat(chunks).equals(whole)).toBe(true)
+              const longest = Math.max(...chunks.map(({ length }) => length))
+              const most = Math.min(chunkBytes ?? 262_144, whole.length)
+              expect(longest).toBeLessThanOrEqual(most)
+              expect(longest).toBeGreaterThan(most / 2)
+            }
+          }
+        }).pipe(Effect.provide(services)),
+      { transfer: { blockBytes: 1_048_576, cellBytes: 8_388_608 } }
+    )
+  )
+
+  it.scoped("a taker that fails ends them, and one that takes its time is waited for", () =>
+    withJob({ records: 200 }, ({ id, read, requests, services }) =>
+      Effect.gen(function* () {
+        const batch = yield* BatchClient.status(id)
+        const whole = yield* read("jsonl")
+        const taken: Array<Uint8Array> = []
+        let underWay = 0
+        yield* ResultStream.run(batch, { format: "jsonl", chunkBytes: 4096 }, (chunk) =>
+          Effect.gen(function* () {
+            expect(++underWay).toBe(1)
+            yield* Effect.yieldNow()
+            taken.push(chunk)
+            underWay -= 1
+          })
+        )
+        expect(Buffer.concat(taken).equals(whole)).toBe(true)
+        const before = (yield* requests).length
+        const failed = yield* Effect.flip(
+          ResultStream.run(batch, { format: "jsonl", chunkBytes: 4096 }, () => Effect.fail("full"))
+        )
+        expect(failed).toBe("full")
+        expect((yield* requests).length - before).toBeLessThanOrEqual(2)
+      }).pipe(Effect.provide(services))
+    )
+  )
+
   for (const [name, spec] of [
     ["the merged file", { members: 1 }],
     ["several members", { members: 5 }],
@@ -267,7 +318,7 @@ layer(Bench.upstream, { excludeTestServices: true })("ResultStream", (it) => {
               expect((yield* read(format)).equals(clean)).toBe(true)
               expect((yield* sandbox.faults).map(({ consumed }) => consumed)).toEqual([times])
             }),
-          "400ms"
+          { settle: "400ms" }
         )
       )
     }
@@ -287,7 +338,7 @@ layer(Bench.upstream, { excludeTestServices: true })("ResultStream", (it) => {
           })
           expect((yield* read("jsonl")).equals(rows)).toBe(true)
         }),
-      "400ms"
+      { settle: "400ms" }
     )
   )
 
@@ -378,7 +429,11 @@ const collect = <E>(stream: Stream.Stream<Uint8Array, E>) =>
     return { exit, read: Buffer.concat(chunks) }
   })
 
-const withJob = <A, E>(spec: JobSpec.JobSpec, use: (world: World) => Effect.Effect<A, E>, settle = "0ms") =>
+const withJob = <A, E>(
+  spec: JobSpec.JobSpec,
+  use: (world: World) => Effect.Effect<A, E>,
+  { transfer = { cellBytes: 16_384, blockBytes: 4096 }, settle = "0ms" } = {}
+) =>
   Effect.gen(function* () {
     const sandbox = yield* Sandbox.Sandbox
     yield* sandbox.clearFaults
@@ -394,7 +449,7 @@ const withJob = <A, E>(spec: JobSpec.JobSpec, use: (world: World) => Effect.Effe
             apiKey: Redacted.make(sandbox.apiKey),
             poll: { initialDelay: "20ms", minDelay: "10ms", maxDelay: "60ms" },
             retry: { baseDelay: "2ms", maxDelay: "8ms", throttledBaseDelay: "2ms", throttledMaxDelay: "8ms" },
-            transfer: { settle, idleTimeout: "800ms", cellBytes: 16_384, blockBytes: 4096 }
+            transfer: { settle, idleTimeout: "800ms", ...transfer }
           })
         ),
         Layer.provide(NodeHttpClient.layer)

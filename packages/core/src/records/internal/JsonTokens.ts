@@ -32,8 +32,9 @@ export const closeBracket = 0x5d
 
 /** The position behind the white space from here on. */
 export const spaceEnd = (bytes: Uint8Array, from: number): number => {
+  const { length } = bytes
   let at = from
-  while ((bytes[at] ?? 0x21) <= 0x20 && isSpace(bytes[at])) at += 1
+  while (at < length && (bytes[at] ?? 0) <= 0x20 && isSpace(bytes[at])) at += 1
   return at
 }
 
