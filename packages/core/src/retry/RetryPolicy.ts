@@ -126,8 +126,8 @@ export const judged = <A, E, R>(
 
 /**
  * What a server asks for in `Retry-After` (seconds or a date, measured against the server's own `Date`) and, on a
- * 429, in `x-ratelimit-reset` (seconds until capacity); the longer of the two. Negative and unreadable values, and
- * those beyond a day, are no hint. `now` is in epoch milliseconds.
+ * 429 with no requests left, in `x-ratelimit-reset` (seconds until capacity); the longer of the two. Negative and
+ * unreadable values, and those beyond a day, are no hint. `now` is in epoch milliseconds.
  */
 export const retryAfter = (
   status: number,
@@ -150,9 +150,13 @@ const asked = (status: number, headers: Headers.Headers, now: number): ReadonlyA
   return [
     ...fromSeconds(text),
     ...fromDate(text).map((at) => Math.max(0, at - (fromDate(headers["date"])[0] ?? now)) / 1000),
-    ...(status === 429 ? fromSeconds(headers["x-ratelimit-reset"]) : [])
+    ...(status === 429 && !isRateLeft(headers) ? fromSeconds(headers["x-ratelimit-reset"]) : [])
   ]
 }
+
+/** Whether a server says that there are requests left: what it refuses is something else, such as a slot for a job. */
+const isRateLeft = (headers: Headers.Headers): boolean =>
+  fromSeconds(headers["x-ratelimit-remaining"]).some((remaining) => remaining > 0)
 
 const fromSeconds = (text: string | undefined): ReadonlyArray<number> =>
   text !== undefined && /^\s*\d+(?:\.\d+)?\s*$/u.test(text)

@@ -108,6 +108,17 @@ describe("retryAfter", () => {
     expect(hint(200, { "x-ratelimit-reset": "12" })).toEqual(Option.none())
   })
 
+  it("reads none where the rate is not what was refused: there are requests left, as where no slot for a job is free", () => {
+    const reset = { "x-ratelimit-reset": "57" }
+    expect(hint(429, { ...reset, "x-ratelimit-remaining": "590" })).toEqual(Option.none())
+    expect(hint(429, { ...reset, "x-ratelimit-remaining": "590", "retry-after": "5" })).toEqual(
+      Option.some(5000)
+    )
+    for (const remaining of ["0", "-1", "", "some"]) {
+      expect(hint(429, { ...reset, "x-ratelimit-remaining": remaining })).toEqual(Option.some(57_000))
+    }
+  })
+
   it.prop("takes the longer of the two", [fc.nat(86_400), fc.nat(86_400)], ([seconds, reset]) => {
     const headers = { "retry-after": String(seconds), "x-ratelimit-reset": String(reset) }
     expect(hint(429, headers)).toEqual(Option.some(1000 * Math.max(seconds, reset)))
