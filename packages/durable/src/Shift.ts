@@ -70,6 +70,17 @@ export const forever = (
     Effect.asVoid
   )
 
+/** Whether a queue has a job for which it is time: what the engine asks in order to take one costs several times that. */
+const isDue = (store: Service, queue: string): Effect.Effect<boolean, StoreUnavailable> =>
+  Effect.map(
+    store.query(
+      `SELECT 1 FROM batch_queue.job WHERE name = $1 AND state < 'active' AND NOT blocked
+        AND start_after <= now() LIMIT 1`,
+      [queue]
+    ),
+    ({ length }) => length > 0
+  )
+
 const fetch = (
   store: Service,
   { execute, places, queue, slotsPerAccount }: Options,
@@ -77,7 +88,7 @@ const fetch = (
 ): Effect.Effect<number, StoreUnavailable> =>
   Effect.gen(function* () {
     const free = places.most - places.taken
-    if (free <= 0) return 0
+    if (free <= 0 || !(yield* isDue(store, queue))) return 0
     places.taken += free
     const jobs = yield* store
       .engine((boss) =>

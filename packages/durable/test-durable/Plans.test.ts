@@ -15,7 +15,8 @@ const figure = (name: string, value: unknown) =>
 const fill = (fleet: Fleet.Fleet, count: number) =>
   Effect.gen(function* () {
     const account = "CASE WHEN n % 10 = 0 THEN 'other-' || (n / 10) % 20 ELSE 'service' END"
-    yield* fleet.query("TRUNCATE batch.retrieval, batch.look, batch.gate")
+    yield* fleet.query("TRUNCATE batch.retrieval, batch.look, batch.gate, batch.campaign CASCADE")
+    yield* fleet.query("TRUNCATE batch.submission")
     yield* fleet.query(
       `INSERT INTO batch.retrieval (id, account, batch_id, destination, format, next_look_at)
         SELECT gen_random_uuid(), ${account}, ('00000000-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
@@ -30,7 +31,21 @@ const fill = (fleet: Fleet.Fleet, count: number) =>
       `INSERT INTO batch.gate (account, tat, interval_ms, burst_ms)
         SELECT DISTINCT account, now() - interval '1 hour', 1, 1000 FROM batch.look`
     )
-    yield* fleet.query("VACUUM (ANALYZE) batch.retrieval, batch.look, batch.gate")
+    // Chunks of campaigns that wait and have been kept, and jobs of single submits, of the same accounts.
+    yield* fleet.query(
+      `WITH made AS (INSERT INTO batch.campaign (id, account, name, begun, bytes, max_active, state, progress)
+        SELECT gen_random_uuid(), account, 'x', '{}', 0, 4, 'running', '{}' FROM batch.gate RETURNING id, account)
+        INSERT INTO batch.campaign_chunk (campaign_id, chunk, account, state, batch_id)
+          SELECT id, n, account, CASE WHEN n % 200 = 0 THEN 'waiting' ELSE 'kept' END, gen_random_uuid()
+          FROM made, generate_series(1, 2000) n`
+    )
+    yield* fleet.query(
+      `INSERT INTO batch.submission (account, batch_id, is_over)
+        SELECT account, gen_random_uuid(), n > 5 FROM batch.gate, generate_series(1, 2000) n`
+    )
+    yield* fleet.query(
+      `VACUUM (ANALYZE) batch.retrieval, batch.look, batch.gate, batch.campaign, batch.campaign_chunk, batch.submission`
+    )
   })
 
 /** One step of a plan, with those below it. */
