@@ -49,6 +49,12 @@ const unusable = (place: string) => (cause: unknown) =>
     detail: cause instanceof Error ? cause.message : String(cause)
   })
 
+/** The engine looks for lost jobs less often than on a PostgreSQL: nobody but this process can lose one. */
+const engineOptions = { ...Store.engineOptions, superviseIntervalSeconds: 6, monitorIntervalSeconds: 6 }
+
+/** Whoever held jobs is gone, since the folder is this process's alone: they are taken over without waiting for its silence. */
+const abandon = `UPDATE batch_queue.job SET heartbeat_on = now() - interval '1 day' WHERE state = 'active'`
+
 const make = (folder: string, options: Options) =>
   Effect.gen(function* () {
     yield* Effect.tryPromise({
@@ -58,7 +64,7 @@ const make = (folder: string, options: Options) =>
     const lock = yield* FolderLock.acquire(folder)
     const db = yield* openDatabase(folder, options.seed ?? seed)
     const { fromPglite, PgBoss } = yield* Effect.promise(() => import("pg-boss"))
-    const boss = new PgBoss({ db: fromPglite(db), backend: "pglite", ...Store.engineOptions })
+    const boss = new PgBoss({ db: fromPglite(db), backend: "pglite", ...engineOptions })
     /** Another process that took the folder while this one was stopped must not be written over. */
     const guarded = <A>(run: () => Promise<A>): Effect.Effect<A, StoreUnavailable> =>
       Effect.suspend(() => (lock.isOurs() ? Store.attempt(run) : taken))
@@ -76,7 +82,11 @@ const make = (folder: string, options: Options) =>
       )
     const query: Store.Service["query"] = (text, values = []) =>
       guarded(async () => (await db.query<Store.Row>(text, [...values])).rows)
-    yield* Store.boot(boss).pipe(Effect.zipLeft(Migrations.run({ transaction })), Store.opened(folder))
+    yield* Store.boot(boss).pipe(
+      Effect.zipLeft(Migrations.run({ transaction })),
+      Effect.zipLeft(query(abandon)),
+      Store.opened(folder)
+    )
     return {
       kind: "embedded" as const,
       place: folder,
