@@ -4,40 +4,30 @@
  * claim can add nothing to the ledger, and so submits nothing.
  */
 import type { FileSystem, Path } from "@effect/platform"
-import { Deferred, Effect, Option, Schedule, Schema } from "effect"
+import { Effect, Option, Schedule, Schema } from "effect"
 import * as CampaignChunk from "./CampaignChunk.js"
 import * as CampaignFolder from "./CampaignFolder.js"
 import * as CampaignStep from "./CampaignStep.js"
+import * as Claimed from "./Claimed.js"
 import * as Queue from "./Queue.js"
 import { Failure } from "./Retrieval.js"
 import type { StoreUnavailable } from "./RetrievalError.js"
 import { figure, parsed, text } from "./Rows.js"
 import type { Service as Settings } from "./Settings.js"
-import * as Shift from "./Shift.js"
 import { Lost, type Run } from "./Step.js"
-import { campaigns, patiently, type Row, type Service as Store } from "./Store.js"
+import { campaigns, type Row, type Service as Store } from "./Store.js"
 
 /** One job. Every end but that of being settled gives it back to the engine, which hands it out again. */
-export const run = (run: Run): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
-  Effect.gen(function* () {
-    const { job, lost, sessions, settings, store } = run
-    const claimed = yield* patiently(claim(store, settings, job))
-    if (Option.isNone(claimed)) return
-    const held = claimed.value
-    const session = yield* sessions.of(held.account)
-    const outcome = yield* Effect.raceFirst(
-      Effect.provide(CampaignStep.take(store, settings, held), session),
-      Effect.raceFirst(watching(store, held), Effect.zipRight(Deferred.await(lost), Effect.fail(new Lost())))
-    )
-    yield* patiently(settle(store, job, held, outcome))
-  }).pipe(
-    Effect.scoped,
-    // The engine may still count it as ours when the campaign was stopped.
-    Effect.catchTag("Lost", () =>
-      Effect.ignore(run.store.engine((boss) => boss.complete(campaigns, run.job)))
-    ),
-    Shift.orGiveBack(run.store, campaigns, run.job)
-  )
+export const run = (run: Run): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> => {
+  const { job, settings, store } = run
+  return Claimed.run(run, {
+    queue: campaigns,
+    claim: claim(store, settings, job),
+    carry: (held) => CampaignStep.take(store, settings, held),
+    watch: (held) => watching(store, held),
+    settle: (held, outcome) => settle(store, job, held, outcome)
+  })
+}
 
 /** When a campaign is looked at again that cannot begin now, in seconds. */
 const later = { busy: 1, unseen: 5 }

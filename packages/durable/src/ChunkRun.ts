@@ -6,21 +6,21 @@ import type { FileSystem, Path } from "@effect/platform"
 import { BatchId } from "@org/batch-core/Batch"
 import * as Core from "@org/batch-core/Campaign"
 import * as Jobs from "@org/batch-core/Jobs"
-import { Deferred, Duration, Effect, Option, Schedule, Schema } from "effect"
+import { Duration, Effect, Option, Schedule, Schema } from "effect"
 import * as CampaignChunk from "./CampaignChunk.js"
 import * as CampaignFailure from "./CampaignFailure.js"
 import * as CampaignFolder from "./CampaignFolder.js"
 import * as CampaignLedger from "./CampaignLedger.js"
 import * as CampaignNews from "./CampaignNews.js"
+import * as Claimed from "./Claimed.js"
 import * as Downloads from "./Downloads.js"
 import type { Session } from "./Gate.js"
 import * as Queue from "./Queue.js"
 import type { StoreUnavailable } from "./RetrievalError.js"
 import { figure, text } from "./Rows.js"
 import type { Service as Settings } from "./Settings.js"
-import * as Shift from "./Shift.js"
 import { Lost, type Run } from "./Step.js"
-import { chunks, patiently, type Row, type Service as Store } from "./Store.js"
+import { chunks, type Row, type Service as Store } from "./Store.js"
 import type { Again } from "./Tries.js"
 
 /** A chunk that this process has claimed. */
@@ -35,24 +35,16 @@ interface Held extends CampaignLedger.Claim, CampaignChunk.Kept {
 type Outcome = { readonly _tag: "Over" } | CampaignFailure.Failed | Again
 
 /** One job. Every end but that of being settled gives it back to the engine, which hands it out again. */
-export const run = (run: Run): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
-  Effect.gen(function* () {
-    const { job, lost, sessions, settings, store } = run
-    const claimed = yield* patiently(claim(store, settings, job))
-    if (Option.isNone(claimed)) return
-    const held = claimed.value
-    const session = yield* sessions.of(held.account)
-    const outcome = yield* Effect.raceFirst(
-      Effect.provide(carried(store, settings, held), session),
-      Effect.raceFirst(watching(store, held), Effect.zipRight(Deferred.await(lost), Effect.fail(new Lost())))
-    )
-    yield* patiently(settle(store, job, held, outcome))
-  }).pipe(
-    Effect.scoped,
-    // The engine may still count it as ours when the campaign was stopped.
-    Effect.catchTag("Lost", () => Effect.ignore(run.store.engine((boss) => boss.complete(chunks, run.job)))),
-    Shift.orGiveBack(run.store, chunks, run.job)
-  )
+export const run = (run: Run): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> => {
+  const { job, settings, store } = run
+  return Claimed.run(run, {
+    queue: chunks,
+    claim: claim(store, settings, job),
+    carry: (held) => carried(store, settings, held),
+    watch: (held) => watching(store, held),
+    settle: (held, outcome) => settle(store, job, held, outcome)
+  })
+}
 
 /** When a chunk is looked at again that cannot begin now, in seconds. */
 const later = { busy: 1, unseen: 5 }
