@@ -94,16 +94,16 @@ export const layer: Layer.Layer<Accounts, never, BatchConfig | HttpClient.HttpCl
     const turn = yield* Effect.makeSemaphore(1)
     const entries = new Map<string, Entry>()
 
-    const fresh = (token: string): Effect.Effect<Entry, Problem> =>
+    const held = (token: string): Effect.Effect<Entry, Problem> =>
       Effect.gen(function* () {
         const known = entries.get(token)
-        if (known !== undefined) return known
+        if (known !== undefined) return hold(known)
         if (entries.size >= capacity) return yield* tooMany
         const scope = yield* Scope.make()
         const account = yield* alone(open(token), Context.add(needs, Scope.Scope, scope))
         const entry = { account, scope, users: 0, touched: 0 }
         entries.set(token, entry)
-        return entry
+        return hold(entry)
       }).pipe(turn.withPermits(1))
 
     const hold = (entry: Entry): Entry => {
@@ -128,7 +128,7 @@ export const layer: Layer.Layer<Accounts, never, BatchConfig | HttpClient.HttpCl
 
     return {
       of: (request) =>
-        Effect.acquireRelease(Effect.map(fresh(bearer(request)), hold), (entry) =>
+        Effect.acquireRelease(held(bearer(request)), (entry) =>
           Effect.sync(() => {
             entry.users -= 1
             entry.touched = Monotonic.unsafeNow(clock)
