@@ -70,7 +70,7 @@ export const framer = ({ maxLineBytes, quoted = false }: FramerOptions): Framer 
   }
 
   const hold = (bytes: Uint8Array): void => {
-    if (heldBytes <= maxLineBytes) held.push(bytes)
+    if (heldBytes <= maxLineBytes) held.push(bytes.slice())
     heldBytes += bytes.length
   }
 
@@ -105,7 +105,7 @@ export const framer = ({ maxLineBytes, quoted = false }: FramerOptions): Framer 
         from = read
       }
       if (quoted) isWithin(bytes, read, bytes.length)
-      if (from < bytes.length) hold(plain.slice(from))
+      if (from < bytes.length) hold(plain.subarray(from))
       return lines
     },
     end: () => {
