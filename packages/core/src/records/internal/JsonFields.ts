@@ -9,9 +9,9 @@
  * JsonFields.read(fields, new TextEncoder().encode('{"id":7,"data":{"name":"Acme","tags":[]}}'))
  * fields.columns.map(({ path }) => path.join()) // ["id", "data,name", "data,tags"]
  */
+import * as JsonNesting from "./JsonNesting.js"
 import {
   closeBrace,
-  closeBracket,
   colon,
   comma,
   nowhere,
@@ -179,53 +179,22 @@ const valueEnd = (
   return to
 }
 
-/** Which of the values that `skip` is within are objects, by their depth; the others are lists. */
-const areObjects = new Uint8Array(deepest + 1)
-
-/** The position behind a value of which nothing is asked for: nearly all bytes are, so this is one loop without calls to itself. */
-const skip = (fields: Fields, bytes: Uint8Array, from: number, outermost: number): number => {
-  let at = from
-  let depth = outermost
-  while (true) {
-    if (depth > deepest) {
-      fields.isTooDeep = true
-      return nowhere
-    }
-    const first = bytes[at]
-    if (first === quote) at = stringEnd(bytes, at)
-    else if (first === openBrace || first === openBracket) {
-      const inner = spaceEnd(bytes, at + 1)
-      const isObject = first === openBrace
-      if (bytes[inner] !== (isObject ? closeBrace : closeBracket)) {
-        areObjects[depth] = isObject ? 1 : 0
-        depth += 1
-        at = isObject ? nameEnd(bytes, inner) : inner
-        continue
-      }
-      at = inner + 1
-    } else at = isLetter(first) ? wordEnd(bytes, at) : numberEnd(bytes, at)
-    while (true) {
-      if (depth === outermost) return at
-      at = spaceEnd(bytes, at)
-      const isObject = areObjects[depth - 1] === 1
-      const next = bytes[at]
-      if (next === comma) {
-        at = spaceEnd(bytes, at + 1)
-        if (isObject) at = nameEnd(bytes, at)
-        break
-      }
-      if (next !== (isObject ? closeBrace : closeBracket)) return nowhere
-      at += 1
-      depth -= 1
-    }
-  }
+/** The position behind a value of which nothing is asked for. */
+const skip = (fields: Fields, bytes: Uint8Array, from: number, depth: number): number => {
+  const end = depth > deepest ? JsonNesting.tooDeep : skippedEnd(bytes, from, depth)
+  if (end !== JsonNesting.tooDeep) return end
+  fields.isTooDeep = true
+  return nowhere
 }
 
-/** Where the value begins whose name begins here. */
-const nameEnd = (bytes: Uint8Array, from: number): number => {
-  const at = spaceEnd(bytes, stringEnd(bytes, from))
-  return bytes[at] === colon ? spaceEnd(bytes, at + 1) : nowhere
+const skippedEnd = (bytes: Uint8Array, from: number, depth: number): number => {
+  const first = bytes[from]
+  if (first === openBrace || first === openBracket) return nestingEnd(bytes, from, depth)
+  if (first === quote) return stringEnd(bytes, from)
+  return isLetter(first) ? wordEnd(bytes, from) : numberEnd(bytes, from)
 }
+
+const nestingEnd = JsonNesting.reader({ deepest })
 
 const isLetter = (byte: number | undefined): boolean => byte !== undefined && byte > 0x60
 

@@ -57,7 +57,7 @@ export const stringEnd = (bytes: Uint8Array, from: number): number => {
 }
 
 /** Which bytes mean nothing but themselves in a string. */
-const isPlain = Uint8Array.from({ length: 256 }, (_, byte) =>
+export const isPlain = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte < 0x20 || byte === quote || byte === backslash ? 0 : 1
 )
 

@@ -55,9 +55,11 @@ describe("read", () => {
     "takes what JSON.parse takes for an object, and nothing else",
     [almostJson],
     ([text]) => {
-      expect(JsonFields.read(JsonFields.learning(), encoder.encode(text))).toBe(
-        isObject(Buffer.from(text).toString()) ? "Record" : "NoObject"
-      )
+      const outcome = isObject(Buffer.from(text).toString()) ? "Record" : "NoObject"
+      expect(JsonFields.read(JsonFields.learning(), encoder.encode(text))).toBe(outcome)
+      expect(JsonFields.read(JsonFields.named([]), encoder.encode(text))).toBe(outcome)
+      const nested = isObject(`{"a":${Buffer.from(text).toString()}}`) ? "Record" : "NoObject"
+      expect(JsonFields.read(JsonFields.named([]), encoder.encode(`{"a":${text}}`))).toBe(nested)
     },
     { fastCheck: { numRuns: 20_000 } }
   )
@@ -135,5 +137,14 @@ describe("read", () => {
     expect(valuesOf(nested(100_000))).toBe("too deep")
     expect(valuesOf(nested(1001))).toBe("too deep")
     expect(valuesOf(`{"a":${"[".repeat(100_000)}${"]".repeat(100_000)}}`)).toBe("too deep")
+    for (const fields of [JsonFields.learning(), JsonFields.named([])]) {
+      const lists = (depth: number, inner: string) =>
+        valuesOf(`{"a":${"[".repeat(depth)}${inner}${"]".repeat(depth)}}`, fields)
+      const objects = (depth: number) => valuesOf(`${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`, fields)
+      for (const sound of [lists(1000, ""), lists(1000, " "), lists(999, "1"), objects(1000)])
+        expect(sound).toBeInstanceOf(Array)
+      for (const deep of [lists(1001, ""), lists(1000, "1"), lists(1000, "{}"), objects(1001)])
+        expect(deep).toBe("too deep")
+    }
   })
 })
