@@ -1,16 +1,13 @@
 /**
  * Bundles the command line: a small file that answers what needs no program, and the program, which it loads with the
- * code that V8 keeps of it. Of the program what every command needs is in one piece, and there is a piece for each thing
- * that only some need.
+ * code that V8 keeps of it. What is imported dynamically is in the same file, and does nothing until it is asked for.
  */
-import { build, transform } from "esbuild"
+import { build } from "esbuild"
 import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { basename } from "node:path"
-import { fileURLToPath } from "node:url"
 
 const { version } = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8"))
 const outdir = new URL("dist/", import.meta.url)
-const main = fileURLToPath(new URL("src/Main.ts", import.meta.url))
 
 /**
  * Schemas can invent values, and the proxy agents can tell what they do; no command asks for it, and loading it costs
@@ -45,20 +42,29 @@ const whenUsed = {
   }
 }
 
-/** Whatever is loaded later is loaded by the main piece, so what they share may stay in it: fewer files to read. */
-const onePiece = {
-  name: "one-piece",
-  setup({ onLoad, onResolve, resolve }) {
-    onResolve({ filter: /^(?:\.{1,2}\/|@org\/)/ }, async ({ kind, path, pluginData, ...options }) => {
-      if (kind !== "dynamic-import" || pluginData === onePiece) return
-      const { path: file } = await resolve(path, { ...options, kind, pluginData: onePiece })
-      return { path: file, pluginData: "later" }
-    })
-    onLoad({ filter: /\.ts$/ }, async ({ path, pluginData }) =>
-      pluginData === "later"
-        ? { contents: `import ${JSON.stringify(main)}\n${await readFile(path, "utf8")}`, loader: "ts" }
-        : undefined
-    )
+/**
+ * What is imported by the name of Effect's package comes with all of its module; by the name of the module, with what is used
+ * of it.
+ */
+const ofModules = {
+  name: "of-modules",
+  setup({ onLoad }) {
+    const imports = /^import \{([^}]+)\} from "(effect|@effect\/platform(?:-node)?)"$/gm
+    const byModule = (_, names, from) =>
+      names
+        .split(",")
+        .map((name) => name.trim())
+        .filter((name) => name !== "" && !name.startsWith("type "))
+        .map((name) =>
+          /^[A-Z]/.test(name)
+            ? `import * as ${name} from "${from}/${name}"`
+            : `import { ${name} } from "${from}/Function"`
+        )
+        .join("; ")
+    onLoad({ filter: /\.ts$/ }, async ({ path }) => ({
+      contents: (await readFile(path, "utf8")).replaceAll(imports, byModule),
+      loader: "ts"
+    }))
   }
 }
 
@@ -79,24 +85,13 @@ const program = await build({
   entryPoints: { program: "src/Main.ts" },
   outdir: "dist",
   entryNames: "[name]-[hash]",
-  chunkNames: "[name]-[hash]",
-  splitting: true,
-  format: "esm",
-  plugins: [unused, whenUsed, onePiece]
+  format: "cjs",
+  plugins: [unused, whenUsed, ofModules]
 })
-
-/** A piece as a function of what it exports and of what loads the other pieces; see `CodeCache`. */
-const piece = async ({ path, text }) => {
-  const { code } = await transform(text, {
-    format: "cjs",
-    minify: true,
-    target: common.target,
-    platform: "node",
-    supported: { "dynamic-import": false }
-  })
-  return [basename(path), `(function(module,exports,require){${code}})`]
-}
-const pieces = await Promise.all(program.outputFiles.map(piece))
+const [{ path, text }] = program.outputFiles
+const name = basename(path)
+// V8 keeps two bytes for each character of a text that has others, and they are read as they are.
+if (/[^\0-\x7f]/.test(text)) throw new Error(`${name} has characters that are not of ASCII`)
 
 const binary = await build({
   ...common,
@@ -106,7 +101,7 @@ const binary = await build({
   define: {
     "import.meta.dirname": "__dirname",
     BATCHCTL_VERSION: JSON.stringify(version),
-    BATCHCTL_PROGRAM: JSON.stringify(pieces.map(([name]) => name).find((name) => name.startsWith("program-")))
+    BATCHCTL_PROGRAM: JSON.stringify(name)
   },
   plugins: [whenUsed]
 })
@@ -129,7 +124,8 @@ const made = SOURCE_DATE_EPOCH === undefined ? new Date() : new Date(Number(SOUR
 
 // What leads to the others goes last but one, and what an earlier build left last, so that the program works all the time.
 const files = new Map([
-  ...pieces,
+  // A function of what loads the modules of Node; see `CodeCache`.
+  [name, `(function(require){${text}\n})`],
   ["package.json", `{ "type": "commonjs" }\n`],
   ["batchctl.1", render(version, made.toISOString().slice(0, 10))],
   ["batchctl.js", binary.outputFiles[0].text]

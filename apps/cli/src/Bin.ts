@@ -2,8 +2,9 @@
 /**
  * The binary. It loads the program only if there is something to run.
  */
+import { join } from "node:path"
 import { answer } from "./Answer.js"
-import { loader } from "./CodeCache.js"
+import * as CodeCache from "./CodeCache.js"
 import type { Name } from "./syntax/Commands.js"
 
 /** The file of the program, which the bundler puts in. */
@@ -18,7 +19,8 @@ const flagsOf = (command: Name): string => (command === "run" ? "--heap-growing-
 const run = async (): Promise<void> => {
   const command = await answer(process.argv.slice(2))
   if (command === undefined) return
-  loader(import.meta.dirname, process.env, flagsOf(command))(`./${BATCHCTL_PROGRAM}`)
+  const filename = join(import.meta.dirname, BATCHCTL_PROGRAM)
+  CodeCache.run({ filename, command, flags: flagsOf(command), env: process.env })
 }
 
 void run()

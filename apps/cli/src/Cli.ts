@@ -2,42 +2,32 @@
  * Runs the command that the command line names.
  */
 import { Effect, Logger, Option } from "effect"
-import * as CollectCommand from "./commands/CollectCommand.js"
-import * as DemoCommand from "./commands/DemoCommand.js"
-import * as DoctorCommand from "./commands/DoctorCommand.js"
-import * as DownloadCommand from "./commands/DownloadCommand.js"
-import * as GetCommand from "./commands/GetCommand.js"
-import * as ListCommand from "./commands/ListCommand.js"
-import * as RetrievalsCommand from "./commands/RetrievalsCommand.js"
-import * as RunCommand from "./commands/RunCommand.js"
-import * as RunsCommand from "./commands/RunsCommand.js"
-import * as SandboxCommand from "./commands/SandboxCommand.js"
-import * as StatusCommand from "./commands/StatusCommand.js"
-import * as SubmitCommand from "./commands/SubmitCommand.js"
-import * as VerifyCommand from "./commands/VerifyCommand.js"
-import * as WaitCommand from "./commands/WaitCommand.js"
 import * as LogLevel from "./settings/LogLevel.js"
 import { read } from "./syntax/Reading.js"
 import { CommandLine } from "./terminal/CommandLine.js"
 
+/** Each is loaded when it is asked for. */
 const commands = {
-  get: GetCommand.command,
-  submit: SubmitCommand.command,
-  collect: CollectCommand.command,
-  wait: WaitCommand.command,
-  download: DownloadCommand.command,
-  run: RunCommand.command,
-  status: StatusCommand.command,
-  list: ListCommand.command,
-  runs: RunsCommand.command,
-  retrievals: RetrievalsCommand.command,
-  verify: VerifyCommand.command,
-  doctor: DoctorCommand.command,
-  sandbox: SandboxCommand.command,
-  demo: DemoCommand.command
+  get: () => import("./commands/GetCommand.js"),
+  submit: () => import("./commands/SubmitCommand.js"),
+  collect: () => import("./commands/CollectCommand.js"),
+  wait: () => import("./commands/WaitCommand.js"),
+  download: () => import("./commands/DownloadCommand.js"),
+  run: () => import("./commands/RunCommand.js"),
+  status: () => import("./commands/StatusCommand.js"),
+  list: () => import("./commands/ListCommand.js"),
+  runs: () => import("./commands/RunsCommand.js"),
+  retrievals: () => import("./commands/RetrievalsCommand.js"),
+  verify: () => import("./commands/VerifyCommand.js"),
+  doctor: () => import("./commands/DoctorCommand.js"),
+  sandbox: () => import("./commands/SandboxCommand.js"),
+  demo: () => import("./commands/DemoCommand.js")
 } as const
 
-type Any = ReturnType<(typeof commands)[keyof typeof commands]>
+/** What is known of the module of any command. */
+type Loaded = Awaited<ReturnType<(typeof commands)[keyof typeof commands]>>
+
+type Any = ReturnType<Loaded["command"]>
 
 /** One type for what any of the commands does. */
 type Work = Effect.Effect<void, Effect.Effect.Error<Any>, Effect.Effect.Context<Any>>
@@ -48,7 +38,8 @@ export const run = Effect.gen(function* () {
   const reading = read(argv)
   if (reading._tag !== "Run") return yield* Effect.dieMessage("this is answered elsewhere")
   const { level } = yield* LogLevel.chosen
-  const work: Work = commands[reading.command](reading.args)
+  const { command } = yield* Effect.promise<Loaded>(commands[reading.command])
+  const work: Work = command(reading.args)
   // A failure is printed by `Report`; the log need not tell of it once more.
   yield* work.pipe(Logger.withMinimumLogLevel(level), Effect.withUnhandledErrorLogLevel(Option.none()))
 })

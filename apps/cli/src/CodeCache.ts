@@ -1,6 +1,5 @@
 /**
- * Loads the pieces of the program with the code that V8 has compiled for them in an earlier run, and keeps that code for
- * later ones. Code that others could have written is not run: folder and file have to belong to the user alone. Whatever
+ * Loads the program with the code that V8 has compiled for it in an earlier run, and keeps that code for later ones. Code that others could have written is not run: folder and file have to belong to the user alone. Whatever
  * goes wrong with it, the program runs all the same, as if there were none.
  */
 import {
@@ -17,12 +16,9 @@ import {
   type Stats,
   writeFileSync
 } from "node:fs"
-import { isAbsolute, join } from "node:path"
+import { basename, isAbsolute, join } from "node:path"
 import { Script } from "node:vm"
 import { crc32 } from "node:zlib"
-
-/** Compiled code that stands behind less text than this, in characters, is not worth a file. */
-const smallest = 20_000
 
 /** Milliseconds after which a run that lasts keeps its code: what it needed to start is still known then. */
 const soon = 1500
@@ -30,35 +26,29 @@ const soon = 1500
 /** Milliseconds for which code is kept: that of other versions is of no use for ever. */
 const longest = 30 * 86_400_000
 
-/** A piece: a function that fills its exports, and asks for other pieces by their names. */
-type Piece = (module: { exports: object }, exports: object, require: (id: string) => unknown) => void
+/** The program: a function of what loads the modules of Node. */
+type Program = (require: (id: string) => unknown) => void
 
-/** Runs a piece of the program, and returns what it exports. `flags` are set for V8 before the first one is loaded. */
-export const loader = (
-  pieces: string,
-  env: Readonly<Record<string, string | undefined>>,
-  flags: string
-): ((id: string) => unknown) => {
-  const folder = folderOf(env)
+/** What is run, and how. */
+export interface Options {
+  /** The file of the program, which has no character but those of ASCII. */
+  readonly filename: string
+  /** What it is run for: each has code of its own, that of the functions that it needs. */
+  readonly command: string
+  /** Flags that are set for V8 before the program is loaded. */
+  readonly flags: string
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** Runs the program. */
+export const run = (options: Options): void => {
+  const { env, filename, flags } = options
   if (flags !== "") process.getBuiltinModule("v8").setFlagsFromString(flags)
-  const modules = new Map<string, { exports: object }>()
-  const load = (id: string): unknown => {
-    if (!id.startsWith("./")) return process.getBuiltinModule(id)
-    const known = modules.get(id)
-    if (known !== undefined) return known.exports
-    const module = { exports: {} }
-    modules.set(id, module)
-    const name = id.slice(2)
-    const filename = join(pieces, name)
-    const text = readFileSync(filename, "utf8")
-    const piece: Piece =
-      folder === undefined || text.length < smallest
-        ? new Script(text, { filename }).runInThisContext()
-        : compiled({ filename, flags, folder, name, text })
-    piece(module, module.exports, load)
-    return module.exports
-  }
-  return load
+  const folder = folderOf(env)
+  const text = readFileSync(filename, "latin1")
+  const program: Program =
+    folder === undefined ? new Script(text, { filename }).runInThisContext() : compiled(text, folder, options)
+  program((id) => process.getBuiltinModule(id))
 }
 
 /** Where the code lies: under `XDG_CACHE_HOME`, or `.cache` in the home folder; nowhere if neither is known. */
@@ -70,22 +60,17 @@ const folderOf = (env: Readonly<Record<string, string | undefined>>): string | u
   return caches === undefined ? undefined : join(caches, "batchctl", "code")
 }
 
-const compiled = (of: {
-  readonly filename: string
-  readonly flags: string
-  readonly folder: string
-  readonly name: string
-  readonly text: string
-}): Piece => {
+const compiled = (text: string, folder: string, { command, env, filename, flags }: Options): Program => {
   // V8 refuses the code of another version of itself, and of other flags.
-  const engine = `${process.version} ${process.arch} ${process.execArgv.join(" ")} ${process.env["NODE_OPTIONS"] ?? ""} ${of.flags}`
-  const path = join(of.folder, `${of.name}.${crc32(engine).toString(16).padStart(8, "0")}`)
-  const cachedData = stored(of.folder, path, of.text)
-  const script = new Script(of.text, { filename: of.filename, cachedData })
+  const engine = `${process.version} ${process.arch} ${process.execArgv.join(" ")} ${env["NODE_OPTIONS"] ?? ""} ${flags}`
+  const name = `${basename(filename)}.${command}.${crc32(engine).toString(16).padStart(8, "0")}`
+  const path = join(folder, name)
+  const cachedData = stored(folder, path, text)
+  const script = new Script(text, { filename, cachedData })
   if (cachedData === undefined || script.cachedDataRejected === true) {
     let isDone = false
     const keep = () => {
-      if (!isDone) write(of.folder, path, of.text, script.createCachedData())
+      if (!isDone) write(folder, path, text, script.createCachedData())
       isDone = true
     }
     process.once("exit", keep)

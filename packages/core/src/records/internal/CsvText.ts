@@ -44,7 +44,7 @@ export const longestCell = 32_767
  * How a cell begins that a spreadsheet would take for a formula, half-width or full-width. Apostrophes before it count
  * as well, so that the one that is put there can be taken away again.
  */
-const formula = /^'*[=+\-@\t\r\n＝＋－＠]/u
+const formula = /^'*[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]/u
 
 const number = /^[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/iu
 
