@@ -1,3 +1,4 @@
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core"
 import { execFile } from "node:child_process"
 import { existsSync, readdirSync } from "node:fs"
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises"
@@ -7,10 +8,10 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { publint } from "publint"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { check } from "./Compiler.js"
+import { check, type Checked } from "./Compiler.js"
+import * as Examples from "./Examples.js"
 
 const repository = fileURLToPath(new URL("..", import.meta.url))
-const here = fileURLToPath(new URL(".", import.meta.url))
 
 /** What is published as a library, what is in its tarball beside code and types, and a misuse that its types refuse. */
 const libraries = [
@@ -81,14 +82,15 @@ describe.each(libraries)("the packed tarball of $name", { timeout: 600_000 }, ({
   })
 
   it("has types that resolve wherever its code does", async () => {
-    const attw = join(here, "node_modules/.bin/attw")
     // All modules are declared by one script, and all are type-checked below: the first stands for them here.
     const modules = (await modulesOf(name)).slice(0, 1)
     const entrypoints = [".", ...modules.map((module) => `./${module}`)]
-    const options = ["--no-definitely-typed", "--no-color", "--entrypoints", ...entrypoints]
-    const printed = await run(attw, [tarball(name), ...options], folder)
-    expect(printed).toContain("No problems found")
-    for (const module of modules) expect(printed).toContain(`@org/batch-${name}/${module}"`)
+    const packed = createPackageFromTarballData(Uint8Array.from(await readFile(tarball(name))))
+    const result = await checkPackage(packed, { entrypoints })
+    if (!result.types) throw new Error("it has no types")
+    expect(result.types.kind).toBe("included")
+    expect(result.problems).toEqual([])
+    expect(Object.keys(result.entrypoints)).toEqual(entrypoints)
   })
 
   it("is imported and required by an empty project: the modules that it names, and no others", async () => {
@@ -117,29 +119,34 @@ describe.each(libraries)("the packed tarball of $name", { timeout: 600_000 }, ({
 })
 
 describe("an empty project on all of them", { timeout: 600_000 }, () => {
-  it.each([
+  const modes = [
     { moduleResolution: "node16", module: "node16", files: ["index.ts", "index.cts"] },
     { moduleResolution: "node10", module: "commonjs", files: ["index.ts"] },
     { moduleResolution: "bundler", module: "esnext", files: ["index.ts"] }
-  ])(
-    "type-checks, and so does what they declare: $moduleResolution",
-    async ({ files, module, moduleResolution }) => {
-      const source: Array<string> = []
-      for (const { misuse, name } of libraries) {
-        const title = `${name[0]?.toUpperCase() ?? ""}${name.slice(1)}`
-        source.push(
-          `import * as ${title} from "@org/batch-${name}"`,
-          ...(await modulesOf(name)).map(
-            (module) => `export * as ${title}${module} from "@org/batch-${name}/${module}"`
-          ),
-          "// @ts-expect-error the types are there and are not any",
-          misuse
-        )
-      }
-      for (const file of files) await writeFile(join(consumer(), file), source.join("\n"))
-      const { checked, faults } = await check({
+  ]
+  const examples = Examples.all()
+  const results = new Map<string, Checked>()
+
+  beforeAll(async () => {
+    const source: Array<string> = []
+    for (const { misuse, name } of libraries) {
+      const title = `${name[0]?.toUpperCase() ?? ""}${name.slice(1)}`
+      source.push(
+        `import * as ${title} from "@org/batch-${name}"`,
+        ...(await modulesOf(name)).map(
+          (module) => `export * as ${title}${module} from "@org/batch-${name}/${module}"`
+        ),
+        "// @ts-expect-error the types are there and are not any",
+        misuse
+      )
+    }
+    const base: { readonly compilerOptions: object } = JSON.parse(
+      await readFile(join(repository, "tsconfig.base.json"), "utf8")
+    )
+    const checked = await check(
+      ...modes.map(({ files, module, moduleResolution }) => ({
         folder: consumer(),
-        files: Object.fromEntries(files.map((file) => [join(consumer(), file), true])),
+        files: Object.fromEntries(files.map((file) => [join(consumer(), file), source.join("\n")])),
         within: consumer(),
         options: {
           module,
@@ -152,11 +159,38 @@ describe("an empty project on all of them", { timeout: 600_000 }, () => {
           noEmit: true,
           skipLibCheck: false
         }
-      })
-      expect(faults).toEqual([])
-      expect(checked).toBeGreaterThan(100)
+      })),
+      {
+        folder: consumer(),
+        files: Object.fromEntries([...examples].map(([name, code]) => [join(consumer(), name), code])),
+        options: {
+          ...base.compilerOptions,
+          typeRoots: [join(consumer(), "node_modules/@types")],
+          noEmit: true,
+          composite: false,
+          incremental: false,
+          noUnusedLocals: false
+        }
+      }
+    )
+    for (const [index, name] of [...modes.map((mode) => mode.moduleResolution), "examples"].entries()) {
+      const result = checked[index]
+      if (result !== undefined) results.set(name, result)
     }
-  )
+  }, 600_000)
+
+  it.each(modes)("type-checks, and so does what they declare: $moduleResolution", ({ moduleResolution }) => {
+    expect(results.get(moduleResolution)?.faults).toEqual([])
+    expect(results.get(moduleResolution)?.checked).toBeGreaterThan(100)
+  })
+
+  it("type-checks all examples, as they stand", () => {
+    expect(results.get("examples")).toEqual({ checked: examples.size, faults: [] })
+  })
+
+  it("has an example of every public module", () => {
+    expect(Examples.missing()).toEqual([])
+  })
 
   it("serves a job from there", async () => {
     const script = `
