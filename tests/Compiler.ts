@@ -14,12 +14,19 @@ export interface Project {
   readonly within?: string
 }
 
-/** Type-checks in a process of its own: the number of files, and what is wrong with them. */
-export const check = async (
-  project: Project
-): Promise<{ readonly checked: number; readonly faults: ReadonlyArray<string> }> => {
+/** How many files were checked, and what is wrong with them. */
+export interface Checked {
+  readonly checked: number
+  readonly faults: ReadonlyArray<string>
+}
+
+/**
+ * Type-checks projects, one after the other, in one process of its own: what several of them import is parsed once, so their
+ * files on the disk must mean the same in all of them.
+ */
+export const check = async (...projects: ReadonlyArray<Project>): Promise<ReadonlyArray<Checked>> => {
   const script = fileURLToPath(new URL("Compiler.mjs", import.meta.url))
   const compiler = spawn(process.execPath, [script], { stdio: ["pipe", "pipe", "inherit"] })
-  compiler.stdin.end(JSON.stringify(project))
+  compiler.stdin.end(JSON.stringify(projects))
   return JSON.parse(await text(compiler.stdout))
 }

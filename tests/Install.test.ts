@@ -3,7 +3,7 @@ import { build } from "esbuild"
 import { Effect, Exit, Scope } from "effect"
 import { type ChildProcessByStdio, execFile, spawn } from "node:child_process"
 import { once } from "node:events"
-import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat } from "node:fs/promises"
+import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, symlink } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -44,6 +44,12 @@ let registry: Registry.Registry
 let sandbox: Sandbox.Service
 let environment: NodeJS.ProcessEnv = {}
 
+/** Where npm has installed by the line of `most`. */
+let unpacked: Promise<string>
+
+/** Where npm has installed what that line does not bring, without its peers. */
+let beside: Promise<string>
+
 beforeAll(async () => {
   folder = await realpath(await mkdtemp(join(tmpdir(), "batch-install-")))
   const tarballs = join(folder, "tarballs")
@@ -66,6 +72,18 @@ beforeAll(async () => {
     CRUSTDATA_API_KEY: sandbox.apiKey,
     CRUSTDATA_BASE_URL: sandbox.baseUrl
   }
+  unpacked = (async () => {
+    const home = await emptyFolder()
+    await shell(lineOf(await readFile(join(repository, most), "utf8"), "npm"), home)
+    return home
+  })()
+  beside = (async () => {
+    const home = await emptyFolder()
+    await shell("npm install --legacy-peer-deps @org/batch-sandbox", home)
+    return home
+  })()
+  // The tests that need them await them.
+  for (const one of [unpacked, beside]) one.catch(() => undefined)
 }, 600_000)
 
 afterAll(async () => {
@@ -76,6 +94,9 @@ afterAll(async () => {
 
 const libraries = ["core", "node", "client", "sandbox"].map((name) => `packages/${name}/README.md`)
 
+/** The document whose npm line brings nearly all that the lines of the others bring. */
+const most = "packages/client/README.md"
+
 /** Documents whose examples say how many rows came; that of the sandbox says what it answered. */
 const said = (path: string): unknown =>
   expect.stringContaining(path === "packages/sandbox/README.md" ? "200" : `${rows} rows`)
@@ -84,24 +105,23 @@ describe("documents of the libraries", { timeout: 600_000 }, () => {
   it.concurrent.each(libraries)("%s: its npm line installs what its example needs", async (path) => {
     const readme = await readFile(join(repository, path), "utf8")
     const line = lineOf(readme, "npm")
-    const home = await emptyFolder()
-    await shell(line, home)
+    const home = path === most ? await unpacked : await emptyFolder()
+    const layout = path === most ? environment : await installed(line, home)
     // The page of the project has some of the same lines, with examples of its own.
     const page = await readFile(join(repository, "README.md"), "utf8")
     const examples = [
       exampleOf(readme),
       ...linesOf(page).flatMap((other, index) => (other === line ? [exampleOf(page, index)] : []))
     ]
-    for (const example of examples) {
-      expect(await outputs(example, home, ["esm", "cjs"])).toEqual([said(path), said(path)])
-    }
+    expect(await output(examples[0], home, "esm", layout)).toEqual(said(path))
+    expect(await output(examples.at(-1), home, "cjs", layout)).toEqual(said(path))
   })
 
   it.concurrent.each(libraries)("%s: its pnpm line installs what its example needs", async (path) => {
     const readme = await readFile(join(repository, path), "utf8")
     const home = await emptyFolder()
     await shell(lineOf(readme, "pnpm"), home)
-    expect(await outputs(exampleOf(readme), home, ["esm"])).toEqual([said(path)])
+    expect(await output(exampleOf(readme), home, "esm")).toEqual(said(path))
   })
 
   it.concurrent("README.md: all its npm lines for libraries are among those", async () => {
@@ -115,8 +135,12 @@ describe("documents of the libraries", { timeout: 600_000 }, () => {
   it.concurrent("the client works beside another version of Effect that the program has", async () => {
     const readme = await readFile(join(repository, "packages/client/README.md"), "utf8")
     const home = await emptyFolder()
-    await shell(`${lineOf(readme, "npm")} effect@4.1.0`, home)
-    expect(await outputs(exampleOf(readme), home, ["esm"])).toEqual([said("")])
+    const missing = await layOut(`${lineOf(readme, "npm")} effect@4.1.0`, home)
+    // That version need not be there: whoever took it for the client's own would find nothing.
+    expect(missing).toContain("node_modules/effect")
+    const locked = await packagesOf(join(home, "package-lock.json"))
+    expect(locked.find(([place]) => place === "node_modules/effect")?.[1].version).toBe("4.1.0")
+    expect(await output(exampleOf(readme), home, "esm", linked())).toEqual(said(""))
   })
 })
 
@@ -163,8 +187,8 @@ describe("examples", { timeout: 600_000 }, () => {
   it("the script on Effect counts all rows", async () => {
     const home = await emptyFolder()
     await cp(join(repository, "examples/effect-script"), home, { recursive: true })
-    await shell("npm install", home)
-    const printed = await shell(`npm start --silent -- ${batchId}`, home)
+    const layout = await installed("npm install", home)
+    const printed = await shell(`npm start --silent -- ${batchId}`, home, layout)
     const counts = printed
       .trimEnd()
       .split("\n")
@@ -276,27 +300,77 @@ const exampleOf = (readme: string, index = 0): string =>
   [...readme.matchAll(/^```ts\n(.*?)^```$/gmsu)][index]?.[1] ?? "throw new Error('none')"
 
 /** What an example prints as an ES module, or as what a bundler makes of it for CommonJS. */
-const outputs = async (
-  example: string,
+const output = async (
+  example: string | undefined,
   home: string,
-  formats: ReadonlyArray<"esm" | "cjs">
-): Promise<ReadonlyArray<string>> => {
-  const printed: Array<string> = []
-  for (const format of formats) {
-    const place = await mkdtemp(join(home, `${format}-`))
-    const file = format === "esm" ? "example.mjs" : "example.cjs"
-    await build({
-      stdin: { contents: example, resolveDir: home, loader: "ts" },
-      bundle: true,
-      packages: "external",
-      platform: "node",
-      target: "node20",
-      format,
-      outfile: join(place, file)
-    })
-    printed.push(await run("node", [file], place))
+  format: "esm" | "cjs",
+  env = environment
+): Promise<string> => {
+  const place = await mkdtemp(join(home, `${format}-`))
+  const file = format === "esm" ? "example.mjs" : "example.cjs"
+  await build({
+    stdin: { contents: example ?? "throw new Error('none')", resolveDir: home, loader: "ts" },
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    target: "node20",
+    format,
+    outfile: join(place, file)
+  })
+  return await run("node", [file], place, env)
+}
+
+interface Locked {
+  readonly version: string
+  readonly integrity?: string
+  readonly optional?: boolean
+}
+
+/** Where a lockfile of npm puts which packages. */
+const packagesOf = async (lockfile: string): Promise<ReadonlyArray<[string, Locked]>> => {
+  const { packages }: { readonly packages: Readonly<Record<string, Locked>> } = JSON.parse(
+    await readFile(lockfile, "utf8")
+  )
+  return Object.entries(packages).filter(([place]) => place !== "")
+}
+
+/** Modules look for others from where links to them are, not from where those lead. */
+const linked = () => ({ ...environment, NODE_OPTIONS: "--preserve-symlinks" })
+
+/**
+ * Has npm decide what a line installs where, and puts it there by links to what is unpacked already: to unpack it anew for
+ * each line would take most of the time. Gives what is missing.
+ */
+const layOut = async (line: string, home: string): Promise<ReadonlyArray<string>> => {
+  await shell(`${line} --package-lock-only`, home)
+  const sources = new Map<string | undefined, string>()
+  for (const from of await Promise.all([unpacked, beside])) {
+    for (const [place, { integrity }] of await packagesOf(join(from, "node_modules/.package-lock.json"))) {
+      sources.set(integrity, join(from, place))
+    }
   }
-  return printed
+  const missing: Array<string> = []
+  for (const [place, { integrity, optional }] of await packagesOf(join(home, "package-lock.json"))) {
+    const source = sources.get(integrity)
+    if (source === undefined) {
+      // Such as what is for other systems.
+      if (optional !== true) missing.push(place)
+      continue
+    }
+    await mkdir(join(home, place), { recursive: true })
+    for (const entry of await readdir(source)) {
+      if (entry !== "node_modules") await symlink(join(source, entry), join(home, place, entry))
+    }
+  }
+  return missing
+}
+
+/** Installs by a line of npm; gives the environment to run in. */
+const installed = async (line: string, home: string): Promise<NodeJS.ProcessEnv> => {
+  if ((await layOut(line, home)).length === 0) return linked()
+  // The registry has a version that fits this line only.
+  await shell("npm ci", home)
+  return environment
 }
 
 let folders = 0

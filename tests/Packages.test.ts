@@ -1,3 +1,4 @@
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core"
 import { execFile } from "node:child_process"
 import { existsSync, readdirSync } from "node:fs"
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises"
@@ -7,10 +8,10 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { publint } from "publint"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { check } from "./Compiler.js"
+import { check, type Checked } from "./Compiler.js"
+import * as Examples from "./Examples.js"
 
 const repository = fileURLToPath(new URL("..", import.meta.url))
-const here = fileURLToPath(new URL(".", import.meta.url))
 
 /** What is published as a library, what is in its tarball beside code and types, and a misuse that its types refuse. */
 const libraries = [
@@ -81,65 +82,54 @@ describe.each(libraries)("the packed tarball of $name", { timeout: 600_000 }, ({
   })
 
   it("has types that resolve wherever its code does", async () => {
-    const attw = join(here, "node_modules/.bin/attw")
     // All modules are declared by one script, and all are type-checked below: the first stands for them here.
     const modules = (await modulesOf(name)).slice(0, 1)
     const entrypoints = [".", ...modules.map((module) => `./${module}`)]
-    const options = ["--no-definitely-typed", "--no-color", "--entrypoints", ...entrypoints]
-    const printed = await run(attw, [tarball(name), ...options], folder)
-    expect(printed).toContain("No problems found")
-    for (const module of modules) expect(printed).toContain(`@org/batch-${name}/${module}"`)
+    const packed = createPackageFromTarballData(Uint8Array.from(await readFile(tarball(name))))
+    const result = await checkPackage(packed, { entrypoints })
+    if (!result.types) throw new Error("it has no types")
+    expect(result.types.kind).toBe("included")
+    expect(result.problems).toEqual([])
+    expect(Object.keys(result.entrypoints)).toEqual(entrypoints)
   })
 
   it("is imported and required by an empty project: the modules that it names, and no others", async () => {
     const modules = await modulesOf(name)
-    const asked = stemsOf(filesOf(join(repository, "packages", name, "src"))).flatMap((path) => [
-      ...new Set([path, path.replace(/.*\//, "")])
-    ])
-    const script = `
-      import { createRequire } from "node:module"
-      const required = createRequire(import.meta.url)
-      const index = await import("@org/batch-${name}")
-      if (required("@org/batch-${name}") === undefined) throw new Error("not required")
-      const reachable = new Set()
-      for (const name of ${JSON.stringify(asked)}) {
-        await import("@org/batch-${name}/" + name).then(() => reachable.add(name), (error) => {
-          if (error.code !== "ERR_PACKAGE_PATH_NOT_EXPORTED") throw error
-        })
-      }
-      const both = ${JSON.stringify(modules)}.filter((name) => required("@org/batch-${name}/" + name))
-      console.log(JSON.stringify([[...reachable].sort(), both, Object.keys(index).sort()]))`
-    await writeFile(join(consumer(), `${name}.mjs`), script)
-    const [reachable, required, index] = JSON.parse(await run("node", [`${name}.mjs`], consumer()))
+    const [reachable, required, index] = (await (loaded ??= load()))[name] ?? []
     expect([reachable, required]).toEqual([modules, modules])
-    if (modules.length > 0) expect(modules).toEqual(expect.arrayContaining(index))
+    if (modules.length > 0) expect(modules).toEqual(expect.arrayContaining([...(index ?? [])]))
   })
 })
 
 describe("an empty project on all of them", { timeout: 600_000 }, () => {
-  it.each([
+  const modes = [
     { moduleResolution: "node16", module: "node16", files: ["index.ts", "index.cts"] },
     { moduleResolution: "node10", module: "commonjs", files: ["index.ts"] },
     { moduleResolution: "bundler", module: "esnext", files: ["index.ts"] }
-  ])(
-    "type-checks, and so does what they declare: $moduleResolution",
-    async ({ files, module, moduleResolution }) => {
-      const source: Array<string> = []
-      for (const { misuse, name } of libraries) {
-        const title = `${name[0]?.toUpperCase() ?? ""}${name.slice(1)}`
-        source.push(
-          `import * as ${title} from "@org/batch-${name}"`,
-          ...(await modulesOf(name)).map(
-            (module) => `export * as ${title}${module} from "@org/batch-${name}/${module}"`
-          ),
-          "// @ts-expect-error the types are there and are not any",
-          misuse
-        )
-      }
-      for (const file of files) await writeFile(join(consumer(), file), source.join("\n"))
-      const { checked, faults } = await check({
+  ]
+  const examples = Examples.all()
+  const results = new Map<string, Checked>()
+
+  beforeAll(async () => {
+    const source: Array<string> = []
+    for (const { misuse, name } of libraries) {
+      const title = `${name[0]?.toUpperCase() ?? ""}${name.slice(1)}`
+      source.push(
+        `import * as ${title} from "@org/batch-${name}"`,
+        ...(await modulesOf(name)).map(
+          (module) => `export * as ${title}${module} from "@org/batch-${name}/${module}"`
+        ),
+        "// @ts-expect-error the types are there and are not any",
+        misuse
+      )
+    }
+    const base: { readonly compilerOptions: object } = JSON.parse(
+      await readFile(join(repository, "tsconfig.base.json"), "utf8")
+    )
+    const checked = await check(
+      ...modes.map(({ files, module, moduleResolution }) => ({
         folder: consumer(),
-        files: Object.fromEntries(files.map((file) => [join(consumer(), file), true])),
+        files: Object.fromEntries(files.map((file) => [join(consumer(), file), source.join("\n")])),
         within: consumer(),
         options: {
           module,
@@ -152,11 +142,38 @@ describe("an empty project on all of them", { timeout: 600_000 }, () => {
           noEmit: true,
           skipLibCheck: false
         }
-      })
-      expect(faults).toEqual([])
-      expect(checked).toBeGreaterThan(100)
+      })),
+      {
+        folder: consumer(),
+        files: Object.fromEntries([...examples].map(([name, code]) => [join(consumer(), name), code])),
+        options: {
+          ...base.compilerOptions,
+          typeRoots: [join(consumer(), "node_modules/@types")],
+          noEmit: true,
+          composite: false,
+          incremental: false,
+          noUnusedLocals: false
+        }
+      }
+    )
+    for (const [index, name] of [...modes.map((mode) => mode.moduleResolution), "examples"].entries()) {
+      const result = checked[index]
+      if (result !== undefined) results.set(name, result)
     }
-  )
+  }, 600_000)
+
+  it.each(modes)("type-checks, and so does what they declare: $moduleResolution", ({ moduleResolution }) => {
+    expect(results.get(moduleResolution)?.faults).toEqual([])
+    expect(results.get(moduleResolution)?.checked).toBeGreaterThan(100)
+  })
+
+  it("type-checks all examples, as they stand", () => {
+    expect(results.get("examples")).toEqual({ checked: examples.size, faults: [] })
+  })
+
+  it("has an example of every public module", () => {
+    expect(Examples.missing()).toEqual([])
+  })
 
   it("serves a job from there", async () => {
     const script = `
@@ -172,6 +189,48 @@ describe("an empty project on all of them", { timeout: 600_000 }, () => {
     expect(await run("node", ["--input-type=module", "--eval", script], consumer())).toBe("200\n")
   })
 })
+
+/** Of each library: modules that can be imported by their path, those that can be required, and what its index exports. */
+type Loaded = Readonly<Record<string, ReadonlyArray<ReadonlyArray<string>>>>
+
+let loaded: Promise<Loaded> | undefined
+
+/** Loads all of them in one process, since what they stand on takes most of the time. */
+const load = async (): Promise<Loaded> => {
+  const asked = await Promise.all(
+    libraries.map(async ({ name }) => ({
+      name,
+      modules: await modulesOf(name),
+      paths: [
+        ...new Set(
+          stemsOf(filesOf(join(repository, "packages", name, "src"))).flatMap((path) => [
+            path,
+            path.replace(/.*\//, "")
+          ])
+        )
+      ]
+    }))
+  )
+  const script = `
+    import { createRequire } from "node:module"
+    const required = createRequire(import.meta.url)
+    const loaded = {}
+    for (const { name, modules, paths } of ${JSON.stringify(asked)}) {
+      const index = await import("@org/batch-" + name)
+      if (required("@org/batch-" + name) === undefined) throw new Error("not required")
+      const reachable = new Set()
+      for (const path of paths) {
+        await import("@org/batch-" + name + "/" + path).then(() => reachable.add(path), (error) => {
+          if (error.code !== "ERR_PACKAGE_PATH_NOT_EXPORTED") throw error
+        })
+      }
+      const both = modules.filter((module) => required("@org/batch-" + name + "/" + module))
+      loaded[name] = [[...reachable].sort(), both, Object.keys(index).sort()]
+    }
+    console.log(JSON.stringify(loaded))`
+  await writeFile(join(consumer(), "load.mjs"), script)
+  return JSON.parse(await run("node", ["load.mjs"], consumer()))
+}
 
 const run = async (command: string, args: ReadonlyArray<string>, cwd: string): Promise<string> => {
   try {

@@ -48,36 +48,36 @@ const operations = [
 ]
 
 describe("GET /docs", () => {
-  inBrowser("shows every path, and asks nobody for anything", (context) =>
-    Effect.gen(function* () {
-      const { page, requests, said } = yield* docs(context)
-      const shown = yield* Effect.promise(() => page.locator(".opblock-summary-path").allInnerTexts())
-      expect(shown.map((path) => path.replaceAll("\u200B", ""))).toEqual(operations)
-      expect(requests).toEqual(["/docs"])
-      expect(said).toEqual([])
-    })
-  )
+  inBrowser(
+    "shows every path, asks nobody for anything, and tries a path out with the token that it was given",
+    (context) =>
+      Effect.gen(function* () {
+        const { id, page, requests, said } = yield* docs(context)
+        const shown = yield* Effect.promise(() => page.locator(".opblock-summary-path").allInnerTexts())
+        expect(shown.map((path) => path.replaceAll("\u200B", ""))).toEqual(operations)
+        expect(requests).toEqual(["/docs"])
+        expect(said).toEqual([])
 
-  inBrowser("tries a path out, with the token that it was given", (context) =>
-    Effect.gen(function* () {
-      const { id, page, requests, said } = yield* docs(context)
-      yield* tryOut(page, id)
-      expect(yield* answer(page)).toEqual({ status: "401", body: expect.stringContaining('"NotAuthorized"') })
-      yield* Effect.promise(async () => {
-        await page.locator(".btn.authorize").click()
-        await page.locator(".auth-container input").fill(token)
-        await page.locator(".auth-container .authorize").click()
-        await page.locator(".btn-done").click()
-        await page.locator(".execute").click()
-        await page.locator(".live-responses-table .response-col_status >> text=200").waitFor()
+        yield* tryOut(page, id)
+        expect(yield* answer(page)).toEqual({
+          status: "401",
+          body: expect.stringContaining('"NotAuthorized"')
+        })
+        yield* Effect.promise(async () => {
+          await page.locator(".btn.authorize").click()
+          await page.locator(".auth-container input").fill(token)
+          await page.locator(".auth-container .authorize").click()
+          await page.locator(".btn-done").click()
+          await page.locator(".execute").click()
+          await page.locator(".live-responses-table .response-col_status >> text=200").waitFor()
+        })
+        expect(yield* answer(page)).toEqual({
+          status: "200",
+          body: expect.stringContaining(`"batch_id": "${id}"`)
+        })
+        expect(requests).toEqual(["/docs", `/batch/${id}`, `/batch/${id}`])
+        expect(said).toEqual([expect.stringContaining("401")])
       })
-      expect(yield* answer(page)).toEqual({
-        status: "200",
-        body: expect.stringContaining(`"batch_id": "${id}"`)
-      })
-      expect(requests).toEqual(["/docs", `/batch/${id}`, `/batch/${id}`])
-      expect(said).toEqual([expect.stringContaining("401")])
-    })
   )
 })
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, layer } from "@effect/vitest"
 import { Effect, Exit, type Scope } from "effect"
 import { createHash } from "node:crypto"
 import { writeFileSync } from "node:fs"
@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Caller from "./Caller.js"
 import { daemon, freePort, isThere, run } from "./Programs.js"
-import { eventually, nobody, over, start, temporary } from "./Service.js"
+import { eventually, layer as service, nobody, over, Service, start, temporary } from "./Service.js"
 
 /** More than the 256 KiB that a connection without backpressure lets through. */
 const long = { ...over, records: 1000, members: 5 }
@@ -27,7 +27,7 @@ with requests.Session() as session:
                 sys.stdout.buffer.write(chunk)
 `
 
-describe("results arrive whole at", () => {
+layer(service(), { excludeTestServices: true })("results arrive whole at", (it) => {
   for (const [name, needs, program, args] of [
     ["Java's HttpClient", isThere("java", ["-version"]), "java", [file("Read.java")]],
     [
@@ -45,21 +45,27 @@ describe("results arrive whole at", () => {
     ["Python's requests", isThere("python3", ["-c", "import requests"]), "python3", ["-c", python]],
     ["Go's http.Get", isThere("go", ["version"]), "go", ["run", file("Read.go")]]
   ] as const) {
-    it.scopedLive(name, (context) =>
+    it.effect(name, (context) =>
       Effect.gen(function* () {
         if (!(yield* needs)) return context.skip(`${program} is not there, or cannot do this`)
-        const { get, kill, metric, outcome, port, sandbox } = yield* start()
+        const { get, metric, port, sandbox } = yield* Service
         const id = yield* sandbox.createJob(long)
         const { body } = yield* get(`/batch/${id}/results`)
         const url = `http://127.0.0.1:${port}/batch/${id}/results`
         const { code, stdout } = yield* run(program, [...args, url, url])
         expect([code, digest(stdout)]).toEqual([0, digest(Buffer.concat([body, body]))])
         yield* eventually(metric(results), (open) => open === 0)
-        yield* kill("SIGTERM")
-        expect((yield* Effect.timeout(outcome, "60 seconds")).code).toBe(143)
       })
     )
   }
+
+  it.effect("all of them, and none keeps the service from its end", () =>
+    Effect.gen(function* () {
+      const { kill, outcome } = yield* Service
+      yield* kill("SIGTERM")
+      expect((yield* Effect.timeout(outcome, "60 seconds")).code).toBe(143)
+    })
+  )
 })
 
 const nginx = (port: number, to: number): string => `

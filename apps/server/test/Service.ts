@@ -140,11 +140,16 @@ export const under = <A, E, R>(
     return result
   }).pipe(Effect.ensuring(sandbox.clearFaults))
 
-/** Looks until it is so, and gives what was seen then; a test in vain ends by its own time limit. */
+/** Looks until it is so, less and less often, and gives what was seen then; a test in vain ends by its own time limit. */
 export const eventually = <A, E, R>(
   look: Effect.Effect<A, E, R>,
-  isSo: (seen: A) => boolean
-): Effect.Effect<A, E, R> => Effect.repeat(Effect.delay(look, "15 millis"), { until: isSo })
+  isSo: (seen: A) => boolean,
+  pause = 15
+): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Effect.delay(look, pause), (seen) =>
+    // Each look has its price, that of metrics most.
+    isSo(seen) ? Effect.succeed(seen) : eventually(look, isSo, Math.min(pause * 1.2, 60))
+  )
 
 /** A folder that goes with the scope. */
 export const temporary: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
@@ -152,26 +157,33 @@ export const temporary: Effect.Effect<string, never, Scope.Scope> = Effect.acqui
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
 )
 
-/** The bundled program of `Impatient.ts`. */
-export const impatient: Effect.Effect<string, never, Scope.Scope> = Effect.gen(function* () {
-  const outfile = join(yield* temporary, "impatient.js")
-  yield* Effect.promise(() =>
-    build({
-      entryPoints: [fileURLToPath(new URL("Impatient.ts", import.meta.url))],
-      outfile,
-      bundle: true,
-      platform: "node",
-      format: "esm",
-      banner: {
-        js: `import { createRequire as createRequire_ } from "node:module"; const require = createRequire_(import.meta.url);`
-      },
-      loader: { ".html": "text" },
-      define: { BATCH_SERVER_VERSION: JSON.stringify("0.0.0") },
-      logLevel: "warning"
-    })
+/** The program of `Impatient.ts`, bundled once for all files that a process tests. */
+let bundled: Promise<string> | undefined
+
+const bundle = async (): Promise<string> => {
+  const here = new URL(".", import.meta.url)
+  const outfile = fileURLToPath(
+    new URL(`../.test-results/impatient-${process.env["VITEST_POOL_ID"] ?? ""}.js`, here)
   )
+  await build({
+    entryPoints: [fileURLToPath(new URL("Impatient.ts", here))],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    external: ["@aws-sdk/*", "@electric-sql/*", "pg", "pg-boss"],
+    banner: {
+      js: `import { createRequire as createRequire_ } from "node:module"; const require = createRequire_(import.meta.url);`
+    },
+    loader: { ".html": "text" },
+    define: { BATCH_SERVER_VERSION: JSON.stringify("0.0.0") },
+    logLevel: "warning"
+  })
   return outfile
-})
+}
+
+/** Where the bundled program of `Impatient.ts` is. */
+export const impatient: Effect.Effect<string> = Effect.promise(() => (bundled ??= bundle()))
 
 // ----------------------------------------------------------------------------------------------------------------
 

@@ -30,6 +30,9 @@ export interface Spawned {
 /** Variables of a process; `undefined` leaves one out. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
+/** The store is WebAssembly, and no process here lives so long that optimizing that for minutes to come would repay its cost. */
+const engine = ["--liftoff-only"]
+
 /** Starts `dist/<name>`, or the file of that path, with nothing in its environment but what is given and the search path. */
 export const spawned = (
   name: string,
@@ -42,7 +45,7 @@ export const spawned = (
       return yield* Effect.dieMessage(`run the task \`bundle\` first: there is no ${file}`)
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        spawn(process.execPath, [file, ...args], {
+        spawn(process.execPath, [...engine, file, ...args], {
           env: { PATH: process.env["PATH"], ...env },
           stdio: ["ignore", "pipe", "pipe"]
         })

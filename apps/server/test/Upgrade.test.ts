@@ -33,19 +33,30 @@ const webSocket = {
 const results = `batch_server_open_streams{kind="results"}`
 
 describe("a request that offers another protocol is answered in HTTP/1.1", () => {
-  it.scopedLive.each([
-    ["Java's HttpClient", java],
-    ["curl --http2", curl],
-    ["a WebSocket", webSocket]
-  ] as const)("with all results, and no stream is left open: %s", ([, headers]) =>
+  it.scopedLive("with all results, as is the next one on its connection, and no stream is left open", () =>
     Effect.gen(function* () {
-      const { get, kill, metric, outcome, sandbox } = yield* start()
+      const { get, kill, metric, outcome, port, sandbox } = yield* start()
       const id = yield* sandbox.createJob(long)
       const plain = yield* get(`/batch/${id}/results`)
       expect(plain.body.length).toBeGreaterThan(1_000_000)
-      const upgrade = yield* get(`/batch/${id}/results`, headers)
-      expect([upgrade.status, upgrade.broken]).toEqual([200, undefined])
-      expect(upgrade.body.equals(plain.body)).toBe(true)
+      for (const [name, headers] of [
+        ["Java's HttpClient", java],
+        ["curl --http2", curl],
+        ["a WebSocket", webSocket]
+      ] as const) {
+        const upgrade = yield* get(`/batch/${id}/results`, headers)
+        expect([name, upgrade.status, upgrade.broken]).toEqual([name, 200, undefined])
+        expect([name, upgrade.body.equals(plain.body)]).toEqual([name, true])
+        yield* eventually(metric(results), (open) => open === 0)
+      }
+      const agent = yield* Effect.acquireRelease(
+        Effect.sync(() => new Agent({ keepAlive: true, maxSockets: 1 })),
+        (agent) => Effect.sync(() => agent.destroy())
+      )
+      const read = reading({ agent, headers: java, host: "127.0.0.1", path: `/batch/${id}/results`, port })
+      const [first, second] = [yield* read, yield* read]
+      expect([first.isReused, second.isReused]).toEqual([false, true])
+      expect([first.length, second.length]).toEqual([plain.body.length, plain.body.length])
       yield* eventually(metric(results), (open) => open === 0)
       yield* kill("SIGTERM")
       expect((yield* Effect.timeout(outcome, "20 seconds")).code).toBe(143)
@@ -64,22 +75,6 @@ describe("a request that offers another protocol is answered in HTTP/1.1", () =>
       expect(yield* metric(`batch_server_results_total{outcome="abandoned"}`)).toBe(1)
       yield* kill("SIGTERM")
       expect((yield* Effect.timeout(outcome, "20 seconds")).code).toBe(143)
-    })
-  )
-
-  it.scopedLive("and so is the next one on its connection", () =>
-    Effect.gen(function* () {
-      const { port, sandbox } = yield* start()
-      const id = yield* sandbox.createJob(long)
-      const agent = yield* Effect.acquireRelease(
-        Effect.sync(() => new Agent({ keepAlive: true, maxSockets: 1 })),
-        (agent) => Effect.sync(() => agent.destroy())
-      )
-      const read = reading({ agent, headers: java, host: "127.0.0.1", path: `/batch/${id}/results`, port })
-      const [first, second] = [yield* read, yield* read]
-      expect([first.isReused, second.isReused]).toEqual([false, true])
-      expect(first.length).toBeGreaterThan(1_000_000)
-      expect(second.length).toBe(first.length)
     })
   )
 })
