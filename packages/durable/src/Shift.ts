@@ -2,13 +2,10 @@
  * The jobs of one queue of the engine that this process holds: taken as there are places, kept alive, and handed over when
  * the scope is closed.
  */
-import { Cause, Deferred, Effect, Exit, Fiber, Schedule, type Scope } from "effect"
+import { Cause, Deferred, type Duration, Effect, Exit, Fiber, Schedule, type Scope } from "effect"
 import type * as Queue from "./Queue.js"
 import type { StoreUnavailable } from "./RetrievalError.js"
 import { affected, patiently, type Service } from "./Store.js"
-
-/** How often due work is looked for when there was none. */
-export const pollEvery = "500 millis"
 
 /** How often the engine is told that a job is alive; it takes it away after ten seconds of silence. */
 export const touchEvery = "3 seconds"
@@ -43,8 +40,14 @@ interface Holding {
   readonly lost: Deferred.Deferred<void>
 }
 
-/** Takes jobs and carries them out until the scope is closed, which hands over what is under way. */
-export const run = (store: Service, options: Options): Effect.Effect<void, never, Scope.Scope> =>
+/**
+ * Gives what takes the jobs of a queue for which it is time, as many as there are places, and says how many it has taken.
+ * Closing the scope hands over what is under way.
+ */
+export const make = (
+  store: Service,
+  options: Options
+): Effect.Effect<Effect.Effect<number, StoreUnavailable>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const held = new Map<string, Holding>()
     yield* Effect.addFinalizer(() =>
@@ -54,13 +57,13 @@ export const run = (store: Service, options: Options): Effect.Effect<void, never
       })
     )
     yield* Effect.forkScoped(forever(Effect.as(heartbeat(store, options.queue, held), 0), touchEvery))
-    yield* Effect.forkScoped(forever(fetch(store, options, held), pollEvery))
+    return fetch(store, options, held)
   })
 
 /** Repeats a round of work; without a pause while there is more. A database that is away, or a bug, ends it not. */
 export const forever = (
   round: Effect.Effect<number, StoreUnavailable>,
-  every: typeof pollEvery | typeof touchEvery
+  every: Duration.DurationInput
 ): Effect.Effect<void> =>
   round.pipe(
     Effect.catchAllDefect((defect) => Effect.as(Effect.logError("a worker's round", Cause.die(defect)), 0)),
@@ -70,17 +73,6 @@ export const forever = (
     Effect.asVoid
   )
 
-/** Whether a queue has a job for which it is time: what the engine asks in order to take one costs several times that. */
-const isDue = (store: Service, queue: string): Effect.Effect<boolean, StoreUnavailable> =>
-  Effect.map(
-    store.query(
-      `SELECT 1 FROM batch_queue.job WHERE name = $1 AND state < 'active' AND NOT blocked
-        AND start_after <= now() LIMIT 1`,
-      [queue]
-    ),
-    ({ length }) => length > 0
-  )
-
 const fetch = (
   store: Service,
   { execute, places, queue, slotsPerAccount }: Options,
@@ -88,7 +80,7 @@ const fetch = (
 ): Effect.Effect<number, StoreUnavailable> =>
   Effect.gen(function* () {
     const free = places.most - places.taken
-    if (free <= 0 || !(yield* isDue(store, queue))) return 0
+    if (free <= 0) return 0
     places.taken += free
     const jobs = yield* store
       .engine((boss) =>

@@ -52,7 +52,8 @@ export const campaigns = "campaign"
 /** The engine's queue of chunks of campaigns: of those whose results are to be fetched, or whose jobs are looked for. */
 export const chunks = "chunk"
 
-const queues = [downloads, campaigns, chunks]
+/** The queues of the engine. */
+export const queues = [downloads, campaigns, chunks] as const
 
 /** How a queue behaves. A job whose worker is silent for `heartbeatSeconds`, the shortest there is, goes to another. */
 const queueOptions = {

@@ -23,6 +23,7 @@ import type { Accounts } from "./Account.js"
 import * as CampaignRun from "./CampaignRun.js"
 import * as ChunkRun from "./ChunkRun.js"
 import * as Downloads from "./Downloads.js"
+import * as Due from "./Due.js"
 import { type Sessions, sessions } from "./Gate.js"
 import * as Housekeeping from "./Housekeeping.js"
 import * as Looks from "./Looks.js"
@@ -51,17 +52,20 @@ export const run: Effect.Effect<void, never, Needs | Scope.Scope> = Effect.gen(f
     Effect.provideService(Effect.provide(effect, context), LocalMachine, localMachine)
   const { slots, slotsPerAccount } = settings
   const shift = (queue: string, places: Shift.Places, execute: (run: Step.Run) => Execution) =>
-    Shift.run(store, {
+    Shift.make(store, {
       queue,
       places,
       slotsPerAccount,
       execute: (job, lost) => needs(execute({ store, settings, sessions: open, job, lost }))
     })
   const fetching = Shift.places(slots)
-  yield* shift(downloads, fetching, download)
-  yield* shift(chunks, fetching, ChunkRun.run)
-  yield* shift(campaigns, Shift.places(slots), CampaignRun.run)
-  yield* lookForever(store, open)
+  const rounds = {
+    [downloads]: yield* shift(downloads, fetching, download),
+    [chunks]: yield* shift(chunks, fetching, ChunkRun.run),
+    [campaigns]: yield* shift(campaigns, Shift.places(slots), CampaignRun.run),
+    [Due.looks]: yield* looks(store, open)
+  }
+  yield* Effect.forkScoped(Due.forever(store, rounds))
   yield* Effect.forkScoped(Notification.deliver)
   yield* Effect.forkScoped(Housekeeping.run)
 })
@@ -164,8 +168,11 @@ const watchRow = (
     )
   })
 
-/** Takes looks that are due, and keeps those under way from being taken by others. */
-const lookForever = (store: Service, open: Sessions): Effect.Effect<void, never, Scope.Scope> =>
+/** Gives what takes looks that are due, and keeps those under way from being taken by others. */
+const looks = (
+  store: Service,
+  open: Sessions
+): Effect.Effect<Effect.Effect<number, StoreUnavailable>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const underWay = new Set<Looks.Look>()
     const round = Effect.gen(function* () {
@@ -184,10 +191,9 @@ const lookForever = (store: Service, open: Sessions): Effect.Effect<void, never,
       }
       return claimed.length
     })
-    const scope = yield* Effect.scope
-    yield* Effect.forkScoped(Shift.forever(Effect.provideService(round, Scope.Scope, scope), Shift.pollEvery))
     const extend = Effect.suspend(() =>
       underWay.size === 0 ? Effect.succeed(0) : Effect.as(Looks.extend(store, [...underWay]), 0)
     )
     yield* Effect.forkScoped(Shift.forever(extend, Shift.touchEvery))
+    return Effect.provideService(round, Scope.Scope, yield* Effect.scope)
   })

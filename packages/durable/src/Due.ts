@@ -1,0 +1,41 @@
+/**
+ * What it is time for: one statement tells of all queues of the engine and of the looks, since what takes their work costs
+ * several times that and mostly finds none.
+ */
+import { Effect } from "effect"
+import type { StoreUnavailable } from "./RetrievalError.js"
+import * as Shift from "./Shift.js"
+import { queues, type Service } from "./Store.js"
+
+/** Looks at batches, which are no queue of the engine. */
+export const looks = "look"
+
+/** How often it is asked for when there was nothing to do. */
+const pollEvery = "500 millis"
+
+const kinds = [...queues, looks] as const
+
+/** What takes the work of each kind, and says how much it has taken. */
+export type Rounds = Readonly<Record<(typeof kinds)[number], Effect.Effect<number, StoreUnavailable>>>
+
+// What is due is asked of `now()`, which stands still in a statement: no index answers for a clock that goes on.
+const jobs = (queue: string) => `EXISTS (SELECT 1 FROM batch_queue.job WHERE name = '${queue}'
+  AND state < 'active' AND NOT blocked AND start_after <= now()) AS ${queue}`
+
+const statement = `SELECT ${queues.map(jobs).join(", ")},
+  EXISTS (SELECT 1 FROM batch.gate g WHERE g.tat <= now() AND EXISTS (SELECT 1 FROM batch.look l
+    WHERE l.account = g.account AND l.open AND l.next_at <= now())) AS ${looks}`
+
+/** Takes what it is time for, for ever. */
+export const forever = (store: Service, rounds: Rounds): Effect.Effect<void> =>
+  Shift.forever(
+    Effect.gen(function* () {
+      const [due] = yield* store.query(statement)
+      const taken = yield* Effect.forEach(
+        kinds.filter((kind) => due?.[kind] === true),
+        (kind) => rounds[kind]
+      )
+      return taken.reduce((sum, count) => sum + count, 0)
+    }),
+    pollEvery
+  )
