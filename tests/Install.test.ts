@@ -113,8 +113,10 @@ describe("documents of the libraries", { timeout: 600_000 }, () => {
       exampleOf(readme),
       ...linesOf(page).flatMap((other, index) => (other === line ? [exampleOf(page, index)] : []))
     ]
-    expect(await output(examples[0], home, "esm", layout)).toEqual(said(path))
-    expect(await output(examples.at(-1), home, "cjs", layout)).toEqual(said(path))
+    for (const example of examples) {
+      for (const format of ["esm", "cjs"] as const)
+        expect(await output(example, home, format, layout)).toEqual(said(path))
+    }
   })
 
   it.concurrent.each(libraries)("%s: its pnpm line installs what its example needs", async (path) => {
@@ -301,7 +303,7 @@ const exampleOf = (readme: string, index = 0): string =>
 
 /** What an example prints as an ES module, or as what a bundler makes of it for CommonJS. */
 const output = async (
-  example: string | undefined,
+  example: string,
   home: string,
   format: "esm" | "cjs",
   env = environment
@@ -309,7 +311,7 @@ const output = async (
   const place = await mkdtemp(join(home, `${format}-`))
   const file = format === "esm" ? "example.mjs" : "example.cjs"
   await build({
-    stdin: { contents: example ?? "throw new Error('none')", resolveDir: home, loader: "ts" },
+    stdin: { contents: example, resolveDir: home, loader: "ts" },
     bundle: true,
     packages: "external",
     platform: "node",

@@ -1,6 +1,7 @@
 /**
- * Loads the program with the code that V8 has compiled for it in an earlier run, and keeps that code for later ones. Code that others could have written is not run: folder and file have to belong to the user alone. Whatever
- * goes wrong with it, the program runs all the same, as if there were none.
+ * Loads the program with the code that V8 has compiled for it in an earlier run, and keeps that code for later ones. Code
+ * that others could have written is not run: folder and file have to belong to the user alone. Whatever goes wrong with it,
+ * the program runs all the same, as if there were none.
  */
 import {
   closeSync,

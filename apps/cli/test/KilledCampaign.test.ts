@@ -15,7 +15,7 @@ it.scopedLive(
       // Results come late, so that nothing is on its way to the API when an entry about them is written.
       yield* here.sandbox.script({ on: { server: "storage" }, times: -1, do: { delay: { ms: 700 } } })
       let kills = 0
-      for (;;) {
+      for (; kills < 30;) {
         // A run that goes on proves again what is here, with an entry for each job, so the last ones are let add more than two.
         const trace = yield* killed(here, { of: "ledger", call: "write", when: Math.max(3, kills - 2) })
         if (trace === undefined) break

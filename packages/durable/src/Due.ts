@@ -3,6 +3,7 @@
  * several times that and mostly finds none.
  */
 import { Effect } from "effect"
+import * as Looks from "./Looks.js"
 import type { StoreUnavailable } from "./RetrievalError.js"
 import * as Shift from "./Shift.js"
 import { queues, type Service } from "./Store.js"
@@ -18,22 +19,21 @@ const kinds = [...queues, looks] as const
 /** What takes the work of each kind, and says how much it has taken. */
 export type Rounds = Readonly<Record<(typeof kinds)[number], Effect.Effect<number, StoreUnavailable>>>
 
-// What is due is asked of `now()`, which stands still in a statement: no index answers for a clock that goes on.
 const jobs = (queue: string) => `EXISTS (SELECT 1 FROM batch_queue.job WHERE name = '${queue}'
   AND state < 'active' AND NOT blocked AND start_after <= now()) AS ${queue}`
 
 const statement = `SELECT ${queues.map(jobs).join(", ")},
-  EXISTS (SELECT 1 FROM batch.gate g WHERE g.tat <= now() AND EXISTS (SELECT 1 FROM batch.look l
-    WHERE l.account = g.account AND l.open AND l.next_at <= now())) AS ${looks}`
+  EXISTS (SELECT 1 FROM ${Looks.passing}) AS ${looks}`
 
-/** Takes what it is time for, for ever. */
+/** Takes what it is time for, for ever. A kind that cannot be taken keeps no other from it. */
 export const forever = (store: Service, rounds: Rounds): Effect.Effect<void> =>
   Shift.forever(
     Effect.gen(function* () {
       const [due] = yield* store.query(statement)
       const taken = yield* Effect.forEach(
         kinds.filter((kind) => due?.[kind] === true),
-        (kind) => rounds[kind]
+        (kind) => Shift.attempted(rounds[kind]),
+        { concurrency: "unbounded" }
       )
       return taken.reduce((sum, count) => sum + count, 0)
     }),

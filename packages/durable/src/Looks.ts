@@ -42,6 +42,10 @@ export const lease = "12 seconds"
 const accountsAtOnce = 32
 
 // What is due is asked of `now()`, which stands still in a statement: no index answers for a clock that goes on.
+/** The gates, as `g`, that let a look pass which is due, in SQL. */
+export const passing = `batch.gate g WHERE g.tat <= now() AND EXISTS (SELECT 1 FROM batch.look l
+  WHERE l.account = g.account AND l.open AND l.next_at <= now())`
+
 const due = (urgent: string) => `UPDATE batch.look l SET fence = l.fence + 1, leased = true, urgent = false,
     next_at = clock_timestamp() + interval '${lease}'
   FROM (SELECT account, batch_id FROM batch.look WHERE account = $1 AND open ${urgent}
@@ -60,9 +64,7 @@ export const claim = (store: Store, most: number): Effect.Effect<ReadonlyArray<L
       const gates = await query(
         `SELECT g.account, 1 + floor(extract(epoch FROM clock_timestamp()
             - greatest(g.tat, clock_timestamp() - g.burst_ms * interval '1 ms')) * 1000 / g.interval_ms)::int AS places
-          FROM batch.gate g WHERE g.tat <= now() AND EXISTS (SELECT 1 FROM batch.look l
-            WHERE l.account = g.account AND l.open AND l.next_at <= now())
-          ORDER BY random() LIMIT ${accountsAtOnce} FOR UPDATE OF g SKIP LOCKED`
+          FROM ${passing} ORDER BY random() LIMIT ${accountsAtOnce} FOR UPDATE OF g SKIP LOCKED`
       )
       const claimed = []
       for (const { account, places } of gates) {

@@ -60,14 +60,19 @@ export const make = (
     return fetch(store, options, held)
   })
 
-/** Repeats a round of work; without a pause while there is more. A database that is away, or a bug, ends it not. */
+/** A round of work: nothing was done where the database is away, or there is a bug, which is logged. */
+export const attempted = (round: Effect.Effect<number, StoreUnavailable>): Effect.Effect<number> =>
+  round.pipe(
+    Effect.catchAllDefect((defect) => Effect.as(Effect.logError("a worker's round", Cause.die(defect)), 0)),
+    Effect.catchTag("StoreUnavailable", () => Effect.succeed(0))
+  )
+
+/** Repeats a round of work; without a pause while there is more. */
 export const forever = (
   round: Effect.Effect<number, StoreUnavailable>,
   every: Duration.DurationInput
 ): Effect.Effect<void> =>
-  round.pipe(
-    Effect.catchAllDefect((defect) => Effect.as(Effect.logError("a worker's round", Cause.die(defect)), 0)),
-    Effect.catchTag("StoreUnavailable", () => Effect.succeed(0)),
+  attempted(round).pipe(
     Effect.flatMap((done) => (done > 0 ? Effect.void : Effect.sleep(every))),
     Effect.repeat(Schedule.forever),
     Effect.asVoid
