@@ -5,68 +5,10 @@
 import { build } from "esbuild"
 import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { basename } from "node:path"
+import { ofModules, unused, whenUsed } from "../../scripts/bundling.mjs"
 
 const { version } = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8"))
 const outdir = new URL("dist/", import.meta.url)
-
-/**
- * Schemas can invent values, and the proxy agents can tell what they do; no command asks for it, and loading it costs
- * every command a tenth of its start.
- */
-const unused = {
-  name: "unused",
-  setup({ onLoad, onResolve }) {
-    onResolve({ filter: /^(?:fast-check|debug)$/ }, ({ path }) => ({
-      path,
-      namespace: "unused"
-    }))
-    onLoad({ filter: /.*/, namespace: "unused" }, () => ({
-      contents: "module.exports = () => () => undefined"
-    }))
-  }
-}
-
-/** Parts of Node that cost time to load, and that many a run does not need, are loaded when something of them is used. */
-const whenUsed = {
-  name: "when-used",
-  setup({ onLoad, onResolve }) {
-    const costly = /^(?:node:)?(child_process|crypto|dns|fs\/promises|https|os|tls|vm|zlib)$/
-    onResolve({ filter: costly }, ({ path }) => ({ path: costly.exec(path)[1], namespace: "when-used" }))
-    onLoad({ filter: /.*/, namespace: "when-used" }, ({ path }) => {
-      const names = Object.keys(process.getBuiltinModule(path)).filter((name) => /^\w+$/.test(name))
-      return {
-        contents: `let loaded; const the = () => (loaded ??= process.getBuiltinModule("${path}"))
-          module.exports = { ${names.map((name) => `get ${name}() { return the().${name} }`).join(", ")} }`
-      }
-    })
-  }
-}
-
-/**
- * What is imported by the name of Effect's package comes with all of its module; by the name of the module, with what is used
- * of it.
- */
-const ofModules = {
-  name: "of-modules",
-  setup({ onLoad }) {
-    const imports = /^import \{([^}]+)\} from "(effect|@effect\/platform(?:-node)?)"$/gm
-    const byModule = (_, names, from) =>
-      names
-        .split(",")
-        .map((name) => name.trim())
-        .filter((name) => name !== "" && !name.startsWith("type "))
-        .map((name) =>
-          /^[A-Z]/.test(name)
-            ? `import * as ${name} from "${from}/${name}"`
-            : `import { ${name} } from "${from}/Function"`
-        )
-        .join("; ")
-    onLoad({ filter: /\.ts$/ }, async ({ path }) => ({
-      contents: (await readFile(path, "utf8")).replaceAll(imports, byModule),
-      loader: "ts"
-    }))
-  }
-}
 
 const common = {
   absWorkingDir: import.meta.dirname,
@@ -86,7 +28,8 @@ const program = await build({
   outdir: "dist",
   entryNames: "[name]-[hash]",
   format: "cjs",
-  plugins: [unused, whenUsed, ofModules]
+  // Schemas can invent values, and the proxy agents can tell what they do; no command asks for it.
+  plugins: [unused("fast-check", "debug"), whenUsed, ofModules]
 })
 const [{ path, text }] = program.outputFiles
 const name = basename(path)

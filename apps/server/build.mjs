@@ -5,6 +5,7 @@
 import { build } from "esbuild"
 import { existsSync } from "node:fs"
 import { chmod, copyFile, readFile, rm } from "node:fs/promises"
+import { ofModules, unused, whenUsed } from "../../scripts/bundling.mjs"
 
 const manifest = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8"))
 
@@ -26,6 +27,9 @@ const options = {
     js: `import { createRequire as createRequire_ } from "node:module"; const require = createRequire_(import.meta.url);`
   },
   define: { BATCH_SERVER_VERSION: JSON.stringify(manifest.version) },
+  // Schemas can invent values, the proxy agents can tell what they do, and Effect's server takes WebSockets and sends files with
+  // their media types; the service asks for none of it.
+  plugins: [unused("fast-check", "debug", "ws", "mime"), whenUsed, ofModules],
   logLevel: "warning"
 }
 
@@ -35,6 +39,20 @@ const { metafile } = await build({
   entryPoints: { "batch-server": "src/Main.ts" },
   chunkNames: "chunks/[name]-[hash]"
 })
+const loaded = new Set()
+const load = (path) => {
+  if (loaded.has(path)) return
+  loaded.add(path)
+  const statements = metafile.outputs[path].imports.filter(
+    ({ external, kind }) => !external && kind === "import-statement"
+  )
+  for (const { path } of statements) load(path)
+}
+load("dist/batch-server.js")
+const late = [...loaded]
+  .flatMap((path) => Object.keys(metafile.outputs[path].inputs))
+  .filter((path) => /httpApiSwagger|csv-parse|durable\/src\/(?:Embedded|Worker)/.test(path))
+if (late.length > 0) throw new Error(`batch-server.js loads ${late.join(", ")} when it starts`)
 await build({ ...options, entryPoints: { demo: "src/Demo.ts" }, chunkNames: "demo/[name]-[hash]" })
 await chmod(new URL("dist/batch-server.js", import.meta.url), 0o755)
 const durable = new URL("../../packages/durable/", import.meta.url)

@@ -2,7 +2,7 @@
  * The schemas of responses, of success and of failure, from which `Api` and its OpenAPI document are made.
  */
 import * as JobKind from "@org/batch-core/JobKind"
-import * as Durable from "@org/batch-durable"
+import { Campaign as DurableCampaign, Retrieval as DurableRetrieval } from "@org/batch-durable"
 import { Schema } from "effect"
 import * as Problem from "./Problem.js"
 
@@ -217,7 +217,7 @@ export const RetrievalRequest = Schema.Record({ key: Schema.String, value: Schem
 /** A retrieval. */
 export const Retrieval = Schema.Struct({
   retrieval_id: Schema.String.annotations(shown({ type: "string", format: "uuid" })),
-  state: Schema.Literal(...Durable.Retrieval.states),
+  state: Schema.Literal(...DurableRetrieval.states),
   batch_id: Schema.String.annotations(shown({ type: "string", format: "uuid" })),
   destination: Schema.Unknown.annotations({ jsonSchema: destination }),
   format: Schema.String,
@@ -305,7 +305,7 @@ const campaignExample = {
 /** A campaign. */
 export const Campaign = Schema.Struct({
   campaign_id: Schema.String.annotations(shown({ type: "string", format: "uuid" })),
-  state: Schema.Literal(...Durable.Campaign.states),
+  state: Schema.Literal(...DurableCampaign.states),
   name: Schema.String,
   kind: Schema.String,
   as: Schema.String.annotations({ description: "The property that the identifiers are." }),
