@@ -10,13 +10,10 @@ import { eventually, impatient, launch, over, start } from "./Service.js"
 const lines = (text: string): ReadonlyArray<string> => text.split("\n").filter((line) => line !== "")
 
 describe("a service that cannot start", () => {
+  // Settings.test.ts has them all.
   it.scopedLive.each([
     ["PORT", { PORT: "http" }],
-    ["HOST", { HOST: "0.0.0.0" }],
-    ["BATCH_SERVER_TOKENS", { BATCH_SERVER_TOKENS: "secret-a,,secret-b" }],
-    ["CRUSTDATA_BASE_URL", { CRUSTDATA_BASE_URL: "api.crustdata.com" }],
-    ["CRUSTDATA_API_KEY", { CRUSTDATA_API_KEY: "secret key" }],
-    ["BATCH_POLL_MAX_DELAY", { BATCH_POLL_MAX_DELAY: "soon" }]
+    ["CRUSTDATA_API_KEY", { CRUSTDATA_API_KEY: "secret key" }]
   ] as const)("says why in one line, and ends with 2: %s", ([setting, env]) =>
     Effect.gen(function* () {
       const { code, stderr, stdout } = yield* Effect.flatMap(launch(env), ({ outcome }) => outcome)

@@ -162,15 +162,19 @@ let bundled: Promise<string> | undefined
 
 const bundle = async (): Promise<string> => {
   const here = new URL(".", import.meta.url)
-  const outfile = fileURLToPath(
-    new URL(`../.test-results/impatient-${process.env["VITEST_POOL_ID"] ?? ""}.js`, here)
+  const outdir = fileURLToPath(
+    new URL(`../.test-results/impatient-${process.env["VITEST_POOL_ID"] ?? ""}`, here)
   )
   await build({
     entryPoints: [fileURLToPath(new URL("Impatient.ts", here))],
-    outfile,
+    outdir,
     bundle: true,
+    // What only some calls need is then loaded by those.
+    splitting: true,
+    minify: true,
     platform: "node",
     format: "esm",
+    outExtension: { ".js": ".mjs" },
     external: ["@aws-sdk/*", "@electric-sql/*", "pg", "pg-boss"],
     banner: {
       js: `import { createRequire as createRequire_ } from "node:module"; const require = createRequire_(import.meta.url);`
@@ -179,7 +183,7 @@ const bundle = async (): Promise<string> => {
     define: { BATCH_SERVER_VERSION: JSON.stringify("0.0.0") },
     logLevel: "warning"
   })
-  return outfile
+  return join(outdir, "Impatient.mjs")
 }
 
 /** Where the bundled program of `Impatient.ts` is. */
