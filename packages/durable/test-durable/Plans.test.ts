@@ -86,7 +86,10 @@ const explained = (statement: string, answer: unknown): Explained => {
   const [{ milliseconds, plan } = { milliseconds: Number.NaN, plan: undefined }] =
     Schema.decodeUnknownSync(Explanation)(answer)
   const nodes = nodesOf(plan)
-  const scans = nodes.filter(({ type }) => type.includes("Scan") && type !== "Subquery Scan")
+  // What a part of the statement gave is read from no table.
+  const scans = nodes.filter(
+    ({ index, table, type }) => type.includes("Scan") && (table !== undefined || index !== undefined)
+  )
   return {
     statement: statement.replaceAll(/\s+/gu, " ").slice(0, 40),
     visited: scans.reduce((sum, { loops, removed = 0, rows }) => sum + (rows + removed) * loops, 0),
