@@ -174,7 +174,7 @@ it.scopedLive("runs that start together leave one file", () =>
   Effect.gen(function* () {
     const { caches, env, folder, run, told } = yield* cached
     renameSync(folder, join(caches, "gone"))
-    const all = yield* Effect.forEach(Array.from({ length: 6 }), () => run(command, { env }), {
+    const all = yield* Effect.forEach(Array.from({ length: 4 }), () => run(command, { env }), {
       concurrency: "unbounded"
     })
     expect(all).toEqual(all.map(() => told))
