@@ -33,9 +33,15 @@ export const keep = (sql: Sql, account: string, sealed: Uint8Array): Promise<Rea
     [account, sealed]
   )
 
+/**
+ * How late a request may be without losing its turn, in milliseconds: what is due is asked for at moments that are that far
+ * apart. The margin below the allowed rate is more than that in any ten seconds.
+ */
+const burstMs = 500
+
 /** An account without a gate is not looked at. */
 export const openGate = (sql: Sql, account: string, requestsAMinute: number): Promise<ReadonlyArray<Row>> =>
   sql.query(
     `INSERT INTO batch.gate (account, interval_ms, burst_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-    [account, 60_000 / requestsAMinute, 0]
+    [account, 60_000 / requestsAMinute, burstMs]
   )

@@ -9,7 +9,7 @@ import { Effect } from "effect"
 import type { PgBoss } from "pg-boss"
 import { planned } from "./Campaign.js"
 import * as CampaignChunk from "./CampaignChunk.js"
-import { parsed, text } from "./Rows.js"
+import { text } from "./Rows.js"
 import { patiently, type Service as Store, type Sql } from "./Store.js"
 
 /** A campaign that this process has claimed, or one of its chunks. */
@@ -21,16 +21,22 @@ export interface Claim extends CampaignChunk.Of {
   readonly folder: string
 }
 
+/** What a process has read of ledgers, by campaign, with the last line: they only grow, so only what is new is read again. */
+export type Known = Map<string, { readonly entries: ReadonlyArray<Ledger.Entry>; readonly last: string }>
+
+/** Ledgers that a process remembers. */
+const knownAtMost = 16
+
 const nameOf = (campaignId: string): string => `the ledger of campaign ${campaignId}`
 
 /**
  * The ledger of what was claimed. `StorageError` of reason `Unreadable` for an entry that is none, and of reason `Exists`
  * once another process has claimed it. A store that is away is waited for.
  */
-export const open = (store: Store, claim: Claim): Ledger.Ledger => {
+export const open = (store: Store, claim: Claim, known: Known = new Map()): Ledger.Ledger => {
   const turn = Effect.unsafeMakeSemaphore(1)
   return {
-    read: read(store, claim),
+    read: read(store, claim, known),
     append: (entry) =>
       Effect.gen(function* () {
         const addition = yield* additionOf(entry)
@@ -109,8 +115,9 @@ export const add = async (
   if (entry._tag === "sent" && entry.adopted === true && (await isTaken(sql, account, batchId ?? ""))) return
   const added = await sql.query(
     `INSERT INTO batch.campaign_entry (campaign_id, place, fence, batch_id, entry)
-      SELECT $1::uuid, 1 + coalesce(max(place), 0), $2, $3, $4 FROM batch.campaign_entry WHERE campaign_id = $1
-      HAVING bool_or(entry = $4) IS NOT TRUE RETURNING place`,
+      SELECT $1::uuid, 1 + coalesce((SELECT max(place) FROM batch.campaign_entry WHERE campaign_id = $1), 0), $2, $3, $4
+      WHERE NOT EXISTS (SELECT 1 FROM batch.campaign_entry
+        WHERE campaign_id = $1 AND md5(entry) = md5($4) AND entry = $4) RETURNING place`,
     [campaignId, fence, batchId, line]
   )
   if (added.length === 0) return
@@ -131,21 +138,33 @@ export const add = async (
 }
 
 /** What is in the ledger; its first entry is what the campaign was begun with. */
-export const read = (
+const read = (
   store: Store,
-  { campaignId, folder }: Pick<Claim, "campaignId" | "folder">
+  claim: Pick<Claim, "campaignId" | "folder">,
+  known: Known
 ): Effect.Effect<ReadonlyArray<Ledger.Entry>, StorageError> =>
   Effect.gen(function* () {
-    const [row] = yield* patiently(
-      store.query("SELECT begun FROM batch.campaign WHERE id = $1", [campaignId])
-    )
+    const { campaignId, folder } = claim
+    const before = known.get(campaignId)
     const rows = yield* patiently(
-      store.query("SELECT entry FROM batch.campaign_entry WHERE campaign_id = $1 ORDER BY place", [
-        campaignId
-      ])
+      store.query(
+        `SELECT 0 AS place, coalesce((SELECT begun::text FROM batch.campaign WHERE id = $1), 'null') AS line WHERE $2::int = 0
+          UNION ALL SELECT place, entry FROM batch.campaign_entry WHERE campaign_id = $1 AND place >= $2 ORDER BY place`,
+        [campaignId, before === undefined ? 0 : before.entries.length - 1]
+      )
     )
-    const lines = [JSON.stringify(parsed(row?.["begun"]) ?? null), ...rows.map(({ entry }) => text(entry))]
-    const entries = yield* Ledger.parse(nameOf(campaignId), lines)
+    const lines = rows.map(({ line }) => text(line))
+    const last = lines.at(-1) ?? ""
+    // The last line that is known is read again: an older state of the store, or a campaign begun anew, has another one.
+    if (before !== undefined && lines.shift() !== before.last) {
+      known.delete(campaignId)
+      return yield* read(store, claim, known)
+    }
+    const old = before?.entries ?? []
+    const entries = [...old, ...(yield* Ledger.parse(nameOf(campaignId), lines, old.length))]
+    known.delete(campaignId)
+    known.set(campaignId, { entries, last })
+    for (const oldest of known.keys()) if (known.size > knownAtMost) known.delete(oldest)
     return entries.map((entry) =>
       entry._tag === "campaign" ? { ...entry, output: `${folder}/${entry.output}` } : entry
     )

@@ -7,6 +7,7 @@ import type { FileSystem, Path } from "@effect/platform"
 import { Effect, Option, Schedule, Schema } from "effect"
 import * as CampaignChunk from "./CampaignChunk.js"
 import * as CampaignFolder from "./CampaignFolder.js"
+import type * as CampaignLedger from "./CampaignLedger.js"
 import * as CampaignStep from "./CampaignStep.js"
 import * as Claimed from "./Claimed.js"
 import * as Queue from "./Queue.js"
@@ -18,12 +19,15 @@ import { Lost, type Run } from "./Step.js"
 import { campaigns, type Row, type Service as Store } from "./Store.js"
 
 /** One job. Every end but that of being settled gives it back to the engine, which hands it out again. */
-export const run = (run: Run): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> => {
+export const run = (
+  run: Run,
+  known: CampaignLedger.Known
+): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> => {
   const { job, settings, store } = run
   return Claimed.run(run, {
     queue: campaigns,
     claim: claim(store, settings, job),
-    carry: (held) => CampaignStep.take(store, settings, held),
+    carry: (held) => CampaignStep.take(store, settings, held, known),
     watch: (held) => watching(store, held),
     settle: (held, outcome) => settle(store, job, held, outcome)
   })

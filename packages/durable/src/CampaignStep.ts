@@ -52,11 +52,12 @@ const encodeReport = Schema.encode(Schema.parseJson(Report))
 export const take = (
   store: Store,
   settings: Settings,
-  held: Held
+  held: Held,
+  known: CampaignLedger.Known
 ): Effect.Effect<Outcome, never, Jobs.Needs> =>
   Effect.gen(function* () {
     const { account, campaignId, folder, maxActive, maxCredits } = held
-    const ledger = CampaignLedger.open(store, held)
+    const ledger = CampaignLedger.open(store, held, known)
     const options = {
       folder,
       maxActive,

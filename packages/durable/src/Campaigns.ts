@@ -202,7 +202,7 @@ const decode = Schema.decodeUnknown(Campaign)
 const toCampaign = (row: Row): Effect.Effect<Campaign> =>
   Effect.orDie(Effect.suspend(() => decode(parsed(row["campaign"]))))
 
-const selectOne = `SELECT ${json} AS campaign, c.state, c.seq FROM batch.campaign c WHERE c.id = $1 AND c.account = $2`
+const selectOne = `SELECT ${json} AS campaign, c.state, c.seq::text AS version FROM batch.campaign c WHERE c.id = $1 AND c.account = $2`
 
 /** Campaigns in a store. */
 export const make: Effect.Effect<

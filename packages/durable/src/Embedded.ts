@@ -49,11 +49,19 @@ const unusable = (place: string) => (cause: unknown) =>
     detail: cause instanceof Error ? cause.message : String(cause)
   })
 
-/** The engine looks for lost jobs less often than on a PostgreSQL: nobody but this process can lose one. */
-const engineOptions = { ...Store.engineOptions, superviseIntervalSeconds: 6, monitorIntervalSeconds: 6 }
+/** The engine seldom looks for lost jobs: nobody but this process can lose one, and it gives back what it cannot do. */
+const engineOptions = { ...Store.engineOptions, superviseIntervalSeconds: 60, monitorIntervalSeconds: 60 }
 
-/** Whoever held jobs is gone, since the folder is this process's alone: they are taken over without waiting for its silence. */
-const abandon = `UPDATE batch_queue.job SET heartbeat_on = now() - interval '1 day' WHERE state = 'active'`
+/** Whoever held jobs is gone, since the folder is this process's alone: they are there for it at once. */
+const abandon = `UPDATE batch_queue.job SET state = 'retry', start_after = now() WHERE state = 'active'`
+
+/** Runs a statement. Without values it costs a third, and may be several. */
+const execute =
+  (on: Pick<PGlite, "exec" | "query">) =>
+  async (text: string, values: ReadonlyArray<unknown> = []): Promise<{ readonly rows: Array<Store.Row> }> =>
+    values.length > 0
+      ? await on.query<Store.Row>(text, [...values])
+      : { rows: (await on.exec(text)).flatMap(({ rows }) => rows) }
 
 const make = (folder: string, options: Options) =>
   Effect.gen(function* () {
@@ -71,17 +79,14 @@ const make = (folder: string, options: Options) =>
     const transaction: Store.Service["transaction"] = (run) =>
       guarded(() =>
         db.transaction((tx) => {
-          const query = async (text: string, values: ReadonlyArray<unknown> = []) =>
-            (await tx.query<Store.Row>(text, [...values])).rows
-          const executeSql = async (text: string, values?: Array<unknown>) =>
-            values === undefined || values.length === 0
-              ? { rows: (await tx.exec(text)).flatMap(({ rows }) => rows) }
-              : tx.query(text, values)
+          const executeSql = execute(tx)
+          const query = async (text: string, values?: ReadonlyArray<unknown>) =>
+            (await executeSql(text, values)).rows
           return run({ query, db: { executeSql } }, boss)
         })
       )
-    const query: Store.Service["query"] = (text, values = []) =>
-      guarded(async () => (await db.query<Store.Row>(text, [...values])).rows)
+    const query: Store.Service["query"] = (text, values) =>
+      guarded(async () => (await execute(db)(text, values)).rows)
     yield* Store.boot(boss).pipe(
       Effect.zipLeft(Migrations.run({ transaction })),
       Effect.zipLeft(query(abandon)),

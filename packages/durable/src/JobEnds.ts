@@ -48,7 +48,7 @@ const ends = <A extends Waiting>(
   some: ReadonlyArray<A>,
   use: (sql: Sql, boss: PgBoss, one: A) => Promise<void>
 ): Ends => ({
-  begin: async (sql) => (some.length > 0 ? await CampaignChunk.turn(sql, account) : undefined),
+  begin: (sql) => CampaignChunk.turn(sql, account),
   note: async (sql, boss) => {
     const rows =
       some.length === 0 ? [] : await sql.query(CampaignChunk.waiting("$1", "$2"), [account, batchId])

@@ -46,7 +46,9 @@ const accountsAtOnce = 32
 export const passing = `batch.gate g WHERE g.tat <= now() AND EXISTS (SELECT 1 FROM batch.look l
   WHERE l.account = g.account AND l.open AND l.next_at <= now())`
 
-const due = (urgent: string) => `UPDATE batch.look l SET fence = l.fence + 1, leased = true, urgent = false,
+/** Looks of the account `$1` that are due, `$2` at most, each of which takes a place at its gate, in SQL. */
+const due = (urgent: string) => `WITH taken AS (
+  UPDATE batch.look l SET fence = l.fence + 1, leased = true, urgent = false,
     next_at = clock_timestamp() + interval '${lease}'
   FROM (SELECT account, batch_id FROM batch.look WHERE account = $1 AND open ${urgent}
     AND next_at <= now() ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) d
@@ -55,7 +57,11 @@ const due = (urgent: string) => `UPDATE batch.look l SET fence = l.fence + 1, le
     (EXISTS (SELECT 1 FROM batch.campaign_chunk WHERE account = l.account AND batch_id = l.batch_id
       AND state = 'waiting') OR EXISTS (SELECT 1 FROM batch.submission WHERE account = l.account
       AND batch_id = l.batch_id)) AS submitted,
-    extract(epoch FROM clock_timestamp() - l.began_at)::float8 AS elapsed`
+    extract(epoch FROM clock_timestamp() - l.began_at)::float8 AS elapsed
+), paid AS (
+  UPDATE batch.gate SET tat = greatest(tat, clock_timestamp() - burst_ms * interval '1 ms')
+    + (SELECT count(*) FROM taken) * interval_ms * interval '1 ms' WHERE account = $1
+) SELECT * FROM taken`
 
 /** Claims looks that are due, as many as the gates of their accounts let pass now. */
 export const claim = (store: Store, most: number): Effect.Effect<ReadonlyArray<Look>, StoreUnavailable> =>
@@ -63,22 +69,18 @@ export const claim = (store: Store, most: number): Effect.Effect<ReadonlyArray<L
     store.transaction(async ({ query }) => {
       const gates = await query(
         `SELECT g.account, 1 + floor(extract(epoch FROM clock_timestamp()
-            - greatest(g.tat, clock_timestamp() - g.burst_ms * interval '1 ms')) * 1000 / g.interval_ms)::int AS places
+            - greatest(g.tat, clock_timestamp() - g.burst_ms * interval '1 ms')) * 1000 / g.interval_ms)::int AS places,
+            EXISTS (SELECT 1 FROM batch.look l WHERE l.account = g.account AND l.open AND l.urgent
+              AND l.next_at <= now()) AS urgent
           FROM ${passing} ORDER BY random() LIMIT ${accountsAtOnce} FOR UPDATE OF g SKIP LOCKED`
       )
       const claimed = []
-      for (const { account, places } of gates) {
+      for (const { account, places, urgent: isUrgent } of gates) {
         const room = Math.min(most - claimed.length, figure(places))
         if (room <= 0) continue
-        const urgent = await query(due("AND urgent"), [account, room])
+        const urgent = isUrgent === true ? await query(due("AND urgent"), [account, room]) : []
         const rest = urgent.length < room ? await query(due(""), [account, room - urgent.length]) : []
-        const taken = urgent.length + rest.length
         claimed.push(...urgent, ...rest)
-        await query(
-          `UPDATE batch.gate SET tat = greatest(tat, clock_timestamp() - burst_ms * interval '1 ms')
-            + $2::int * interval_ms * interval '1 ms' WHERE account = $1`,
-          [account, taken]
-        )
       }
       return claimed
     }),
@@ -101,9 +103,11 @@ export const claim = (store: Store, most: number): Effect.Effect<ReadonlyArray<L
 export const extend = (store: Store, looks: ReadonlyArray<Look>): Effect.Effect<void, StoreUnavailable> =>
   Effect.asVoid(
     store.query(
+      // One that is locked is being settled; to wait for it with others locked could be for ever.
       `UPDATE batch.look l SET next_at = clock_timestamp() + interval '${lease}'
-        FROM unnest($1::text[], $2::uuid[], $3::bigint[]) AS held(account, batch_id, fence)
-        WHERE l.account = held.account AND l.batch_id = held.batch_id AND l.fence = held.fence AND l.leased`,
+        FROM (SELECT account, batch_id FROM batch.look JOIN unnest($1::text[], $2::uuid[], $3::bigint[])
+          AS held(account, batch_id, fence) USING (account, batch_id, fence) WHERE leased FOR UPDATE OF look SKIP LOCKED) h
+        WHERE l.account = h.account AND l.batch_id = h.batch_id`,
       [looks.map((one) => one.account), looks.map((one) => one.batchId), looks.map((one) => one.fence)]
     )
   )
@@ -156,6 +160,9 @@ const isMine = async (sql: Sql, { account, batchId, fence }: Look): Promise<bool
 /** Retrievals that wait for the look, and not for a download. */
 const waiting = "account = $1 AND batch_id = $2 AND state = 'waiting' AND next_look_at IS NOT NULL"
 
+/** Whether anybody waits for a further look, in SQL. */
+const areAwaited = `(EXISTS (SELECT 1 FROM batch.retrieval WHERE ${waiting}) OR ${JobEnds.areAwaited})`
+
 const told = (store: Store, look: Look, batch: Batch, pause: Duration.Duration) =>
   batch.status === "failed"
     ? end(store, look, batchFailed(batch), batch)
@@ -165,11 +172,12 @@ const told = (store: Store, look: Look, batch: Batch, pause: Duration.Duration) 
           if (!(await isMine(sql, look))) return
           const isOver = isTerminal(batch.status)
           await ends.note(sql, boss)
+          // What nothing new is known of stays as it is: most looks tell nothing, and a batch may have many that wait.
           const moved = await sql.query(
             `UPDATE batch.retrieval SET status = $3, result_count = $4, seq = seq + 1, updated_at = clock_timestamp(),
-            next_look_at = CASE WHEN $5 THEN NULL ELSE clock_timestamp() + $6::float8 * interval '1 ms' END
-            WHERE ${waiting} RETURNING id`,
-            [look.account, look.batchId, batch.status, batch.resultCount, isOver, Duration.toMillis(pause)]
+            next_look_at = CASE WHEN NOT $5 THEN next_look_at END
+            WHERE ${waiting} AND ($5 OR (status, result_count) IS DISTINCT FROM ($3, $4::bigint)) RETURNING id`,
+            [look.account, look.batchId, batch.status, batch.resultCount, isOver]
           )
           if (isOver)
             await Queue.send(
@@ -180,16 +188,9 @@ const told = (store: Store, look: Look, batch: Batch, pause: Duration.Duration) 
             )
           await sql.query(
             `UPDATE batch.look SET leased = false, requests = requests + 1, suspicion = '', suspected = 0,
-            status = $3, result_count = $4, open = $5 OR ${JobEnds.areAwaited},
-            next_at = clock_timestamp() + $6::float8 * interval '1 ms' WHERE account = $1 AND batch_id = $2`,
-            [
-              look.account,
-              look.batchId,
-              batch.status,
-              batch.resultCount,
-              !isOver && moved.length > 0,
-              Duration.toMillis(pause)
-            ]
+            status = $3, result_count = $4, open = ${areAwaited}, next_at = clock_timestamp() + $5::float8 * interval '1 ms'
+            WHERE account = $1 AND batch_id = $2`,
+            [look.account, look.batchId, batch.status, batch.resultCount, Duration.toMillis(pause)]
           )
         })
       )
@@ -231,15 +232,10 @@ const end = (
 const goOn = (store: Store, look: Look, tag: string, pause: Duration.Duration) =>
   store.transaction(async (sql) => {
     if (!(await isMine(sql, look))) return
-    const moved = await sql.query(
-      `UPDATE batch.retrieval SET seq = seq + 1, updated_at = clock_timestamp(),
-        next_look_at = clock_timestamp() + $3::float8 * interval '1 ms' WHERE ${waiting} RETURNING id`,
-      [look.account, look.batchId, Duration.toMillis(pause)]
-    )
     await sql.query(
       `UPDATE batch.look SET leased = false, requests = requests + 1, failures = failures + 1,
-        suspected = CASE WHEN suspicion = $3 THEN suspected + 1 ELSE 1 END, suspicion = $3, open = $4 OR ${JobEnds.areAwaited},
-        next_at = clock_timestamp() + $5::float8 * interval '1 ms' WHERE account = $1 AND batch_id = $2`,
-      [look.account, look.batchId, tag, moved.length > 0, Duration.toMillis(pause)]
+        suspected = CASE WHEN suspicion = $3 THEN suspected + 1 ELSE 1 END, suspicion = $3, open = ${areAwaited},
+        next_at = clock_timestamp() + $4::float8 * interval '1 ms' WHERE account = $1 AND batch_id = $2`,
+      [look.account, look.batchId, tag, Duration.toMillis(pause)]
     )
   })

@@ -26,7 +26,7 @@ import {
   RetrievalNotFound,
   type StoreUnavailable
 } from "./RetrievalError.js"
-import { changes, figure, isUuid, json, noRow, text, toRetrieval } from "./Rows.js"
+import { changes, figure, isUuid, json, noRow, text, toRetrieval, version } from "./Rows.js"
 import { Settings } from "./Settings.js"
 import { type Row, Store } from "./Store.js"
 
@@ -109,7 +109,7 @@ export class Retrievals extends Context.Tag("@org/batch-durable/Retrievals")<Ret
 const inState = (id: string, row: Row, detail: string): RetrievalConflict =>
   new RetrievalConflict({ retrievalId: id, state: text(row["state"]), detail })
 
-const selectOne = `SELECT ${json} AS retrieval, r.state, r.seq, r.notify_url FROM batch.retrieval r
+const selectOne = `SELECT ${json} AS retrieval, r.state, ${version} AS version, r.notify_url FROM batch.retrieval r
   WHERE r.id = $1 AND r.account = $2`
 
 /** Retrievals in a store. */

@@ -10,13 +10,24 @@ import { pause, type Row } from "./Store.js"
 export const instant = (column: string): string =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
+/** The look of a row `r` of `batch.retrieval` that waits for one: its own moment only says that it does. */
+const look = (columns: string): string =>
+  `(SELECT ${columns} FROM batch.look l WHERE l.account = r.account AND l.batch_id = r.batch_id
+    AND r.next_look_at IS NOT NULL)`
+
+/** When the next look is due; now, while one is under way. */
+const nextLookAt = look("CASE WHEN l.leased THEN clock_timestamp() ELSE l.next_at END")
+
+/** What changes whenever a row `r` of `batch.retrieval`, or when it is looked at, has changed. */
+export const version = `concat(r.seq, ' ', ${look("l.requests")})`
+
 /** The JSON of a row `r` of `batch.retrieval`, as the interface promises it. */
 export const json = `jsonb_build_object('retrieval_id', r.id, 'state', r.state, 'batch_id', r.batch_id,
   'destination', r.destination, 'format', r.format, 'attempt', r.attempt,
   'progress', jsonb_build_object('status', r.status, 'result_count', r.result_count, 'bytes', r.bytes,
     'total_bytes', r.total_bytes, 'records', r.records),
   'receipt', r.receipt, 'error', r.error, 'created_at', ${instant("r.created_at")},
-  'updated_at', ${instant("r.updated_at")}, 'next_look_at', ${instant("r.next_look_at")})`
+  'updated_at', ${instant("r.updated_at")}, 'next_look_at', ${instant(nextLookAt)})`
 
 /** A JSON column of a row: drivers give it parsed, or as text. */
 export const parsed = (value: unknown): unknown => (typeof value === "string" ? JSON.parse(value) : value)
@@ -40,7 +51,7 @@ export const moment = (value: unknown): Option.Option<number> =>
 /** Whether a text can be the id of a row. */
 export const isUuid = (id: string): boolean => /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/iu.test(id)
 
-/** A row now, and whenever its `seq` has changed. A database that is away for a while ends it not. */
+/** A row now, and whenever its `version` has changed. A database that is away for a while ends it not. */
 export const changes = <E extends { readonly _tag: string }>(
   row: Effect.Effect<Row, E>
 ): Stream.Stream<Row, E> =>
@@ -54,7 +65,7 @@ export const changes = <E extends { readonly _tag: string }>(
       }),
       Schedule.spaced("300 millis")
     )
-  ).pipe(Stream.changesWith((a, b) => figure(a["seq"]) === figure(b["seq"])))
+  ).pipe(Stream.changesWith((a, b) => a["version"] === b["version"]))
 
 /** The failure of a statement that gave no row although it always does. */
 export const noRow: StoreUnavailable = new StoreUnavailable({

@@ -75,6 +75,8 @@ export const engineOptions = {
   schedule: false,
   superviseIntervalSeconds: 2,
   monitorIntervalSeconds: 2,
+  // No job waits for another one.
+  flowIntervalSeconds: 86_400,
   registerInstance: false,
   openTelemetry: { enabled: false }
 } as const

@@ -168,5 +168,9 @@ export const versions: ReadonlyArray<ReadonlyArray<string>> = [
     )`,
     `CREATE INDEX submission_active ON batch.submission (account) WHERE NOT is_over`,
     `CREATE INDEX submission_created ON batch.submission (created_at)`
+  ],
+  [
+    // Whether an entry is there already is asked before each one is added.
+    `CREATE INDEX campaign_entry_text ON batch.campaign_entry (campaign_id, md5(entry))`
   ]
 ]

@@ -20,6 +20,7 @@ import { LocalMachine } from "@org/batch-core/LocalMachine"
 import { localMachine } from "@org/batch-node/LocalMachine"
 import { Cause, Deferred, Effect, Layer, Option, Ref, Schedule, Scope } from "effect"
 import type { Accounts } from "./Account.js"
+import type * as CampaignLedger from "./CampaignLedger.js"
 import * as CampaignRun from "./CampaignRun.js"
 import * as ChunkRun from "./ChunkRun.js"
 import * as Downloads from "./Downloads.js"
@@ -59,10 +60,11 @@ export const run: Effect.Effect<void, never, Needs | Scope.Scope> = Effect.gen(f
       execute: (job, lost) => needs(execute({ store, settings, sessions: open, job, lost }))
     })
   const fetching = Shift.places(slots)
+  const ledgers: CampaignLedger.Known = new Map()
   const rounds = {
     [downloads]: yield* shift(downloads, fetching, download),
     [chunks]: yield* shift(chunks, fetching, ChunkRun.run),
-    [campaigns]: yield* shift(campaigns, Shift.places(slots), CampaignRun.run),
+    [campaigns]: yield* shift(campaigns, Shift.places(slots), (run) => CampaignRun.run(run, ledgers)),
     [Due.looks]: yield* looks(store, open)
   }
   yield* Effect.forkScoped(Due.forever(store, rounds))

@@ -1,15 +1,37 @@
 import { it } from "@effect/vitest"
 import * as Sandboxes from "@org/batch-node/Sandbox"
 import { Effect, Layer } from "effect"
+import { randomUUID } from "node:crypto"
 import { mkdir, readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { expect } from "vitest"
+import * as AccountRow from "../src/AccountRow.js"
 import * as Embedded from "../src/Embedded.js"
 import { syncs } from "../src/FsyncFolder.js"
-import { Store } from "../src/Store.js"
+import * as LookRow from "../src/LookRow.js"
+import * as Looks from "../src/Looks.js"
+import { type Service, Store } from "../src/Store.js"
 import * as Process from "./Process.js"
 import * as Stack from "./Stack.js"
+
+/** What is due is asked for every half a second: an account takes the turns then that it has missed meanwhile, and no more. */
+const missed = (store: Service) =>
+  Effect.gen(function* () {
+    const account = "late"
+    yield* store.transaction(async (sql) => {
+      await AccountRow.openGate(sql, account, 600)
+      for (let at = 0; at < 20; at++) await LookRow.want(sql, account, randomUUID())
+    })
+    const late = (ms: number) =>
+      Effect.zipRight(
+        store.query("UPDATE batch.gate SET tat = clock_timestamp() - $1::int * interval '1 ms'", [ms]),
+        Effect.map(Looks.claim(store, 16), (claimed) => claimed.length)
+      )
+    expect(yield* late(3_600_000)).toBe(6)
+    expect(yield* late(-60_000)).toBe(0)
+    expect(yield* late(150)).toBeGreaterThanOrEqual(2)
+  })
 
 it.scopedLive("syncs every commit to the disk, and refuses a second opening in this process too", () =>
   Effect.gen(function* () {
@@ -31,6 +53,7 @@ it.scopedLive("syncs every commit to the disk, and refuses a second opening in t
       const store = yield* Store
       const [row] = yield* store.query("SELECT count(*)::int AS rows FROM canary")
       expect(row).toEqual({ rows: 10 })
+      yield* missed(store)
     }).pipe(Effect.provide(Embedded.layer(folder)))
   })
 )

@@ -191,12 +191,15 @@ export const entries = (
     return yield* parse(path, text.split("\n").slice(0, -1))
   })
 
-/** The entries of these lines, from the first one on. Fails as `Unreadable` at what is no entry of this version. */
+/** The entries of these lines, which so many come before. Fails as `Unreadable` at what is no entry of this version. */
 export const parse = (
   path: string,
-  lines: ReadonlyArray<string>
+  lines: ReadonlyArray<string>,
+  before = 0
 ): Effect.Effect<ReadonlyArray<Entry>, StorageError> =>
-  Effect.forEach(lines, (line, at) => Effect.mapError(decode(line), () => unreadable(path, line, at + 1)))
+  Effect.forEach(lines, (line, at) =>
+    Effect.mapError(decode(line), () => unreadable(path, line, before + at + 1))
+  )
 
 const Foreign = Schema.parseJson(Schema.Struct({ _tag: Schema.Literal("campaign"), version: Schema.Int }))
 const versionOf = Schema.decodeOption(Foreign)
