@@ -10,9 +10,6 @@ import { fileURLToPath } from "node:url"
 const binary = fileURLToPath(new URL("../dist/batchctl.js", import.meta.url))
 if (!existsSync(binary)) throw new Error("run the task `bundle` first: the tests drive dist/batchctl.js")
 
-/** A run is over before code that V8 optimises, or threads that clear up beside it, would pay. */
-const frugal = ["--no-opt", "--single-threaded-gc", "--min-semi-space-size=8"]
-
 /** What a run came to. */
 export interface Outcome {
   readonly code: number | null
@@ -91,12 +88,12 @@ export const world = (
     return {
       sandbox,
       folder,
-      run: (args, settings) => finish(process.execPath, [...frugal, binary, ...args], settings),
-      start: (args, settings) => start(process.execPath, [...frugal, binary, ...args], settings),
+      run: (args, settings) => finish(process.execPath, [binary, ...args], settings),
+      start: (args, settings) => start(process.execPath, [binary, ...args], settings),
       shell: (line, settings) =>
         finish("bash", ["-c", line], {
           ...settings,
-          env: { B: [process.execPath, ...frugal, binary].join(" "), ...settings?.env }
+          env: { B: `${process.execPath} ${binary}`, ...settings?.env }
         })
     }
   })
