@@ -147,15 +147,7 @@ const check = (project: string, files: ReadonlyArray<string>, how: object) => {
   const roots = files.map((file) => join(project, file))
   const program = ts.createProgram(roots, options)
   const ours = program.getSourceFiles().filter(({ fileName }) => fileName.startsWith(project))
-  const diagnostics = [
-    ...errors,
-    ...program.getOptionsDiagnostics(),
-    ...program.getGlobalDiagnostics(),
-    ...ours.flatMap((file) => [
-      ...program.getSyntacticDiagnostics(file),
-      ...program.getSemanticDiagnostics(file)
-    ])
-  ]
+  const diagnostics = [...errors, ...ours.flatMap((file) => ts.getPreEmitDiagnostics(program, file))]
   return {
     checked: ours.map(({ fileName }) => fileName.slice(project.length + 1)),
     faults: diagnostics.map(
