@@ -21,8 +21,11 @@ import { basename, isAbsolute, join } from "node:path"
 import { Script } from "node:vm"
 import { crc32 } from "node:zlib"
 
-/** Milliseconds after which a run that lasts keeps its code, if there is none: later V8 may forget what it needed to start. */
+/** Milliseconds after which a run that lasts keeps its code, if there is none: it may be killed. */
 const soon = 1500
+
+/** Microseconds of CPU time after which V8 may have forgotten what a run needed to start. */
+const brief = 1_500_000
 
 /** Milliseconds for which code is kept: that of other versions is of no use for ever. */
 const longest = 30 * 86_400_000
@@ -70,12 +73,12 @@ const compiled = (text: string, folder: string, { command, env, filename, flags 
   const script = new Script(text, { filename, cachedData: kept?.code })
   const isNew = kept === undefined || script.cachedDataRejected === true
   if (isNew || !kept.isWhole) {
-    let isDue = true
+    let isDue = isNew
     const keep = (isWhole: boolean) => {
-      if (isDue && (isNew || isWhole)) write(folder, path, text, { code: script.createCachedData(), isWhole })
+      if (isDue || isWhole) write(folder, path, text, { code: script.createCachedData(), isWhole })
       isDue = false
     }
-    process.once("exit", (code) => keep(code === 0))
+    process.once("exit", (code) => keep(code === 0 && process.cpuUsage().user < brief))
     setTimeout(() => keep(false), soon).unref()
   }
   return script.runInThisContext()
