@@ -286,7 +286,7 @@ describe("Planning and Fates", () => {
                 }
               }).pipe(Effect.provide(needs), Effect.runPromise)
           ),
-          { numRuns: 60 }
+          { numRuns: 40 }
         )
       )
     )

@@ -1,6 +1,6 @@
 import { expect, layer } from "@effect/vitest"
 import type { Fault } from "@org/batch-sandbox"
-import { Duration, Effect, Exit, FastCheck as fc, Fiber } from "effect"
+import { Deferred, Duration, Effect, Exit, FastCheck as fc, Fiber } from "effect"
 import type * as Retrieval from "../../src/download/Retrieval.js"
 import * as Bench from "../Bench.js"
 
@@ -58,7 +58,7 @@ const scheduleOf = (memberBytes: number, lastByte: number) =>
   })
 
 const seed = Number(process.env["BATCH_TEST_SEED"] ?? 20_261_124)
-const runs = Number(process.env["BATCH_TEST_RUNS"] ?? 6)
+const runs = Number(process.env["BATCH_TEST_RUNS"] ?? 4)
 
 layer(Bench.upstream, { excludeTestServices: true })("Schedules of faults", (it) => {
   for (const [name, job, options] of [
@@ -116,15 +116,17 @@ const runUntil = (
 ) =>
   Effect.gen(function* () {
     const events: Array<Retrieval.Event> = []
-    const fiber = yield* Effect.fork(bench.download(`${bench.folder}/out`, { ...options, events }))
-    const arrived = Effect.sync(() =>
-      events.some(
-        (event) => event._tag === "Progress" && event.bytes >= (interruptAt ?? Number.POSITIVE_INFINITY)
-      )
-    ).pipe(Effect.delay("1 millis"), Effect.repeat({ until: (there) => there }))
+    const arrived = yield* Deferred.make<void>()
+    const onEvent = (event: Retrieval.Event) => {
+      events.push(event)
+      return event._tag === "Progress" && event.bytes >= (interruptAt ?? Number.POSITIVE_INFINITY)
+        ? Deferred.succeed(arrived, undefined)
+        : Effect.void
+    }
+    const fiber = yield* Effect.fork(bench.download(`${bench.folder}/out`, { ...options, onEvent }))
     const exit = yield* Effect.raceFirst(
       Fiber.await(fiber),
-      Effect.zipRight(arrived, Fiber.interrupt(fiber))
+      Effect.zipRight(Deferred.await(arrived), Fiber.interrupt(fiber))
     ).pipe(
       Effect.timeoutFail({ duration: Duration.minutes(1), onTimeout: () => new Error("it hangs") }),
       Effect.orDie

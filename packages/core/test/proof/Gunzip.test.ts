@@ -198,11 +198,11 @@ describe("Gunzip", () => {
 
   it.effect("holds a few chunks of a large file, whoever collects garbage", () =>
     Effect.gen(function* () {
-      const [members, member] = [32, gzipSync(Buffer.alloc(4_194_304, 10))]
+      const [members, member] = [16, gzipSync(`${"x".repeat(4_194_303)}\n`)]
       const lines = yield* Gunzip.make()
       const before = process.memoryUsage().arrayBuffers
       for (let count = 0; count < members; count++) yield* lines.push(member)
-      expect((yield* lines.end).lineFeeds).toBe(members * 4_194_304)
+      expect((yield* lines.end).lineFeeds).toBe(members)
       expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8_388_608)
     }).pipe(Effect.scoped)
   )

@@ -336,7 +336,7 @@ describe("a table", () => {
         expect(found).toEqual(wanted.length === 0 || wanted.join() === "plain " ? ["text "] : wanted)
       }
     },
-    { fastCheck: { numRuns: 2000 } }
+    { fastCheck: { numRuns: 700 } }
   )
 
   it("has room for cells of any size", () => {
