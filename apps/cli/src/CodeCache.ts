@@ -21,8 +21,11 @@ import { basename, isAbsolute, join } from "node:path"
 import { Script } from "node:vm"
 import { crc32 } from "node:zlib"
 
-/** Milliseconds after which a run that lasts keeps its code: what it needed to start is still known then. */
+/** Milliseconds after which a run that lasts keeps its code, if there is none: it may be killed. */
 const soon = 1500
+
+/** Microseconds of CPU time after which V8 may have forgotten what a run needed to start. */
+const brief = 1_500_000
 
 /** Milliseconds for which code is kept: that of other versions is of no use for ever. */
 const longest = 30 * 86_400_000
@@ -66,54 +69,64 @@ const compiled = (text: string, folder: string, { command, env, filename, flags 
   const engine = `${process.version} ${process.arch} ${process.execArgv.join(" ")} ${env["NODE_OPTIONS"] ?? ""} ${flags}`
   const name = `${basename(filename)}.${command}.${crc32(engine).toString(16).padStart(8, "0")}`
   const path = join(folder, name)
-  const cachedData = stored(folder, path, text)
-  const script = new Script(text, { filename, cachedData })
-  if (cachedData === undefined || script.cachedDataRejected === true) {
-    let isDone = false
-    const keep = () => {
-      if (!isDone) write(folder, path, text, script.createCachedData())
-      isDone = true
+  const kept = stored(folder, path, text)
+  const script = new Script(text, { filename, cachedData: kept?.code })
+  const isNew = kept === undefined || script.cachedDataRejected === true
+  if (isNew || !kept.isWhole) {
+    let isDue = isNew
+    const keep = (isWhole: boolean) => {
+      if (isDue || isWhole) write(folder, path, text, { code: script.createCachedData(), isWhole })
+      isDue = false
     }
-    process.once("exit", keep)
-    setTimeout(keep, soon).unref()
+    process.once("exit", (code) => keep(code === 0 && process.cpuUsage().user < brief))
+    setTimeout(() => keep(false), soon).unref()
   }
   return script.runInThisContext()
+}
+
+/** What V8 has compiled. It is whole if a run has ended well with it: others need not have got to all that the command does. */
+interface Code {
+  readonly code: Buffer
+  readonly isWhole: boolean
 }
 
 /** Whether nobody else can have written there. */
 const isOwn = ({ mode, uid }: Stats): boolean =>
   process.geteuid === undefined || (uid === process.geteuid() && (mode & 0o022) === 0)
 
-/** Behind the code stand the checksums of the text and of the code: V8 looks at neither. */
-const sums = (text: string, code: Uint8Array): Buffer => {
-  const bytes = Buffer.alloc(8)
-  bytes.writeUInt32LE(crc32(text), 0)
-  bytes.writeUInt32LE(crc32(code), 4)
+/** Behind the code stand whether it is whole, and the checksums of the text and of the code: V8 looks at neither. */
+const footer = (text: string, { code, isWhole }: Code): Buffer => {
+  const bytes = Buffer.alloc(footerBytes)
+  bytes.writeUInt8(Number(isWhole), 0)
+  bytes.writeUInt32LE(crc32(text), 1)
+  bytes.writeUInt32LE(crc32(code), 5)
   return bytes
 }
 
-const stored = (folder: string, path: string, text: string): Buffer | undefined =>
+const footerBytes = 9
+
+const stored = (folder: string, path: string, text: string): Code | undefined =>
   attempt(() => {
     if (!isOwn(lstatSync(folder))) return undefined
     const file = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0))
     try {
       if (!isOwn(fstatSync(file))) return undefined
       const bytes = readFileSync(file)
-      const code = bytes.subarray(0, -8)
-      return sums(text, code).equals(bytes.subarray(-8)) ? code : undefined
+      const kept = { code: bytes.subarray(0, -footerBytes), isWhole: bytes.at(-footerBytes) === 1 }
+      return footer(text, kept).equals(bytes.subarray(-footerBytes)) ? kept : undefined
     } finally {
       closeSync(file)
     }
   })
 
 /** Puts the code there in one step, so that a run that starts meanwhile reads all of it or nothing. */
-const write = (folder: string, path: string, text: string, code: Uint8Array): void => {
+const write = (folder: string, path: string, text: string, kept: Code): void => {
   const draft = `${path}.${process.pid}`
   const isWritten = attempt(() => {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     const stats = lstatSync(folder)
     if (!stats.isDirectory() || !isOwn(stats)) return false
-    writeFileSync(draft, Buffer.concat([code, sums(text, code)]), { flag: "wx", mode: 0o600 })
+    writeFileSync(draft, Buffer.concat([kept.code, footer(text, kept)]), { flag: "wx", mode: 0o600 })
     renameSync(draft, path)
     return true
   })

@@ -28,18 +28,25 @@ it.scopedLive("neither the key nor a link's signature is ever shown or stored, w
     yield* told("doctor", "--json")
     yield* told("get", id, "--receipt", "--json")
     yield* told("get", id, "--json")
-    for (const effects of [
+    const lies = [
       { respond: { status: 403, body: "<Error><Code>SignatureDoesNotMatch</Code></Error>" } },
       { expired: true },
       { cut: { afterBytes: 9_000, by: "reset" } },
       { redirect: { to: "https://elsewhere.example/?X-Amz-Signature=feedfacefeedface" } },
       { garbage: {} },
       { flipByte: { at: 3_000 } }
-    ] as const) {
-      yield* sandbox.script({ on: storage, times: -1, do: effects })
-      yield* told("download", id, "-o", "other.jsonl", "--json")
-      yield* sandbox.clearFaults
-    }
+    ] as const
+    const deceived = yield* Effect.forEach(lies, (effects) =>
+      Effect.gen(function* () {
+        const other = yield* sandbox.createJob({ ...over, records: 200, parts: 2 })
+        yield* sandbox.script({ id: other, on: { ...storage, path: other }, times: -1, do: effects })
+        return other
+      })
+    )
+    yield* told("download", ...deceived, "-o", "others/", "--format", "jsonl", "--json")
+    const unused = (yield* sandbox.faults).filter(({ consumed }) => consumed === 0)
+    expect(unused).toEqual([])
+    yield* sandbox.clearFaults
     yield* sandbox.script({
       on: { server: "api" },
       do: { respond: { status: 400, body: `{"message":"bad ${apiKey}"}` } }
