@@ -162,7 +162,7 @@ describe("Retrieval", () => {
             })
             expect(yield* asked(sandbox)).toBeGreaterThan(2)
           }),
-        "300ms"
+        "2s"
       )
     )
 
