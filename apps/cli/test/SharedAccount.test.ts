@@ -49,7 +49,8 @@ it.scopedLive(
   "two campaigns and a colleague keep to the slots of the account and to their credits, and all come to their end",
   () =>
     Effect.gen(function* () {
-      const submitted = { recordBytes: 200, pendingMs: 0, processingMs: 600, parts: 1 }
+      // Longer than a busy machine takes from one submit to the next.
+      const submitted = { recordBytes: 200, pendingMs: 0, processingMs: 2000, parts: 1 }
       const there = yield* world({ submitted, usageDelayMs: 0, credits: 10_000 })
       const colleague = call(there, "/batch/company/enrich", {
         method: "POST",
@@ -81,7 +82,7 @@ it.scopedLive(
       const later: Array<number> = []
       while (Option.isNone(yield* Fiber.poll(running))) {
         later.push((yield* colleague).status)
-        yield* Effect.sleep("800 millis")
+        yield* Effect.sleep("2400 millis")
       }
       const outcomes = yield* Fiber.join(running)
       expect(outcomes.map(({ code, stderr }) => (code === 0 ? code : stderr))).toEqual([0, 0])
