@@ -141,7 +141,7 @@ describe("wait", () => {
   it("ends at its timeout, with a job that failed, and with what a listener throws", async () => {
     const client = upstream.client()
     const stuck = await upstream.createJob({ stuck: true })
-    const late = await rejection(client.wait(stuck, { timeout: 0.1 }))
+    const late = await rejection(client.wait(stuck, { timeout: 2 }))
     expect(late).toBeInstanceOf(WaitTimeout)
     expect(late).toMatchObject({
       batchId: stuck,
