@@ -27,6 +27,12 @@ const shown = (url: string): string => {
 /** Connections of one process for our statements; the engine has as many of its own. */
 const connections = 8
 
+/**
+ * After how many milliseconds without a statement PostgreSQL ends a transaction, and gives its locks to who waits for them: a
+ * process that was frozen in the middle of one, or whose machine is gone without a word, would else hold up all others.
+ */
+const longestPause = 5_000
+
 /** Opens the store; a server that does not answer is waited for a minute. */
 export const layer = (url: Redacted.Redacted<string>): Layer.Layer<Store.Store, StoreRefused> =>
   Layer.scoped(Store.Store, make(Redacted.value(url)))
@@ -40,7 +46,12 @@ const make = (connectionString: string) =>
     const [{ default: pg }, { PgBoss }] = yield* Effect.promise(() =>
       Promise.all([import("pg"), import("pg-boss")])
     )
-    const options = { connectionString, connectionTimeoutMillis: 10_000, application_name: "batch-durable" }
+    const options = {
+      connectionString,
+      connectionTimeoutMillis: 10_000,
+      application_name: "batch-durable",
+      idle_in_transaction_session_timeout: longestPause
+    }
     const pool = yield* Effect.acquireRelease(
       Effect.sync(() => {
         const made = new pg.Pool({ ...options, max: connections, keepAlive: true })

@@ -101,8 +101,8 @@ export const boot = (boss: PgBoss): Effect.Effect<PgBoss, StoreUnavailable, Scop
 /** When a caller may try again. */
 export const pause = Duration.seconds(5)
 
-/** SQLSTATE classes of a server that is away, full, or ending a session: what is tried again may succeed. */
-const transient = /^(?:08|40|53|57P|55P03)/u
+/** SQLSTATE classes of a server that is away, full, or ending a session or transaction: what is tried again may succeed. */
+const transient = /^(?:08|25P03|40|53|57P|55P03)/u
 
 /** Runs a promise of the driver: what a repetition may heal is `StoreUnavailable`, anything else is a defect. */
 export const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, StoreUnavailable> =>

@@ -1,11 +1,12 @@
 import { describe, it } from "@effect/vitest"
 import { Sandbox } from "@org/batch-node/Sandbox"
-import { Effect, Layer, Option, Redacted } from "effect"
+import { Deferred, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { readFile, writeFile, mkdir, symlink } from "node:fs/promises"
 import { join } from "node:path"
 import { expect } from "vitest"
 import * as LocalPostgres from "./LocalPostgres.js"
 import * as Account from "../src/Account.js"
+import * as Downloads from "../src/Downloads.js"
 import * as Postgres from "../src/Postgres.js"
 import * as Retrievals from "../src/Retrievals.js"
 import { Store } from "../src/Store.js"
@@ -148,6 +149,26 @@ const story = Effect.fn(function* (folder: string) {
   expect((yield* retrievals.figures).states).toMatchObject({ waiting: 0, running: 0, failed: 4 })
 })
 
+/** A worker that stands still in the middle of a transaction keeps its locks for seconds only, and then has done nothing. */
+const frozen = Effect.gen(function* () {
+  const store = yield* Store
+  const goOn = yield* Deferred.make<void>()
+  const held = yield* Deferred.make<void>()
+  const late = yield* store
+    .transaction(async (sql) => {
+      await Downloads.turn(sql, "frozen")
+      await sql.query("UPDATE batch.retrieval SET attempt = 99")
+      Deferred.unsafeDone(held, Effect.void)
+      await Effect.runPromise(Deferred.await(goOn))
+    })
+    .pipe(Effect.either, Effect.fork)
+  yield* Deferred.await(held)
+  yield* store.transaction((sql) => Downloads.turn(sql, "frozen"))
+  yield* Deferred.succeed(goOn, undefined)
+  expect(yield* Fiber.join(late)).toMatchObject({ _tag: "Left", left: { _tag: "StoreUnavailable" } })
+  expect(yield* store.query("SELECT 1 FROM batch.retrieval WHERE attempt = 99")).toEqual([])
+})
+
 describe("retrievals", () => {
   it.scopedLive("in an embedded store", () =>
     Effect.gen(function* () {
@@ -162,6 +183,7 @@ describe("retrievals", () => {
       const { url } = yield* LocalPostgres.make
       const store = Postgres.layer(Redacted.make(url))
       yield* story(folder).pipe(Effect.provide(Layer.fresh(Stack.layer(folder, { store }))))
+      yield* frozen.pipe(Effect.provide(store))
     })
   )
 })
