@@ -108,8 +108,8 @@ export const retry = (request: ById): Answer =>
 
 const ofRetrieval: Events.Subject<Retrieval.Retrieval> = {
   event: "retrieval",
-  idOf: ({ attempt, progress, state, updatedAt }) =>
-    [attempt, state, progress.bytes, updatedAt.epochMillis].join(":"),
+  idOf: ({ attempt, nextLookAt, progress, state, updatedAt }) =>
+    [attempt, state, progress.bytes, updatedAt.epochMillis, nextLookAt?.epochMillis].join(":"),
   hasEnded: ({ state }) => Retrieval.isEnded(state),
   text
 }
