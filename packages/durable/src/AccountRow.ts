@@ -1,7 +1,7 @@
 /**
  * What an account has in the store: its key, encrypted, and its gate.
  */
-import { Effect, Option, type Redacted } from "effect"
+import { Duration, Effect, Option, type Redacted } from "effect"
 import { RetrievalInvalid } from "./RetrievalError.js"
 import * as Secrets from "./Secrets.js"
 import type { Service as Settings } from "./Settings.js"
@@ -34,14 +34,14 @@ export const keep = (sql: Sql, account: string, sealed: Uint8Array): Promise<Rea
   )
 
 /**
- * How late a request may be without losing its turn, in milliseconds: what is due is asked for at moments that are that far
- * apart. The margin below the allowed rate is more than that in any ten seconds.
+ * How late a request may be without losing its turn: what is due is asked for at moments that are that far apart. The margin
+ * below the allowed rate is as much in ten seconds.
  */
-const burstMs = 500
+export const lateness = Duration.millis(500)
 
 /** An account without a gate is not looked at. */
 export const openGate = (sql: Sql, account: string, requestsAMinute: number): Promise<ReadonlyArray<Row>> =>
   sql.query(
     `INSERT INTO batch.gate (account, interval_ms, burst_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-    [account, 60_000 / requestsAMinute, burstMs]
+    [account, 60_000 / requestsAMinute, Duration.toMillis(lateness)]
   )

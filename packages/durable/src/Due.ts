@@ -3,6 +3,7 @@
  * several times that and mostly finds none.
  */
 import { Effect } from "effect"
+import * as AccountRow from "./AccountRow.js"
 import * as Looks from "./Looks.js"
 import type { StoreUnavailable } from "./RetrievalError.js"
 import * as Shift from "./Shift.js"
@@ -10,9 +11,6 @@ import { queues, type Service } from "./Store.js"
 
 /** Looks at batches, which are no queue of the engine. */
 export const looks = "look"
-
-/** How often it is asked for when there was nothing to do. */
-const pollEvery = "500 millis"
 
 const kinds = [...queues, looks] as const
 
@@ -25,7 +23,7 @@ const jobs = (queue: string) => `EXISTS (SELECT 1 FROM batch_queue.job WHERE nam
 const statement = `SELECT ${queues.map(jobs).join(", ")},
   EXISTS (SELECT 1 FROM ${Looks.passing}) AS ${looks}`
 
-/** Takes what it is time for, for ever. A kind that cannot be taken keeps no other from it. */
+/** Takes what it is time for, for ever; where there is nothing it waits as long as a look may be late. A kind that cannot be taken keeps no other from it. */
 export const forever = (store: Service, rounds: Rounds): Effect.Effect<void> =>
   Shift.forever(
     Effect.gen(function* () {
@@ -37,5 +35,5 @@ export const forever = (store: Service, rounds: Rounds): Effect.Effect<void> =>
       )
       return taken.reduce((sum, count) => sum + count, 0)
     }),
-    pollEvery
+    AccountRow.lateness
   )

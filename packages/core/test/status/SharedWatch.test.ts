@@ -8,7 +8,7 @@ const counted = (result_count: number, status = "processing"): Script.Step => ({
 })
 
 describe("SharedWatch", () => {
-  it.effect("two hundred who wait cost the API what one does, and all get the end", () => {
+  it.effect("a thousand who wait cost the API what one does, and all get the end", () => {
     const script = Script.script([
       counted(0, "pending"),
       counted(1),
@@ -20,7 +20,7 @@ describe("SharedWatch", () => {
       Effect.gen(function* () {
         const waiting = yield* Effect.fork(
           Effect.all(
-            Array.from({ length: 200 }, () => wait(Script.batchId, "10 minutes")),
+            Array.from({ length: 1000 }, () => wait(Script.batchId, "10 minutes")),
             { concurrency: "unbounded" }
           )
         )
