@@ -35,12 +35,15 @@ interface Held extends CampaignLedger.Claim, CampaignChunk.Kept {
 type Outcome = { readonly _tag: "Over" } | CampaignFailure.Failed | Again
 
 /** One job. Every end but that of being settled gives it back to the engine, which hands it out again. */
-export const run = (run: Run): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> => {
+export const run = (
+  run: Run,
+  known: CampaignLedger.Known
+): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> => {
   const { job, settings, store } = run
   return Claimed.run(run, {
     queue: chunks,
     claim: claim(store, settings, job),
-    carry: (held) => carried(store, settings, held),
+    carry: (held) => carried(store, settings, held, known),
     watch: (held) => watching(store, held),
     settle: (held, outcome) => settle(store, job, held, outcome)
   })
@@ -107,8 +110,13 @@ const decodeId = Schema.decodeUnknown(BatchId)
 type Needs = Session | FileSystem.FileSystem | Path.Path
 
 /** Does what there is to do. What fails is an outcome as well. */
-const carried = (store: Store, settings: Settings, held: Held): Effect.Effect<Outcome, never, Needs> =>
-  (held.state === "lost" ? looked(store, held) : fetched(store, held)).pipe(
+const carried = (
+  store: Store,
+  settings: Settings,
+  held: Held,
+  known: CampaignLedger.Known
+): Effect.Effect<Outcome, never, Needs> =>
+  (held.state === "lost" ? looked(store, held, known) : fetched(store, held)).pipe(
     Effect.catchAll((error) => Effect.succeed(CampaignFailure.outcomeOf(error, held.tries, settings)))
   )
 
@@ -124,10 +132,14 @@ const fetched = (store: Store, held: Held): Effect.Effect<Outcome, Jobs.Failure,
   })
 
 /** Looks once for the job of a chunk whose answer was lost. */
-const looked = (store: Store, held: Held): Effect.Effect<Outcome, Core.CampaignError, Needs> =>
+const looked = (
+  store: Store,
+  held: Held,
+  known: CampaignLedger.Known
+): Effect.Effect<Outcome, Core.CampaignError, Needs> =>
   Effect.gen(function* () {
     const { account, campaignId, chunk, folder, requestId, tries } = held
-    const ledger = CampaignLedger.open(store, held)
+    const ledger = CampaignLedger.open(store, held, known)
     const options = {
       folder,
       claimed: CampaignLedger.claimed(store, account),

@@ -63,7 +63,7 @@ export const run: Effect.Effect<void, never, Needs | Scope.Scope> = Effect.gen(f
   const ledgers: CampaignLedger.Known = new Map()
   const rounds = {
     [downloads]: yield* shift(downloads, fetching, download),
-    [chunks]: yield* shift(chunks, fetching, ChunkRun.run),
+    [chunks]: yield* shift(chunks, fetching, (run) => ChunkRun.run(run, ledgers)),
     [campaigns]: yield* shift(campaigns, Shift.places(slots), (run) => CampaignRun.run(run, ledgers)),
     [Due.looks]: yield* looks(store, open)
   }
