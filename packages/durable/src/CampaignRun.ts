@@ -52,6 +52,7 @@ const claim = (
       const [found] = await sql.query("SELECT account FROM batch.campaign WHERE id = $1", [id])
       const account = text(found?.["account"])
       await CampaignChunk.turn(sql, account)
+      if (!(await Queue.isOurs(sql, campaigns, job))) return undefined
       const [claimed] = isVisible
         ? await sql.query(
             `UPDATE batch.campaign c SET state = 'running', fence = c.fence + 1, seq = c.seq + 1, step = 'held',

@@ -72,6 +72,7 @@ const claim = (
       )
       const account = text(found?.["account"])
       await Downloads.turn(sql, account)
+      if (!(await Queue.isOurs(sql, chunks, job))) return undefined
       const [claimed] = isVisible
         ? await sql.query(
             `UPDATE batch.campaign_chunk k SET fence = fence + 1, held = true WHERE ${due}

@@ -70,6 +70,7 @@ export const claim = (
       const [found] = await sql.query("SELECT account FROM batch.retrieval WHERE id = $1", [job.data.id])
       const account = text(found?.["account"])
       await turn(sql, account)
+      if (!(await Queue.isOurs(sql, downloads, job))) return undefined
       const [claimed] = await sql.query(
         `UPDATE batch.retrieval r SET state = 'running', fence = fence + 1, seq = seq + 1,
           updated_at = clock_timestamp() WHERE r.id = $1 AND r.state IN ('waiting', 'running')

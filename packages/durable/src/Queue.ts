@@ -33,6 +33,18 @@ const priorityOf = async (sql: Sql, account: string, of: keyof typeof open): Pro
   return -Math.floor(Math.log2(1 + figure(row?.["open"])))
 }
 
+/**
+ * Whether a job is still the caller's, for a claim that has the turn of its account: a worker may try for so long to reach
+ * the database that the engine has handed the job out again. What it claimed then would be nobody's.
+ */
+export const isOurs = async (sql: Sql, queue: string, { id, retryCount }: Fetched): Promise<boolean> => {
+  const mine = await sql.query(
+    "SELECT 1 FROM batch_queue.job WHERE name = $1 AND id = $2 AND state = 'active' AND retry_count = $3",
+    [queue, id, retryCount]
+  )
+  return mine.length > 0
+}
+
 /** What a worker has lost comes before all else. */
 const priorityOfTakenOver = 1000
 

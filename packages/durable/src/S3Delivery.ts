@@ -148,23 +148,26 @@ export const publish = <E>(
 ): Effect.Effect<void, StorageError> =>
   Effect.gen(function* () {
     const { destination, reach, retrievalId, sha256 } = publication
-    let begun: string | undefined
     const sent = Effect.gen(function* () {
       const client = yield* connect(destination, reach)
       const runtime = yield* Effect.runtime<never>()
-      noteUploads(client, (id) => {
-        begun = id
-        return Runtime.runPromise(runtime)(onUpload(id))
+      let begun: Promise<string | undefined> = Promise.resolve(undefined)
+      noteUploads(client, {
+        onBegin: (created) => void (begun = created.catch(() => undefined)),
+        note: (id) => Runtime.runPromise(runtime)(onUpload(id))
       })
-      yield* upload(client, publication)
+      // The bucket may be about to answer with the id when the upload is interrupted.
+      const abandoned = Effect.promise(() => begun).pipe(
+        Effect.flatMap((id) => (id === undefined ? Effect.void : abort(destination, reach, id))),
+        Effect.interruptible,
+        Effect.timeout(cleanUp),
+        Effect.ignore
+      )
+      yield* upload(client, publication).pipe(
+        Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : abandoned))
+      )
     }).pipe(Effect.scoped)
-    const abandoned = Effect.suspend(() =>
-      begun === undefined
-        ? Effect.void
-        : Effect.ignore(Effect.timeout(Effect.interruptible(abort(destination, reach, begun)), cleanUp))
-    )
     yield* sent.pipe(
-      Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : abandoned)),
       Effect.catchIf(
         ({ reason }) => reason === "Exists",
         (error) =>
@@ -179,14 +182,27 @@ export const publish = <E>(
     )
   })
 
-/** Tells of an upload between its creation and its first part. */
-const noteUploads = (client: S3Client, note: (uploadId: string) => Promise<void>): void =>
+/** What is told of an upload in parts. */
+interface Noting {
+  /** Told when it is asked for; the id comes with the bucket's answer. */
+  readonly onBegin: (created: Promise<string>) => void
+  /** Notes the id before the first part is sent. */
+  readonly note: (uploadId: string) => Promise<void>
+}
+
+const noteUploads = (client: S3Client, { note, onBegin }: Noting): void =>
   client.middlewareStack.add(
     (next, context) => async (args) => {
-      const result = await next(args)
-      const created = context.commandName === "CreateMultipartUploadCommand" ? result.output : undefined
-      if (Predicate.hasProperty(created, "UploadId")) await note(String(created.UploadId))
-      return result
+      if (context.commandName !== "CreateMultipartUploadCommand") return next(args)
+      const answer = next(args)
+      const created = answer.then(({ output }) =>
+        Predicate.hasProperty(output, "UploadId")
+          ? String(output.UploadId)
+          : Promise.reject(new Error("no UploadId"))
+      )
+      onBegin(created)
+      await note(await created)
+      return answer
     },
     { step: "initialize", name: "noteUploads" }
   )

@@ -104,11 +104,13 @@ const fetch = (
         )
       )
     for (const job of jobs) {
+      // One that was taken away may come again while what was done for it before is not at its end.
+      const key = `${job.id} ${job.retryCount}`
       const lost = yield* Deferred.make<void>()
       const fiber = yield* execute(job, lost).pipe(
         Effect.ensuring(
           Effect.sync(() => {
-            held.delete(job.id)
+            held.delete(key)
             places.taken -= 1
           })
         ),
@@ -116,7 +118,7 @@ const fetch = (
         Effect.interruptible,
         Effect.forkDaemon
       )
-      held.set(job.id, { job, fiber, lost })
+      held.set(key, { job, fiber, lost })
     }
     return jobs.length
   }).pipe(Effect.uninterruptible)

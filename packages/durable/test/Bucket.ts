@@ -22,6 +22,8 @@ export interface Bucket {
   readonly requests: Array<string>
   /** Answers parts only when it is set to false. */
   hangs: boolean
+  /** What the answer to a new upload in parts waits for. */
+  created: Promise<void>
   /** The status of every answer, if it is to refuse. */
   refuses: number | undefined
 }
@@ -60,6 +62,7 @@ export const make: Effect.Effect<Bucket, never, Scope.Scope> = Effect.map(
         uploads: new Map<string, Map<number, Buffer>>(),
         requests: new Array<string>(),
         hangs: false,
+        created: Promise.resolve(),
         refuses: undefined
       }
       const server = createServer((request, response) => {
@@ -120,6 +123,7 @@ const answer = async (bucket: Bucket, request: IncomingMessage, response: Server
     const id = `upload-${bucket.requests.length}`
     bucket.uploads.set(id, new Map())
     kept.set(id, metadata)
+    await bucket.created
     return end(
       200,
       `<InitiateMultipartUploadResult><UploadId>${id}</UploadId></InitiateMultipartUploadResult>`

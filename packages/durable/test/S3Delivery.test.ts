@@ -1,6 +1,6 @@
 import { it } from "@effect/vitest"
 import { Sandbox } from "@org/batch-node/Sandbox"
-import { Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import { createHash } from "node:crypto"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -112,6 +112,25 @@ it.scopedLive("aborts an upload that is interrupted, or that somebody else has b
     expect(bucket.objects.size).toBe(0)
     bucket.refuses = 403
     expect(yield* Effect.flip(S3Delivery.publish(wanted, note))).toMatchObject({ reason: "Denied" })
+  })
+)
+
+it.scopedLive("aborts an upload that is interrupted before the bucket has said its id", () =>
+  Effect.gen(function* () {
+    const bucket = yield* Bucket.make
+    const answer = yield* Deferred.make<void>()
+    bucket.created = Effect.runPromise(Deferred.await(answer))
+    const fiber = yield* Effect.fork(S3Delivery.publish(yield* publication(bucket, 20), note))
+    yield* Stack.eventually(
+      Effect.sync(() => bucket.uploads.size),
+      (size) => size === 1
+    )
+    const interrupted = yield* Effect.fork(Fiber.interrupt(fiber))
+    yield* Effect.sleep("100 millis")
+    yield* Deferred.succeed(answer, undefined)
+    yield* Fiber.join(interrupted)
+    expect(bucket.uploads.size).toBe(0)
+    expect(bucket.objects.size).toBe(0)
   })
 )
 
