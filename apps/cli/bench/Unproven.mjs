@@ -5,6 +5,7 @@
 import { build } from "esbuild"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
+import { ofModules, unused, whenUsed } from "../../../scripts/bundling.mjs"
 
 const instead = `
 export const rows = ({ file }) =>
@@ -32,20 +33,17 @@ const withoutProof = {
 export const unproven = async (folder) => {
   await build({
     absWorkingDir: join(import.meta.dirname, ".."),
-    entryPoints: { unproven: "src/Bin.ts" },
+    entryPoints: { unproven: "src/Main.ts" },
     outdir: join(folder, "unproven"),
-    outExtension: { ".js": ".mjs" },
+    outExtension: { ".js": ".cjs" },
     bundle: true,
-    splitting: true,
+    minify: true,
     platform: "node",
-    format: "esm",
+    format: "cjs",
     target: "node20.19",
-    banner: {
-      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url)'
-    },
     define: { BATCHCTL_VERSION: '"without-proof"' },
-    plugins: [withoutProof],
+    plugins: [withoutProof, unused("fast-check", "debug"), whenUsed, ofModules],
     logLevel: "warning"
   })
-  return join(folder, "unproven", "unproven.mjs")
+  return join(folder, "unproven", "unproven.cjs")
 }
