@@ -10,7 +10,7 @@ import { ofModules, unused, whenUsed } from "../../../scripts/bundling.mjs"
 const instead = `
 export const rows = ({ file }) =>
   Effect.as(file.beyond(Infinity), {
-    records: Number(process.env.BENCH_RECORDS), inflatedBytes: 0, unterminated: false
+    records: Number(process.env.BENCH_RECORDS), blankLines: 0, inflatedBytes: 0, unterminated: false, isPlain: false
   })
 export const digest = (files) => Effect.as(Effect.forEach(files, (file) => file.beyond(Infinity)), "")
 `
