@@ -5,7 +5,6 @@
 import { build } from "esbuild"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
-import { ofModules, unused, whenUsed } from "../../../scripts/bundling.mjs"
 
 const instead = `
 export const rows = ({ file }) =>
@@ -42,7 +41,7 @@ export const unproven = async (folder) => {
     format: "cjs",
     target: "node20.19",
     define: { BATCHCTL_VERSION: '"without-proof"' },
-    plugins: [withoutProof, unused("fast-check", "debug"), whenUsed, ofModules],
+    plugins: [withoutProof],
     logLevel: "warning"
   })
   return join(folder, "unproven", "unproven.cjs")
