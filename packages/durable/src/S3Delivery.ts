@@ -190,6 +190,7 @@ interface Noting {
   readonly note: (uploadId: string) => Promise<void>
 }
 
+/** Tells of an upload from its creation on, and has it noted before its first part. */
 const noteUploads = (client: S3Client, { note, onBegin }: Noting): void =>
   client.middlewareStack.add(
     (next, context) => async (args) => {
