@@ -219,18 +219,16 @@ const forgetting =
       ? forget
       : Effect.void
 
-/** So many streams at a time are given what makes one fast; one that is opened beside more is given less memory. */
-const few = 32
-
-/** Bytes in a chunk where there are many streams. */
-const smallChunk = 65_536
+/** Bytes in a chunk of the last of so many streams: a few have what makes one fast, and many take less memory each. */
+const chunkBytesOf = (streams: number): number =>
+  Math.min(1_048_576, Math.max(65_536, Math.floor(4_194_304 / streams)))
 
 const bytes = (
   batch: Batch,
   { columns, format, isEncoded }: Form,
   onFile: ResultStream.StreamOptions["onFile"]
 ): Source<BatchError, Needs> => {
-  const chunkBytes = Metrics.openNow("results") < few ? undefined : smallChunk
+  const chunkBytes = chunkBytesOf(Metrics.openNow("results") + 1)
   const rows =
     (format: ResultStream.StreamOptions["format"]): Source<BatchError, Needs> =>
     (write) =>

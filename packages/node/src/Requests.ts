@@ -21,6 +21,7 @@ import {
 } from "@effect/platform"
 import * as NodeSink from "@effect/platform-node/NodeSink"
 import * as NodeStream from "@effect/platform-node/NodeStream"
+import * as Buffers from "@org/batch-core/Buffers"
 import { Effect, Either, Inspectable, Option, Stream } from "effect"
 import * as Http from "node:http"
 import * as Https from "node:https"
@@ -108,7 +109,7 @@ const exchange = (
       started
         .on("error", (cause) => resume(Effect.fail(failed(request, cause))))
         .once("upgrade", (response) => resume(Effect.succeed(response)))
-        .once("response", (response) => resume(Effect.succeed(response)))
+        .once("response", (response) => resume(Effect.succeed(releasing(response))))
       send()
     })
   const streamed = <E>(bytes: Stream.Stream<Uint8Array, E>) =>
@@ -143,6 +144,18 @@ const exchange = (
       return streamed(bytes)
     }
   }
+}
+
+/**
+ * Frees what is read from the socket, once Node's parser has copied the body out of it. Left to the garbage collector, it
+ * makes that walk the whole heap several times a second while a large body comes.
+ */
+const releasing = (response: Http.IncomingMessage): Http.IncomingMessage => {
+  const { socket } = response
+  const release = (bytes: Uint8Array) => process.nextTick(Buffers.release, bytes)
+  const stop = () => socket.off("data", release)
+  socket.on("data", release)
+  return response.once("end", stop).once("close", stop)
 }
 
 /** A response, over the stream of Node. */

@@ -18,7 +18,7 @@ const get = (url: string, options: Partial<Network.Options> = {}) =>
 
 it.scopedLive("fetches from wherever it is, unless told otherwise", () =>
   Effect.gen(function* () {
-    const port = yield* serve
+    const port = yield* serve("hello")
     expect(yield* get(`http://127.0.0.1:${port}/`)).toBe("hello")
     expect(yield* get(`http://localhost:${port}/`, { publicExcept: "localhost" })).toBe("hello")
     expect(yield* get(`http://127.0.0.1:${port}/`, { publicExcept: "127.0.0.1" })).toBe("hello")
@@ -31,7 +31,7 @@ for (const way of ["directly", "past a proxy"]) {
   for (const host of ["127.0.0.1", "localhost", "[::1]", "0x7f.1"]) {
     it.scopedLive(`no connection is made to ${host} when only public addresses are allowed, ${way}`, () =>
       Effect.gen(function* () {
-        const url = `http://${host}:${yield* serve}/`
+        const url = `http://${host}:${yield* serve("hello")}/`
         const error = yield* Effect.flip(get(url, { variables, publicExcept: "api.example.test" }))
         expect(codeOf(error)).toBe("EPRIVATE")
         expect(explain(error)).toMatchObject({ retryable: false })
@@ -112,6 +112,34 @@ describe("a request", () => {
       const cut = HttpIncomingMessage.withMaxBodySize(long.text, Option.some(3))
       expect(yield* Effect.flip(cut)).toMatchObject({ _tag: "ResponseError", reason: "Decode" })
     }).pipe(Effect.provide(Network.layerDirect))
+  )
+
+  it.scopedLive(
+    "frees what it read from the connection, and nothing of the body that is copied out of it",
+    () =>
+      Effect.gen(function* () {
+        const body = Buffer.from(
+          Uint8Array.from({ length: 2_000_000 }, (_, at) => (at * 31 + (at >> 8)) % 251)
+        )
+        const url = `http://127.0.0.1:${yield* serve(body)}/`
+        const client = HttpClient.withScope(yield* HttpClient.HttpClient)
+        const sockets = new Set<Net.Socket>()
+        for (let request = 0; request < 3; request++) {
+          const response = yield* client.get(url)
+          if (!hasSource(response)) throw new Error("the response is not Node's own stream")
+          const { socket } = response.source
+          const reads: Array<Uint8Array> = []
+          const note = (bytes: Uint8Array) => void reads.push(bytes)
+          socket.on("data", note)
+          expect(body.equals(new Uint8Array(yield* response.arrayBuffer))).toBe(true)
+          socket.off("data", note)
+          expect(reads.length).toBeGreaterThan(2)
+          expect(reads.filter((read) => read.length >= 16_384)).toEqual([])
+          sockets.add(socket)
+          expect(socket.listenerCount("data")).toBe(0)
+        }
+        expect(sockets.size).toBe(1)
+      }).pipe(Effect.provide(Network.layerDirect))
   )
 
   it.scopedLive("takes headers of 60 KiB, and says so of longer ones than 64", () =>
@@ -313,16 +341,20 @@ const portOf = (server: Net.Server): number => {
 const closedPort = Effect.scoped(Effect.map(peer(undefined), ({ port }) => port))
 
 /** The port of a server on this machine's loopback. */
-const serve: Effect.Effect<number, never, Scope.Scope> = Effect.map(
-  Effect.acquireRelease(
-    Effect.async<Http.Server>((resume) => {
-      const server = Http.createServer((_, response) => response.end("hello"))
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-    }),
-    (server) => Effect.sync(() => server.close())
-  ),
-  portOf
-)
+const serve = (body: string | Uint8Array): Effect.Effect<number, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.async<Http.Server>((resume) => {
+        const server = Http.createServer((_, response) => response.end(body))
+        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      }),
+      (server) => Effect.sync(() => server.close())
+    ),
+    portOf
+  )
+
+const hasSource = <R>(response: R): response is R & { readonly source: Http.IncomingMessage } =>
+  Predicate.hasProperty(response, "source") && response.source instanceof Http.IncomingMessage
 
 const codeOf = (error: HttpClientError.HttpClientError): unknown =>
   Predicate.hasProperty(error.cause, "code") ? error.cause.code : error.cause
