@@ -221,7 +221,7 @@ const forgetting =
 
 /** Bytes in a chunk of the last of so many streams: a few have what makes one fast, and many take less memory each. */
 const chunkBytesOf = (streams: number): number =>
-  Math.min(1_048_576, Math.max(65_536, Math.floor(4_194_304 / streams)))
+  streams > 32 ? 65_536 : Math.min(1_048_576, Math.floor(4_194_304 / streams))
 
 const bytes = (
   batch: Batch,
